@@ -1,0 +1,1 @@
+"""What is particular to a dual-phase xenon TPC: raw files, salt pulses, reconstruction."""

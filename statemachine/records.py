@@ -1,0 +1,188 @@
+"""What passes between the parts: frozen records, validated where they enter, never dictionaries.
+
+Times are UTC. Sizes are bytes. A `path` is relative to its site's root and uses forward slashes, so that the
+same record opens on a service host and on a compute node.
+"""
+
+from datetime import datetime
+from typing import Any, Literal
+
+import msgspec
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Base of all records: immutable, keyword only, defaults left out on the wire."""
+
+
+class Location(Record):
+    """A place at a site. `path` is relative to the site's root."""
+
+    site: str
+    path: str
+
+
+class Checksums(Record):
+    """Both sums of one content, as lower-case hexadecimal: adler32 has 8 digits, blake3 has 64."""
+
+    adler32: str
+    blake3: str
+
+
+class Events(Record):
+    """The event range that a content covers, both ends included; `count` events lie in it."""
+
+    first: int
+    last: int
+    count: int
+
+
+class Content(Record):
+    """Something to read: the raw file or an earlier step's product, and where a replica of it lies.
+
+    `role` is `raw` or the name of the step that made it. `product` is its number in the catalog, none for raw.
+    """
+
+    role: str
+    location: Location
+    name: str
+    size: int
+    checksums: Checksums | None = None
+    product: int | None = None
+    mtime_ns: int | None = None
+    events: Events | None = None
+    file: int | None = None
+    sequence: int | None = None
+
+
+class Product(Record):
+    """What a step wrote, complete and checksummed before it is reported."""
+
+    name: str
+    type: str
+    location: Location
+    size: int
+    checksums: Checksums
+    events: Events | None = None
+    software: str = ""
+    configuration: str = ""
+    metadata: dict[str, Any] = {}
+
+
+class Copy(Record):
+    """A verified copy that a step made of one of its inputs."""
+
+    of: str
+    location: Location
+    size: int
+    checksums: Checksums
+    product: int | None = None
+
+
+class SealedSalt(Record):
+    """A salt record that only the holder of the committee's private key can open. `sealed` is base64."""
+
+    key_id: str
+    sealed: str
+
+
+class Usage(Record):
+    """What an attempt used: wall and CPU time in seconds, peak resident memory in bytes."""
+
+    wall_s: float = 0.0
+    cpu_s: float = 0.0
+    memory_peak: int = 0
+
+
+class Resources(Record):
+    """What an attempt may use. `memory` is in bytes, 0 means no limit."""
+
+    cpus: int = 1
+    memory: int = 0
+    timeout_s: float = 3600.0
+
+
+class Outcome(Record):
+    """One item's part of a report: what happened to it in the attempt with this epoch."""
+
+    item: int
+    epoch: int
+    trigger: Literal["start", "succeed", "fail", "interrupt"]
+    step: str = ""
+    reason_code: str = ""
+    reason: str = ""
+    permanent: bool = False
+    skipped: bool = False
+    products: tuple[Product, ...] = ()
+    copies: tuple[Copy, ...] = ()
+    salt: SealedSalt | None = None
+    raw: Checksums | None = None
+    events: Events | None = None
+    catalog: dict[str, Any] | None = None
+    usage: Usage | None = None
+    log: Location | None = None
+    started_at: datetime | None = None
+
+
+class Reporter(Record):
+    """Who reports: the worker's random id for this process, its host and, on a cluster, its job."""
+
+    owner: str
+    host: str
+    job: str = ""
+    worker: str = ""
+
+
+class ArrivedFile(Record):
+    """A raw file that a watcher has seen complete. The checksum comes in the first step."""
+
+    site: str
+    path: str
+    name: str
+    run: int
+    sequence: int
+    size: int
+    mtime_ns: int
+    kind: str | None = None
+    inbox: str = ""
+    closed_ns: int | None = None
+    accept_new_content: bool = False
+
+
+class ExpectedFile(Record):
+    """A file that the detector announced for a run."""
+
+    name: str
+    sequence: int | None = None
+    size: int | None = None
+    adler32: str | None = None
+
+
+class RunInfo(Record):
+    """What a run database says of a run. `closed` means that the detector has ended it.
+
+    `expected` is the number of files announced; `files` names them where the source does. `identity` tells
+    two runs with one number apart (default: the start time).
+    """
+
+    run: int
+    source: str
+    kind: str | None = None
+    started: datetime | None = None
+    ended: datetime | None = None
+    expected: int | None = None
+    first_sequence: int | None = None
+    files: tuple[ExpectedFile, ...] = ()
+    closed: bool = False
+    identity: str | None = None
+    metadata: dict[str, Any] = {}
+
+
+class Trouble(Record):
+    """Bad input: one clear line on what happened and to what. It ends as a dead letter."""
+
+    code: str
+    sentence: str
+    subject: str
+    run: int | None = None
+    payload: str = ""
+    source: str = ""

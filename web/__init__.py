@@ -1,0 +1,1 @@
+"""What people look at: Flask pages, health and metrics. Commits and notifies, never publishes."""
