@@ -38,7 +38,9 @@ def storage_errors(what: str) -> Iterator[None]:
         code = INFRASTRUCTURE.get(error.errno or 0)
         if code is None:
             raise PayloadError("os-error", f"{what}: {error}") from error
-        raise InfrastructureError(code, f"{what}: {os.strerror(error.errno or 0)} ({error.filename or ''})") from error
+        raise InfrastructureError(
+            code, f"{what}: {os.strerror(error.errno or 0)} ({error.filename or ''})"
+        ) from error
 
 
 def checksums(path: Path) -> tuple[int, Checksums]:
@@ -93,7 +95,9 @@ def check_unchanged(job: Job) -> None:
     content = job.input.content
     with storage_errors(f"reading {content.name}"):
         seen = Path(job.input.path).stat()
-    if seen.st_size != content.size or (content.mtime_ns is not None and seen.st_mtime_ns != content.mtime_ns):
+    if seen.st_size != content.size or (
+        content.mtime_ns is not None and seen.st_mtime_ns != content.mtime_ns
+    ):
         raise PayloadError(
             "input-changed",
             f"{content.name} was rewritten after it arrived: {content.size} bytes then, {seen.st_size} now",

@@ -1,0 +1,171 @@
+"""The messages: small typed JSON with a version, validated on both sides.
+
+A reader takes its own version and the one before; a message that does not decode becomes a dead letter with
+`MessageError`'s sentence as its reason.
+"""
+
+from datetime import datetime
+from typing import Any, Literal, TypeVar
+
+import msgspec
+
+from ..statemachine.records import (
+    ArrivedFile,
+    Content,
+    Location,
+    Outcome,
+    Record,
+    Reporter,
+    Resources,
+    RunInfo,
+    Trouble,
+)
+
+VERSION = 1
+LARGEST = 4 * 1024 * 1024
+"""The largest body that is decoded, in bytes."""
+
+
+class MessageError(ValueError):
+    """A body that is not a message of the wanted kind. The text says why."""
+
+
+class Message(Record, tag_field="message"):
+    """Base of all messages."""
+
+    version: int = msgspec.field(default=VERSION)
+
+
+class WorkItem(Record):
+    """One item of a parcel: what to read and the epoch that fences the attempt.
+
+    `folder` is the item's work folder; the attempt's own folder is below it, named by epoch and owner.
+    """
+
+    item: int
+    epoch: int
+    run: int
+    kind: str
+    name: str
+    sequence: int | None
+    inputs: tuple[Content, ...]
+    folder: Location
+    seed: int = 0
+    conditions: dict[str, Any] = {}
+    resources: Resources = Resources()
+    metadata: dict[str, Any] = {}
+    trace: str = ""
+
+
+class Work(Message, tag="work"):
+    """A parcel of items of one step and lane. `use` names the entry point or `command:<name>`."""
+
+    step: str
+    lane: str
+    use: str
+    scope: str
+    makes: str
+    campaign: str
+    lease_s: float
+    parcel: tuple[WorkItem, ...]
+    options: dict[str, Any] = {}
+    id: str = ""
+
+
+class SettleItem(Record):
+    """Link an accepted product under its readable name, or remove an unaccepted attempt's folder."""
+
+    id: int
+    action: Literal["link", "clean"]
+    site: str
+    path: str
+    link: str | None = None
+
+
+class Settle(Message, tag="settle"):
+    """File-system work after the fact, repeated until done."""
+
+    parcel: tuple[SettleItem, ...]
+
+
+class Settled(Record):
+    """What became of one settle item."""
+
+    id: int
+    done: bool
+    error: str = ""
+
+
+class Report(Message, tag="report"):
+    """What a worker says: outcomes of attempts, heartbeats of running ones, settle items done.
+
+    `beats` are (item, epoch) pairs still being worked on; `beats` empty with no outcomes says "I am here".
+    """
+
+    reporter: Reporter
+    lane: str
+    outcomes: tuple[Outcome, ...] = ()
+    beats: tuple[tuple[int, int], ...] = ()
+    settled: tuple[Settled, ...] = ()
+    steps: tuple[str, ...] = ()
+    draining: bool = False
+    sent_at: datetime | None = None
+
+
+class Marker(Message, tag="marker"):
+    """Sent through a report lane; once applied, every report sent before it has been applied too."""
+
+    lane: str
+    sent_at: datetime
+
+
+class Arrived(Message, tag="arrived"):
+    """Files that a watcher has seen complete, what a run database says, and bad input met on the way."""
+
+    files: tuple[ArrivedFile, ...] = ()
+    runs: tuple[RunInfo, ...] = ()
+    troubles: tuple[Trouble, ...] = ()
+
+
+class Drop(Message, tag="drop"):
+    """To a worker's control queue: stop these (item, epoch) attempts, they are no longer yours."""
+
+    items: tuple[tuple[int, int], ...]
+    reason: str = ""
+
+
+class Drain(Message, tag="drain"):
+    """To a worker's control queue: finish what runs, take nothing more, leave."""
+
+    reason: str = ""
+
+
+M = TypeVar("M", bound=Message)
+_encoder = msgspec.json.Encoder()
+
+
+def encode(message: Message) -> bytes:
+    """Give the JSON body of a message."""
+    return _encoder.encode(message)
+
+
+def decode(body: bytes, *kinds: type[M]) -> M:
+    """Read a body as one of `kinds`. Raises `MessageError` with one clear line where it is none of them."""
+    if len(body) > LARGEST:
+        raise MessageError(f"body of {len(body)} bytes is larger than {LARGEST}")
+    wanted = kinds[0] if len(kinds) == 1 else _union(kinds)
+    try:
+        message: M = msgspec.json.decode(body, type=wanted)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        names = " or ".join(kind.__name__ for kind in kinds)
+        raise MessageError(f"not a message {names}: {error}") from error
+    if not VERSION - 1 <= message.version <= VERSION:
+        raise MessageError(f"message version {message.version} is not {VERSION - 1} or {VERSION}")
+    return message
+
+
+def _union(kinds: tuple[type[M], ...]) -> Any:
+    union: Any = kinds[0]
+    for kind in kinds[1:]:
+        union = union | kind
+    return union
