@@ -30,10 +30,10 @@ class MessageError(ValueError):
     """A body that is not a message of the wanted kind. The text says why."""
 
 
-class Message(Record, tag_field="message"):
-    """Base of all messages."""
+class Message(Record, tag_field="message", omit_defaults=False):
+    """Base of all messages; the version always travels."""
 
-    version: int = msgspec.field(default=VERSION)
+    version: int = VERSION
 
 
 class WorkItem(Record):
@@ -57,7 +57,7 @@ class WorkItem(Record):
     trace: str = ""
 
 
-class Work(Message, tag="work"):
+class Work(Message, tag="work", kw_only=True):
     """A parcel of items of one step and lane. `use` names the entry point or `command:<name>`."""
 
     step: str
@@ -82,7 +82,7 @@ class SettleItem(Record):
     link: str | None = None
 
 
-class Settle(Message, tag="settle"):
+class Settle(Message, tag="settle", kw_only=True):
     """File-system work after the fact, repeated until done."""
 
     parcel: tuple[SettleItem, ...]
@@ -96,7 +96,7 @@ class Settled(Record):
     error: str = ""
 
 
-class Report(Message, tag="report"):
+class Report(Message, tag="report", kw_only=True):
     """What a worker says: outcomes of attempts, heartbeats of running ones, settle items done.
 
     `beats` are (item, epoch) pairs still being worked on; `beats` empty with no outcomes says "I am here".
@@ -112,14 +112,14 @@ class Report(Message, tag="report"):
     sent_at: datetime | None = None
 
 
-class Marker(Message, tag="marker"):
+class Marker(Message, tag="marker", kw_only=True):
     """Sent through a report lane; once applied, every report sent before it has been applied too."""
 
     lane: str
     sent_at: datetime
 
 
-class Arrived(Message, tag="arrived"):
+class Arrived(Message, tag="arrived", kw_only=True):
     """Files that a watcher has seen complete, what a run database says, and bad input met on the way."""
 
     files: tuple[ArrivedFile, ...] = ()
@@ -127,14 +127,14 @@ class Arrived(Message, tag="arrived"):
     troubles: tuple[Trouble, ...] = ()
 
 
-class Drop(Message, tag="drop"):
+class Drop(Message, tag="drop", kw_only=True):
     """To a worker's control queue: stop these (item, epoch) attempts, they are no longer yours."""
 
     items: tuple[tuple[int, int], ...]
     reason: str = ""
 
 
-class Drain(Message, tag="drain"):
+class Drain(Message, tag="drain", kw_only=True):
     """To a worker's control queue: finish what runs, take nothing more, leave."""
 
     reason: str = ""

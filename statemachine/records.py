@@ -5,13 +5,23 @@ same record opens on a service host and on a compute node.
 """
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, dataclass_transform
 
 import msgspec
 
 
-class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Base of all records: immutable, keyword only, defaults left out on the wire."""
+@dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(msgspec.field,))
+class RecordMeta(msgspec.StructMeta):
+    """Makes each record frozen and keyword only."""
+
+    def __new__(cls, name: str, bases: tuple[type, ...], namespace: dict[str, Any], **options: Any) -> Any:
+        """Make the class, with this project's defaults for what it does not set itself."""
+        settings = {"frozen": True, "kw_only": True, **options}
+        return super().__new__(cls, name, bases, namespace, **settings)
+
+
+class Record(msgspec.Struct, metaclass=RecordMeta, omit_defaults=True):
+    """Base of all records; defaults are left out on the wire."""
 
 
 class Location(Record):
@@ -39,7 +49,7 @@ class Events(Record):
 class Content(Record):
     """Something to read: the raw file or an earlier step's product, and where a replica of it lies.
 
-    `role` is `raw` or the name of the step that made it. `product` is its number in the catalog, none for raw.
+    `role` is `raw` or the name of the step that made it. `product` is its catalog number.
     """
 
     role: str

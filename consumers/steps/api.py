@@ -29,7 +29,6 @@ from ...statemachine.records import (
     SealedSalt,
 )
 
-
 T = TypeVar("T", bound=msgspec.Struct)
 
 

@@ -95,9 +95,7 @@ def check_unchanged(job: Job) -> None:
     content = job.input.content
     with storage_errors(f"reading {content.name}"):
         seen = Path(job.input.path).stat()
-    if seen.st_size != content.size or (
-        content.mtime_ns is not None and seen.st_mtime_ns != content.mtime_ns
-    ):
+    if seen.st_size != content.size or (content.mtime_ns is not None and seen.st_mtime_ns != content.mtime_ns):
         raise PayloadError(
             "input-changed",
             f"{content.name} was rewritten after it arrived: {content.size} bytes then, {seen.st_size} now",
