@@ -344,6 +344,7 @@ replica = Table(
     refers("file_id", "file.id", optional=True),
     refers("product_id", "product.id", optional=True),
     words("role", None),
+    words("step"),
     words("site", None),
     words("path", None),
     words("link"),

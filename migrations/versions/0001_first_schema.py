@@ -493,6 +493,7 @@ def upgrade() -> None:
     sa.Column('file_id', sa.BigInteger(), nullable=True),
     sa.Column('product_id', sa.BigInteger(), nullable=True),
     sa.Column('role', sa.Text(), nullable=False),
+    sa.Column('step', sa.Text(), server_default='', nullable=False),
     sa.Column('site', sa.Text(), nullable=False),
     sa.Column('path', sa.Text(), nullable=False),
     sa.Column('link', sa.Text(), server_default='', nullable=False),

@@ -1,0 +1,480 @@
+-- Every statement that changes the machine, named, with the change that it makes. `:rows` is a JSON array; each
+-- statement locks the items it touches in id order before it changes them, and changes only what still matches.
+
+-- name: submit
+-- ready -> submitted: the broker has confirmed the work message of this epoch.
+with wanted as (
+  select * from jsonb_to_recordset(cast(:rows as jsonb)) as r(item bigint, epoch bigint)
+), locked as (
+  select i.id from wanted w join item i on i.id = w.item
+  where i.epoch = w.epoch and i.phase = any(:sources)
+  order by i.id for no key update of i
+)
+update item i set
+  phase = 'submitted', submitted_at = clock_timestamp(), version = i.version + 1,
+  trigger = 'submit', actor = :actor, host = '', job = '', since = clock_timestamp(), changed_at = clock_timestamp()
+from locked where i.id = locked.id
+returning i.id as item, i.epoch;
+
+-- name: start
+-- ready, submitted -> executing: the first report of the epoch names the owner and begins its lease.
+with wanted as (
+  select * from jsonb_to_recordset(cast(:rows as jsonb))
+    as r(item bigint, epoch bigint, owner text, host text, job text, log text)
+), locked as (
+  select i.id, w.owner, w.host, w.job, w.log, s.lease_s
+  from wanted w join item i on i.id = w.item
+  join step_rule s on s.pipeline_id = i.pipeline_id and s.state = i.state
+  where i.epoch = w.epoch and i.phase = any(:sources)
+  order by i.id for no key update of i
+)
+update item i set
+  phase = 'executing', owner = locked.owner, host = locked.host, job = locked.job, log = coalesce(locked.log, ''),
+  lease_until = clock_timestamp() + make_interval(secs => locked.lease_s), version = i.version + 1,
+  trigger = 'start', actor = locked.owner, reason_code = '', reason = '',
+  since = clock_timestamp(), changed_at = clock_timestamp()
+from locked where i.id = locked.id
+returning i.id as item, i.epoch;
+
+-- name: renew
+-- A heartbeat: a longer lease for what is still executed by this owner in this epoch. Not a change of state.
+with wanted as (
+  select * from jsonb_to_recordset(cast(:rows as jsonb)) as r(item bigint, epoch bigint, owner text)
+), locked as (
+  select i.id, s.lease_s from wanted w join item i on i.id = w.item
+  join step_rule s on s.pipeline_id = i.pipeline_id and s.state = i.state
+  where i.epoch = w.epoch and i.phase = 'executing' and i.owner = w.owner
+  order by i.id for no key update of i
+)
+update item i set lease_until = clock_timestamp() + make_interval(secs => locked.lease_s)
+from locked where i.id = locked.id
+returning i.id as item, i.epoch;
+
+-- name: succeed
+-- ready, submitted, executing -> next state: the owner of the epoch, or its first report, has a result.
+with wanted as (
+  select * from jsonb_to_recordset(cast(:rows as jsonb)) as r(item bigint, epoch bigint, owner text,
+    host text, job text, log text, reason_code text, reason text, skipped boolean)
+), locked as (
+  select i.id, w.*, i.epoch as was_epoch, s.step as was_step, s.owned_by, s.makes, s.to_state, n.step as next_step
+  from wanted w join item i on i.id = w.item
+  join step_rule s on s.pipeline_id = i.pipeline_id and s.state = i.state
+  left join step_rule n on n.pipeline_id = i.pipeline_id and n.state = s.to_state and n.scope = i.scope
+  where i.epoch = w.epoch and i.phase = any(:sources) and (i.owner is null or i.owner = w.owner)
+  order by i.id for no key update of i
+)
+update item i set
+  state = l.to_state, phase = case when l.next_step is null then 'done' else 'ready' end, step = l.next_step,
+  epoch = i.epoch + case when l.next_step is null then 0 else 1 end, version = i.version + 1,
+  owner = null, lease_until = null, submitted_at = null, not_before = null, trouble_since = null,
+  failures = 0, interrupts = 0, nodes = '{}', request = '{}',
+  trigger = case when l.skipped then 'skipped' else 'succeed' end, actor = l.owner, host = l.host, job = l.job,
+  log = coalesce(l.log, ''), reason_code = coalesce(l.reason_code, ''), reason = coalesce(l.reason, ''),
+  since = clock_timestamp(), changed_at = clock_timestamp()
+from locked l where i.id = l.id
+returning i.id as item, l.was_epoch as epoch, i.epoch as now_epoch, i.run_id, i.file_id, i.campaign_id,
+  l.was_step as step, l.owned_by, l.makes, i.step as next_step, i.lane, i.phase;
+
+-- name: fail
+-- ready, submitted, executing -> ready not before T while the retry budget lasts, then failed.
+with wanted as (
+  select * from jsonb_to_recordset(cast(:rows as jsonb)) as r(item bigint, epoch bigint, owner text,
+    host text, job text, log text, reason_code text, reason text, permanent boolean)
+), locked as (
+  select i.id, w.*, i.epoch as was_epoch, s.step as was_step, s.backoff_s, s.backoff_max_s,
+    coalesce(w.permanent, false) or i.failures >= s.retries as final
+  from wanted w join item i on i.id = w.item
+  join step_rule s on s.pipeline_id = i.pipeline_id and s.state = i.state
+  where i.epoch = w.epoch and i.phase = any(:sources) and (i.owner is null or i.owner = w.owner)
+  order by i.id for no key update of i
+)
+update item i set
+  phase = case when l.final then 'failed' else 'ready' end,
+  epoch = i.epoch + case when l.final then 0 else 1 end, version = i.version + 1,
+  owner = null, lease_until = null, submitted_at = null, failures = i.failures + 1, interrupts = 0, nodes = '{}',
+  not_before = case when l.final then null else clock_timestamp() + make_interval(secs =>
+    least(l.backoff_max_s, l.backoff_s * power(2, least(i.failures, 30))) * (0.75 + random() / 2)) end,
+  trouble_since = coalesce(i.trouble_since, clock_timestamp()),
+  trigger = 'fail', actor = l.owner, host = l.host, job = l.job, log = coalesce(l.log, ''),
+  reason_code = l.reason_code, reason = l.reason, since = clock_timestamp(), changed_at = clock_timestamp()
+from locked l where i.id = l.id
+returning i.id as item, l.was_epoch as epoch, i.epoch as now_epoch, i.run_id, i.campaign_id, l.was_step as step,
+  i.phase, l.owner;
+
+-- name: interrupt
+-- submitted, executing -> ready not before T: the infrastructure was at fault. N lost workers in a row on
+-- different nodes, or a second walltime or memory shortage, make it failed.
+with wanted as (
+  select * from jsonb_to_recordset(cast(:rows as jsonb)) as r(item bigint, epoch bigint, owner text,
+    host text, job text, log text, reason_code text, reason text)
+), locked as (
+  select i.id, w.*, i.epoch as was_epoch, i.owner as was_owner, s.step as was_step,
+    w.reason_code = any(:counted) and s.interrupts <= cardinality(array(
+      select distinct unnest(i.nodes || coalesce(nullif(w.host, ''), i.host)))) as kills,
+    w.reason_code = any(:escalated) and i.request ? w.reason_code as exhausted
+  from wanted w join item i on i.id = w.item
+  join step_rule s on s.pipeline_id = i.pipeline_id and s.state = i.state
+  where i.epoch = w.epoch and i.phase = any(:sources) and (i.owner is null or w.owner is null or i.owner = w.owner)
+  order by i.id for no key update of i
+)
+update item i set
+  phase = case when l.kills or l.exhausted then 'failed' else 'ready' end,
+  epoch = i.epoch + case when l.kills or l.exhausted then 0 else 1 end, version = i.version + 1,
+  owner = null, lease_until = null, submitted_at = null,
+  interrupts = i.interrupts + 1,
+  nodes = case when l.reason_code = any(:counted)
+    then array(select distinct unnest(i.nodes || coalesce(nullif(l.host, ''), i.host))) else i.nodes end,
+  request = case when l.reason_code = any(:escalated) then i.request || jsonb_build_object(l.reason_code, 2)
+    else i.request end,
+  not_before = case when l.kills or l.exhausted then null when l.reason_code = any(:polite) then clock_timestamp()
+    else clock_timestamp() + make_interval(secs => least(60, power(2, least(i.interrupts, 6)))
+      * (0.75 + random() / 2)) end,
+  trouble_since = coalesce(i.trouble_since, clock_timestamp()),
+  trigger = 'interrupt', actor = coalesce(l.owner, :actor), host = coalesce(nullif(l.host, ''), i.host), job = l.job,
+  log = coalesce(l.log, i.log),
+  reason_code = case when l.kills then 'kills-workers' else l.reason_code end,
+  reason = case when l.kills then 'its workers died ' || (i.interrupts + 1) || ' times in a row on different nodes: '
+    || l.reason else l.reason end,
+  since = clock_timestamp(), changed_at = clock_timestamp()
+from locked l where i.id = l.id
+returning i.id as item, l.was_epoch as epoch, i.epoch as now_epoch, i.run_id, i.campaign_id, l.was_step as step,
+  i.phase, l.was_owner as owner;
+
+-- name: operate
+-- An operator's move of items to :target. Entering ready, or leaving submitted or executing, takes a new epoch.
+with wanted as (
+  select * from jsonb_to_recordset(cast(:rows as jsonb)) as r(item bigint, version bigint)
+), locked as (
+  select i.id, i.epoch as was_epoch, i.owner as was_owner, i.phase as was_phase, i.step as was_step
+  from wanted w join item i on i.id = w.item join run on run.id = i.run_id
+  where i.phase = any(:sources) and (w.version is null or i.version = w.version)
+    and (:target <> 'ready' or run.known_kind)
+  order by i.id for no key update of i
+)
+update item i set
+  phase = :target, version = i.version + 1,
+  epoch = i.epoch + case when :target = 'ready' or l.was_phase in ('submitted', 'executing') then 1 else 0 end,
+  owner = null, lease_until = null, submitted_at = null, not_before = null,
+  failures = case when :target = 'ready' then 0 else i.failures end,
+  interrupts = case when :target = 'ready' then 0 else i.interrupts end,
+  nodes = case when :target = 'ready' then '{}' else i.nodes end,
+  lane = case when :target = 'ready' then coalesce(:lane, i.lane) else i.lane end,
+  trouble_since = case when :target = 'ready' then null else coalesce(i.trouble_since, clock_timestamp()) end,
+  trigger = :trigger, actor = :actor, host = '', job = '', log = '',
+  reason_code = :reason_code, reason = :reason, since = clock_timestamp(), changed_at = clock_timestamp()
+from locked l where i.id = l.id
+returning i.id as item, l.was_epoch as epoch, i.epoch as now_epoch, i.run_id, i.campaign_id, l.was_owner as owner,
+  l.was_step as step, i.step as next_step, i.lane, i.phase;
+
+-- name: reset
+-- any -> an earlier state, ready, with a new epoch.
+with wanted as (
+  select * from jsonb_to_recordset(cast(:rows as jsonb)) as r(item bigint, version bigint)
+), locked as (
+  select i.id, i.epoch as was_epoch, i.owner as was_owner, i.step as was_step, s.step as next_step, s.state as to_state
+  from wanted w join item i on i.id = w.item join run on run.id = i.run_id
+  join step_rule s on s.pipeline_id = i.pipeline_id and s.state = :state and s.scope = i.scope
+  left join step_rule p on p.pipeline_id = i.pipeline_id and p.state = i.state
+  where i.phase = any(:sources) and (w.version is null or i.version = w.version) and run.known_kind
+    and s.rank <= coalesce(p.rank, 1000000)
+  order by i.id for no key update of i
+)
+update item i set
+  state = l.to_state, phase = 'ready', step = l.next_step, epoch = i.epoch + 1, version = i.version + 1,
+  owner = null, lease_until = null, submitted_at = null, not_before = null, trouble_since = null,
+  failures = 0, interrupts = 0, nodes = '{}', request = '{}', lane = coalesce(:lane, i.lane),
+  trigger = 'reset', actor = :actor, host = '', job = '', log = '',
+  reason_code = :reason_code, reason = :reason, since = clock_timestamp(), changed_at = clock_timestamp()
+from locked l where i.id = l.id
+returning i.id as item, l.was_epoch as epoch, i.epoch as now_epoch, i.run_id, i.file_id, i.campaign_id,
+  l.was_owner as owner, l.was_step as step, i.step as next_step, i.lane, i.phase;
+
+-- name: advance_quietly
+-- ready -> next state without work: the run type bypasses the step, or the file has what the step would make.
+with locked as (
+  select i.id, s.to_state, n.step as next_step,
+    case when i.kind = any(s.bypassed_by) then 'bypassed' else 'reused' end as how
+  from item i join step_rule s on s.pipeline_id = i.pipeline_id and s.state = i.state and s.scope = i.scope
+  left join step_rule n on n.pipeline_id = i.pipeline_id and n.state = s.to_state and n.scope = i.scope
+  where i.id = any(:ids) and i.phase = 'ready' and (i.kind = any(s.bypassed_by) or (
+    s.owned_by = 'file' and (
+      (s.makes = 'product' and exists (select from product p where p.file_id = i.file_id and p.step = s.step
+         and p.campaign_id is null and p.superseded_at is null and p.item_id <> i.id))
+      or (s.makes = 'copy' and exists (select from replica r where r.file_id = i.file_id and r.step = s.step
+         and r.retired_at is null and r.item_id <> i.id)))))
+  order by i.id for no key update of i
+)
+update item i set
+  state = l.to_state, phase = case when l.next_step is null then 'done' else 'ready' end, step = l.next_step,
+  epoch = i.epoch + case when l.next_step is null then 0 else 1 end, version = i.version + 1,
+  trigger = l.how, actor = 'conductor', host = '', job = '', log = '', reason_code = '',
+  reason = case when l.how = 'bypassed' then 'run type ' || i.kind || ' bypasses this step'
+    else 'the file has this from another campaign' end,
+  since = clock_timestamp(), changed_at = clock_timestamp()
+from locked l where i.id = l.id
+returning i.id as item, i.epoch, i.step, i.lane, i.phase;
+
+-- name: gather
+-- A run's item moves on (or back) with its files: to :state of its pipeline, waiting, ready or done.
+with wanted as (
+  select * from jsonb_to_recordset(cast(:rows as jsonb))
+    as r(item bigint, version bigint, state text, phase text, step text, trigger text, reason text)
+), locked as (
+  select i.id, w.state, w.phase, w.step, w.trigger, w.reason from wanted w join item i on i.id = w.item
+  where i.version = w.version
+  order by i.id for no key update of i
+)
+update item i set
+  state = l.state, phase = l.phase, step = l.step, version = i.version + 1,
+  epoch = i.epoch + case when l.phase = 'ready' or l.trigger = 'retreat' then 1 else 0 end,
+  owner = null, lease_until = null, submitted_at = null, not_before = null, trouble_since = null,
+  failures = 0, interrupts = 0, nodes = '{}',
+  trigger = l.trigger, actor = 'conductor', host = '', job = '', log = '', reason_code = '', reason = l.reason,
+  since = clock_timestamp(), changed_at = clock_timestamp()
+from locked l where i.id = l.id
+returning i.id as item, i.epoch, i.version, i.run_id, i.campaign_id, i.state, i.phase, i.step, i.lane;
+
+-- name: reclassify
+-- Every item of a run in one campaign starts again under another run type, and another campaign where needed.
+with locked as (
+  select i.id, i.epoch as was_epoch, i.owner as was_owner, i.step as was_step
+  from item i where i.run_id = :run_id and i.campaign_id = :campaign_id
+  order by i.id for no key update of i
+)
+update item i set
+  campaign_id = :to_campaign_id, pipeline_id = :to_pipeline_id, kind = :kind, lane = :lane,
+  state = s.state, step = case when i.scope = 'file' then s.step end,
+  phase = case when i.scope = 'run' then 'waiting' when i.phase = 'abandoned' then 'abandoned'
+    when :known then 'ready' else 'held' end,
+  epoch = i.epoch + 1, version = i.version + 1, owner = null, lease_until = null, submitted_at = null,
+  not_before = null, trouble_since = null, failures = 0, interrupts = 0, nodes = '{}', request = '{}',
+  trigger = 'reclassify', actor = :actor, host = '', job = '', log = '',
+  reason_code = case when :known then '' else 'run-type-unknown' end, reason = :reason,
+  since = clock_timestamp(), changed_at = clock_timestamp()
+from locked l, step_rule s
+where i.id = l.id and s.pipeline_id = :to_pipeline_id and s.rank = 0
+returning i.id as item, l.was_epoch as epoch, l.was_owner as owner, l.was_step as step, i.step as next_step, i.lane,
+  i.phase, i.scope;
+
+-- name: insert_items
+-- (nothing) -> arrived: a registered file becomes an item of its run's campaign; held where the type is unknown.
+insert into item (campaign_id, pipeline_id, run_id, file_id, scope, kind, state, phase, step, lane, trigger, actor,
+  reason_code, reason, trouble_since)
+select c.id, c.pipeline_id, w.run_id, w.file_id, w.scope, coalesce(run.kind, ''), s.state,
+  case when w.scope = 'run' then 'waiting' when run.known_kind then 'ready' else 'held' end,
+  case when w.scope = 'file' then s.step end, c.lane, 'arrive', :actor,
+  case when w.scope = 'run' or run.known_kind then '' else 'run-type-unknown' end, coalesce(w.reason, ''),
+  case when w.scope = 'run' or run.known_kind then null else clock_timestamp() end
+from jsonb_to_recordset(cast(:rows as jsonb))
+  as w(run_id bigint, file_id bigint, scope text, campaign_id bigint, reason text)
+join campaign c on c.id = w.campaign_id join run on run.id = w.run_id
+join step_rule s on s.pipeline_id = c.pipeline_id and s.rank = 0
+order by w.run_id, w.file_id
+on conflict do nothing
+returning id as item, epoch, run_id, file_id, campaign_id, step, lane, phase, scope;
+
+-- name: insert_files
+insert into file (run_id, sequence, name, site, path, size, mtime_ns, closed_ns, inbox, registered_at)
+select w.run_id, w.sequence, w.name, w.site, w.path, w.size, w.mtime_ns, w.closed_ns, w.inbox, clock_timestamp()
+from jsonb_to_recordset(cast(:rows as jsonb)) as w(run_id bigint, sequence integer, name text, site text, path text,
+  size bigint, mtime_ns bigint, closed_ns bigint, inbox text)
+order by w.run_id, w.sequence
+on conflict do nothing
+returning id, run_id, name, site, path, size;
+
+-- name: register_expected
+-- An announced file has come: it gets its place, size and time, and is no longer missing.
+update file f set site = w.site, path = w.path, size = w.size, mtime_ns = w.mtime_ns, closed_ns = w.closed_ns,
+  inbox = w.inbox, registered_at = clock_timestamp(), sequence = coalesce(f.sequence, w.sequence),
+  waived_at = null
+from jsonb_to_recordset(cast(:rows as jsonb)) as w(id bigint, sequence integer, site text, path text, size bigint,
+  mtime_ns bigint, closed_ns bigint, inbox text)
+where f.id = w.id and f.registered_at is null
+returning f.id, f.run_id, f.name, f.site, f.path, f.size;
+
+-- name: insert_expected
+insert into file (run_id, sequence, name, expected_size, expected_adler32)
+select w.run_id, w.sequence, w.name, w.size, w.adler32
+from jsonb_to_recordset(cast(:rows as jsonb))
+  as w(run_id bigint, sequence integer, name text, size bigint, adler32 text)
+order by w.run_id, w.name
+on conflict do nothing
+returning id;
+
+-- name: insert_raw_replicas
+insert into replica (run_id, file_id, role, step, site, path, status, size)
+select w.run_id, w.file_id, 'raw', '', w.site, w.path, 'present', w.size
+from jsonb_to_recordset(cast(:rows as jsonb))
+  as w(run_id bigint, file_id bigint, site text, path text, size bigint)
+order by w.file_id
+on conflict do nothing;
+
+-- name: insert_attempts
+-- An attempt begins (a `started` report) or is written down whole when it ends.
+insert into attempt (item_id, epoch, step, owner, host, job, started_at, ended_at, outcome, reason_code, reason,
+  log_site, log, usage)
+select w.item, w.epoch, w.step, coalesce(w.owner, ''), coalesce(w.host, ''), coalesce(w.job, ''), w.started_at,
+  case when w.outcome = 'running' then null else clock_timestamp() end, w.outcome,
+  coalesce(w.reason_code, ''), coalesce(w.reason, ''), coalesce(w.log_site, ''), coalesce(w.log, ''),
+  coalesce(w.usage, '{}')
+from jsonb_to_recordset(cast(:rows as jsonb)) as w(item bigint, epoch bigint, step text, owner text, host text,
+  job text, started_at timestamptz, outcome text, reason_code text, reason text, log_site text, log text,
+  usage jsonb)
+order by w.item
+on conflict (item_id, epoch) do update set
+  ended_at = excluded.ended_at, outcome = excluded.outcome, reason_code = excluded.reason_code,
+  reason = excluded.reason, usage = excluded.usage,
+  owner = coalesce(nullif(excluded.owner, ''), attempt.owner),
+  host = coalesce(nullif(excluded.host, ''), attempt.host),
+  job = coalesce(nullif(excluded.job, ''), attempt.job),
+  log_site = coalesce(nullif(excluded.log_site, ''), attempt.log_site),
+  log = coalesce(nullif(excluded.log, ''), attempt.log)
+where attempt.outcome = 'running';
+
+-- name: end_attempts
+-- An operator or the sweeper has taken items away from a running attempt.
+update attempt a set ended_at = clock_timestamp(), outcome = w.outcome, reason_code = w.reason_code, reason = w.reason
+from jsonb_to_recordset(cast(:rows as jsonb))
+  as w(item bigint, epoch bigint, outcome text, reason_code text, reason text)
+where a.item_id = w.item and a.epoch = w.epoch and a.outcome = 'running';
+
+-- name: insert_late
+insert into late (item_id, epoch, owner, trigger, cause, host, reason)
+select w.item, w.epoch, w.owner, w.trigger,
+  case when i.id is null then 'unknown-item' when i.epoch <> w.epoch then 'stale-epoch'
+    when i.owner is not null and i.owner <> w.owner then 'other-owner' else 'phase-' || i.phase end,
+  w.host, coalesce(w.reason, '')
+from jsonb_to_recordset(cast(:rows as jsonb))
+  as w(item bigint, epoch bigint, owner text, trigger text, host text, reason text)
+left join item i on i.id = w.item
+returning item_id as item, epoch, owner, cause;
+
+-- name: supersede_products
+-- Accepted products of these items' steps give way: a reset, or a newer acceptance.
+update product p set superseded_at = clock_timestamp(), superseded_reason = w.reason
+from jsonb_to_recordset(cast(:rows as jsonb)) as w(item bigint, step text, keep_epoch bigint, reason text)
+where p.item_id = w.item and p.step = w.step and p.superseded_at is null
+  and p.epoch is distinct from w.keep_epoch
+returning p.id;
+
+-- name: insert_products
+insert into product (run_id, file_id, campaign_id, item_id, epoch, step, name, type, size, adler32, blake3,
+  event_first, event_last, events, software, configuration, metadata)
+select w.run_id, w.file_id, w.campaign_id, w.item, w.epoch, w.step, w.name, w.type, w.size, w.adler32, w.blake3,
+  w.event_first, w.event_last, w.events, w.software, w.configuration, w.metadata
+from jsonb_to_recordset(cast(:rows as jsonb)) as w(run_id bigint, file_id bigint, campaign_id bigint, item bigint,
+  epoch bigint, step text, name text, type text, size bigint, adler32 text, blake3 text, event_first bigint,
+  event_last bigint, events bigint, software text, configuration text, metadata jsonb)
+order by w.item
+returning id, item_id as item, epoch, name;
+
+-- name: insert_replicas
+insert into replica (run_id, file_id, product_id, role, step, site, path, status, size, adler32, blake3,
+  verified_at, item_id, epoch)
+select w.run_id, w.file_id, w.product_id, w.role, w.step, w.site, w.path, 'verified', w.size, w.adler32, w.blake3,
+  clock_timestamp(), w.item, w.epoch
+from jsonb_to_recordset(cast(:rows as jsonb)) as w(run_id bigint, file_id bigint, product_id bigint, role text,
+  step text, site text, path text, size bigint, adler32 text, blake3 text, item bigint, epoch bigint)
+order by w.item
+on conflict (site, path) do nothing
+returning id, site, path;
+
+-- name: insert_salt
+insert into salt_record (product_id, file_id, key_id, sealed)
+select w.product_id, w.file_id, w.key_id, decode(w.sealed, 'base64')
+from jsonb_to_recordset(cast(:rows as jsonb)) as w(product_id bigint, file_id bigint, key_id text, sealed text)
+order by w.product_id;
+
+-- name: raw_checksums
+-- The first step that read a raw file says what it found; the record keeps the first answer.
+update file f set adler32 = w.adler32, blake3 = w.blake3
+from jsonb_to_recordset(cast(:rows as jsonb)) as w(file_id bigint, adler32 text, blake3 text)
+where f.id = w.file_id and f.blake3 is null;
+
+-- name: file_events
+update file f set event_first = w.first, event_last = w.last, events = w.count
+from jsonb_to_recordset(cast(:rows as jsonb)) as w(file_id bigint, first bigint, last bigint, count bigint)
+where f.id = w.file_id and f.events is null;
+
+-- name: insert_catalog
+insert into catalog_entry (item_id, epoch, step, file_id, run_id, campaign_id, facts)
+select w.item, w.epoch, w.step, w.file_id, w.run_id, w.campaign_id, w.facts
+from jsonb_to_recordset(cast(:rows as jsonb))
+  as w(item bigint, epoch bigint, step text, file_id bigint, run_id bigint, campaign_id bigint, facts jsonb)
+order by w.item
+on conflict (item_id, step) do update set facts = excluded.facts, epoch = excluded.epoch,
+  created_at = clock_timestamp();
+
+-- name: insert_settle
+insert into settle (action, site, path, link, replica_id)
+select w.action, w.site, w.path, w.link, w.replica_id
+from jsonb_to_recordset(cast(:rows as jsonb))
+  as w(action text, site text, path text, link text, replica_id bigint)
+order by w.site, w.path
+on conflict (action, site, path) do nothing;
+
+-- name: fold_counts
+-- Folds the deltas that are visible now into the totals. One process at a time (an advisory lock).
+with taken as (
+  delete from count_delta where id in (select id from count_delta order by id limit :page) returning *
+)
+insert into count_total (run_id, campaign_id, scope, state, phase, site, n)
+select run_id, campaign_id, scope, state, phase, site, sum(n) from taken
+group by run_id, campaign_id, scope, state, phase, site
+on conflict (run_id, campaign_id, scope, state, phase, site) do update set n = count_total.n + excluded.n;
+
+-- name: insert_dead
+insert into dead_letter (fingerprint, queue, code, sentence, subject, run_number, payload, size, mtime_ns)
+select w.fingerprint, w.queue, w.code, w.sentence, w.subject, w.run_number, w.payload, w.size, w.mtime_ns
+from jsonb_to_recordset(cast(:rows as jsonb)) as w(fingerprint text, queue text, code text, sentence text,
+  subject text, run_number bigint, payload text, size bigint, mtime_ns bigint)
+order by w.fingerprint
+on conflict (fingerprint) do update set count = dead_letter.count + 1, last_at = clock_timestamp(),
+  sentence = excluded.sentence, cleared_at = null;
+
+-- name: mark_applied
+insert into watermark (lane, applied_at)
+select w.lane, w.applied_at from jsonb_to_recordset(cast(:rows as jsonb)) as w(lane text, applied_at timestamptz)
+order by w.lane
+on conflict (lane) do update set applied_at = greatest(watermark.applied_at, excluded.applied_at);
+
+-- name: see_process
+insert into process (owner, role, host, pid, version, detail)
+select w.owner, w.role, w.host, w.pid, w.version, w.detail
+from jsonb_to_recordset(cast(:rows as jsonb))
+  as w(owner text, role text, host text, pid bigint, version text, detail jsonb)
+order by w.owner
+on conflict (owner) do update set seen_at = clock_timestamp(), detail = excluded.detail;
+
+-- name: ready_items
+-- What waits for a step and lane, oldest first, leaving out what is paused or not due.
+select i.id as item, i.epoch from item i join campaign c on c.id = i.campaign_id
+where i.phase = 'ready' and i.step = :step and i.lane = :lane
+  and (i.not_before is null or i.not_before <= clock_timestamp()) and c.status = 'open'
+order by i.priority, i.id limit :room;
+
+-- name: expired_leases
+-- Executing items whose lease ended before everything sent by then has been applied.
+select i.id as item, i.epoch, i.owner, i.host from item i
+where i.phase = 'executing' and i.id > :after and i.lease_until < clock_timestamp()
+  and i.lease_until < coalesce((select applied_at from watermark where lane = i.lane), '-infinity')
+order by i.id limit :page;
+
+-- name: lost_hints
+-- Submitted for longer than :older_s although everything sent by then has been applied.
+select i.id as item, i.epoch from item i
+where i.phase = 'submitted' and i.step = :step and i.lane = :lane
+  and i.submitted_at < clock_timestamp() - make_interval(secs => :older_s)
+  and i.submitted_at < coalesce((select applied_at from watermark where lane = :lane), '-infinity')
+order by i.submitted_at limit :page;
+
+-- name: resent
+-- The same hint has gone out again: the wait begins anew, the epoch stays. Not a change of state.
+with wanted as (
+  select * from jsonb_to_recordset(cast(:rows as jsonb)) as r(item bigint, epoch bigint)
+), locked as (
+  select i.id from wanted w join item i on i.id = w.item
+  where i.epoch = w.epoch and i.phase = 'submitted' order by i.id for no key update of i
+)
+update item i set submitted_at = clock_timestamp() from locked where i.id = locked.id
+returning i.id as item, i.epoch;
