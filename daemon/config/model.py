@@ -1,0 +1,215 @@
+"""The records of a configuration. docs/configuration.md and examples/headframe.toml explain each field."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from ...consumers.steps.api import Site
+from ...statemachine.pipeline import Pipeline, RunType, Step, build
+from ...statemachine.records import Record
+from .types import Count, FileMode, FolderMode, Port, Prefix, Seconds, Umask
+
+LARGEST_RUN = 2**63 - 1
+
+
+class Database(Record):
+    """Where PostgreSQL is: a `url`, or the folder of an `embedded` one that `headframe up` starts."""
+
+    url: str = ""
+    embedded: Path | None = None
+    password_file: Path | None = None
+    pool: Count = 5
+
+
+class BrokerConfig(Record):
+    """Where the broker is: `memory:` (one process only), or amqp(s)://host:port/vhost."""
+
+    url: str = "memory:"
+    user: str = ""
+    password_file: Path | None = None
+    cafile: Path | None = None
+    cert: Path | None = None
+    key: Path | None = None
+
+
+class Web(Record):
+    """Where the pages and the REST API listen; port 0 takes a free one."""
+
+    host: str = "127.0.0.1"
+    port: Port = 8080
+
+
+class SiteConfig(Record):
+    """A storage place. `paths` gives its root for other classes of host than the one `path` is for."""
+
+    path: Path
+    paths: dict[str, Path] = {}
+    kind: Literal["source", "processing", "archive"] = "processing"
+    dir_mode: FolderMode = FolderMode(0o2775)
+    file_mode: FileMode = FileMode(0o664)
+    group: str | None = None
+    umask: Umask = Umask(0o002)
+
+
+class Inbox(Record):
+    """A folder in which raw files arrive. `pattern` must match all of the path below the inbox."""
+
+    site: str
+    pattern: str
+    path: str = ""
+    ignore: tuple[str, ...] = (".*", "*.tmp", "*.part")
+    arrival: Literal["closed", "semaphore", "manifest"] = "closed"
+    semaphore: str = "{name}.done"
+    manifest: str | None = None
+    kind: str | None = None
+    max_run: Annotated[int, msgspec.Meta(ge=0, le=LARGEST_RUN)] = LARGEST_RUN
+    stable_s: Seconds = 5.0
+    scan_s: Seconds = 10.0
+    resend_s: Seconds = 10.0
+    recheck_s: Seconds = 600.0
+    manifest_wait_s: Seconds = 600.0
+    follow_symlinks: bool = False
+    watch: bool = True
+
+
+class RunDBConfig(Record):
+    """A source of run metadata: `use` names an entry point in `headframe.rundb`, `options` are its own."""
+
+    use: str
+    poll_s: Seconds = 5.0
+    timeout_s: Seconds = 30.0
+    options: dict[str, Any] = {}
+
+
+class RunTypeConfig(Record):
+    """How runs of one type go: through which pipeline, past which steps, to which copies."""
+
+    pipeline: str = "default"
+    bypass: tuple[str, ...] = ()
+    placed_when: tuple[str, ...] = ()
+    copies: tuple[str, ...] = ()
+
+
+class PipelineConfig(Record):
+    """A pipeline as it is written down: ordered steps between states."""
+
+    steps: tuple[Step, ...] = msgspec.field(name="step")
+    initial: str = "arrived"
+
+
+class Command(Record):
+    """A program that a step with `use = "command:<name>"` runs. An exit code not listed is a fail (0: done)."""
+
+    argv: tuple[str, ...]
+    setup: Path | None = None
+    image: str | None = None
+    exit_codes: dict[int, Literal["fail", "interrupt", "skip"]] = {}
+    environment: dict[str, str] = {}
+
+
+class WorkerConfig(Record):
+    """The workers of this host. `count` is for `headframe up`; `work_site` is where attempts write."""
+
+    count: Annotated[int, msgspec.Meta(ge=0)] = 2
+    steps: Literal["all"] | tuple[str, ...] = "all"
+    work_site: str = ""
+    logs: Path = Path("logs")
+    grace_s: Seconds = 30.0
+    heartbeat_s: Seconds = 10.0
+
+
+class ConductorConfig(Record):
+    """How the conductor batches; `refill_s` is how often it looks for work left behind."""
+
+    batch: Count = 1000
+    batch_wait_ms: Seconds = 5.0
+    refill_s: Seconds = 2.0
+
+
+class SweeperConfig(Record):
+    """How often and how much the sweeper repairs; `lost_hint_s` is after how long a hint may be lost."""
+
+    interval_s: Seconds = 5.0
+    lost_hint_s: Seconds = 60.0
+    page: Count = 500
+
+
+class Log(Record):
+    """What is logged and how; `auto` is text on a terminal, JSON elsewhere."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["auto", "text", "json"] = "auto"
+
+
+DEFAULT_STEPS = (
+    Step(name="salt", to="salted", owned_by="file"),
+    Step(name="place", to="placed", makes="copy", owned_by="file"),
+    Step(name="reconstruct", to="reconstructed"),
+    Step(name="catalog", to="cataloged", makes="nothing"),
+)
+
+
+def default_pipeline() -> dict[str, PipelineConfig]:
+    """Give the pipeline `default` that there is where none is configured."""
+    return {"default": PipelineConfig(steps=DEFAULT_STEPS)}
+
+
+class Config(Record):
+    """All that was configured, checked. `folder` is where relative paths start, `source` the file read."""
+
+    instance: Prefix = "headframe"
+    timezone: str = "UTC"
+    host_class: str = "service"
+    realtime_period: Literal["run", "day", "week", "month"] = "week"
+    database: Database = Database()
+    broker: BrokerConfig = BrokerConfig()
+    web: Web = Web()
+    sites: dict[str, SiteConfig] = msgspec.field(name="site", default_factory=dict)
+    inboxes: dict[str, Inbox] = msgspec.field(name="inbox", default_factory=dict)
+    rundb: dict[str, RunDBConfig] = {}
+    run_types: dict[str, RunTypeConfig] = msgspec.field(name="run_type", default_factory=dict)
+    pipeline: dict[str, PipelineConfig] = msgspec.field(default_factory=default_pipeline)
+    commands: dict[str, Command] = msgspec.field(name="command", default_factory=dict)
+    worker: WorkerConfig = WorkerConfig()
+    conductor: ConductorConfig = ConductorConfig()
+    sweeper: SweeperConfig = SweeperConfig()
+    private: dict[str, dict[str, Any]] = {}
+    log: Log = Log()
+    folder: Path = Path()
+    source: Path | None = None
+
+    def pipelines(self) -> dict[str, Pipeline]:
+        """Build all pipelines, each with the run types that go through it. Raises `PipelineError`."""
+        return {name: self.build_pipeline(name) for name in self.pipeline}
+
+    def build_pipeline(self, name: str) -> Pipeline:
+        """Build one pipeline. Raises `PipelineError`, `KeyError`."""
+        rules = {
+            kind: RunType(bypass=run_type.bypass, placed_when=run_type.placed_when, copies=run_type.copies)
+            for kind, run_type in self.run_types.items()
+            if run_type.pipeline == name
+        }
+        written = self.pipeline[name]
+        return build(name, list(written.steps), rules, written.initial)
+
+    def pipeline_for(self, kind: str) -> Pipeline | None:
+        """Give the pipeline of a run type; none for an unknown type, whose runs are held."""
+        run_type = self.run_types.get(kind)
+        return self.build_pipeline(run_type.pipeline) if run_type else None
+
+    def site(self, name: str) -> Site:
+        """Give a site as this class of host sees it. Raises `KeyError`."""
+        site = self.sites[name]
+        return Site(
+            name=name,
+            root=str(site.paths.get(self.host_class, site.path)),
+            dir_mode=site.dir_mode,
+            file_mode=site.file_mode,
+            group=site.group,
+        )
+
+    def inbox_root(self, name: str) -> Path:
+        """Give the folder of an inbox on this host. Raises `KeyError`."""
+        inbox = self.inboxes[name]
+        return self.site(inbox.site).open_path(inbox.path)

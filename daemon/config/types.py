@@ -1,0 +1,58 @@
+"""The kinds of value that configuration knows beside those of TOML."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+
+Seconds = Annotated[float, msgspec.Meta(gt=0)]
+Count = Annotated[int, msgspec.Meta(ge=1)]
+Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
+Prefix = Annotated[str, msgspec.Meta(pattern="^[a-z][a-z0-9_]{0,30}$")]
+NAME = r"[A-Za-z][A-Za-z0-9_-]{0,40}"
+"""What sites, inboxes, run types and the like may be called."""
+
+
+class FolderMode(int):
+    """The mode of folders; the owner may read, write and enter."""
+
+
+class FileMode(int):
+    """The mode of files; the owner may read, nobody may execute."""
+
+
+class Umask(int):
+    """A umask."""
+
+
+def hook(folder: Path, kind: type, value: Any) -> Any:
+    """Make a value of `kind` from one of TOML; relative paths start at `folder`. Raises `ValueError`."""
+    if kind is Path:
+        return absolute(folder, value)
+    if issubclass(kind, int):
+        return _mode(kind, value)
+    raise NotImplementedError(kind)
+
+
+def absolute(folder: Path, value: object) -> Path:
+    """Give the path, from `folder` where it is relative. Raises `ValueError`."""
+    if not isinstance(value, str) or not value or "\0" in value:
+        raise ValueError("expected a path in quotation marks")
+    return folder / Path(value).expanduser()
+
+
+def _mode(kind: type[int], value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        raise ValueError('expected octal digits such as "2775" or 0o2775')
+    try:
+        mode = value if isinstance(value, int) else int(value.removeprefix("0o"), 8)
+    except ValueError as error:
+        raise ValueError(f'"{value}" is not octal; write "2775" or 0o2775') from error
+    if not 0 <= mode <= 0o7777:
+        raise ValueError(f"{value} is not between 0 and 0o7777")
+    # A decimal 2775 or 664 loses an owner's bit or makes a file executable, so it is caught here.
+    if kind is FolderMode and mode & 0o700 != 0o700:
+        raise ValueError(f'{oct(mode)} shuts the owner out of the folder; octal is written "2775" or 0o2775')
+    if kind is FileMode and (mode & 0o400 == 0 or mode & 0o111):
+        raise ValueError(f'{oct(mode)} is no mode for a data file; octal is written "664" or 0o664')
+    return kind(mode)
