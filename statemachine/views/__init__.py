@@ -1,0 +1,88 @@
+"""What people and programs look at: read-only questions to the database that give frozen records.
+
+Lists are paged by key, newest first unless a docstring says otherwise, and never read the whole item table:
+numbers of files come from the kept counts (`count_total` plus `count_delta`).
+"""
+
+from .attempts import AttemptFilter, AttemptRow, attempts, attempts_of
+from .campaigns import CampaignRow, campaigns
+from .catalog import CatalogEntry, Place, catalog_find
+from .counts import Count, totals
+from .deadletters import DeadLetterRow, dead_letters, dead_letters_about
+from .fields import View
+from .filedetail import (
+    FileDetail,
+    HistoryRow,
+    LateRow,
+    NotOneError,
+    ProductRow,
+    ReplicaRow,
+    file,
+    history,
+    products_of,
+    replicas_of,
+)
+from .files import FileFilter, FileRow, files
+from .gaps import Gaps, MissingFile, Range, gaps
+from .paging import BadCursorError, Listed, Page
+from .processes import PauseRow, ProcessRow, pauses, processes
+from .queues import QueueRow, queues
+from .rundetail import Operation, ReasonCount, RunDetail, run
+from .runs import RunFilter, RunRow, runs
+from .sites import SiteRow, sites
+from .status import Status, status
+
+__all__ = [
+    "AttemptFilter",
+    "AttemptRow",
+    "BadCursorError",
+    "CampaignRow",
+    "CatalogEntry",
+    "Count",
+    "DeadLetterRow",
+    "FileDetail",
+    "FileFilter",
+    "FileRow",
+    "Gaps",
+    "HistoryRow",
+    "LateRow",
+    "Listed",
+    "MissingFile",
+    "NotOneError",
+    "Operation",
+    "Page",
+    "PauseRow",
+    "Place",
+    "ProcessRow",
+    "ProductRow",
+    "QueueRow",
+    "Range",
+    "ReasonCount",
+    "ReplicaRow",
+    "RunDetail",
+    "RunFilter",
+    "RunRow",
+    "SiteRow",
+    "Status",
+    "View",
+    "attempts",
+    "attempts_of",
+    "campaigns",
+    "catalog_find",
+    "dead_letters",
+    "dead_letters_about",
+    "file",
+    "files",
+    "gaps",
+    "history",
+    "pauses",
+    "processes",
+    "products_of",
+    "queues",
+    "replicas_of",
+    "run",
+    "runs",
+    "sites",
+    "status",
+    "totals",
+]

@@ -1,0 +1,122 @@
+"""Attempts at items, the latest first."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, Select, select, tuple_
+
+from ..records import Record
+from ..schema import attempt, campaign, file, item, run
+from .fields import View
+from .paging import Listed, Page, key, listed, size
+
+
+class AttemptFilter(Record):
+    """Which attempts. `running` asks for those that have not ended; else those that have, latest end first."""
+
+    run: int | None = None
+    file: int | None = None
+    step: str | None = None
+    outcome: str | None = None
+    reason_code: str | None = None
+    host: str | None = None
+    running: bool = False
+
+
+class AttemptRow(View):
+    """One attempt. `file` is the file's name, empty for a run-scope step; `usage` as the worker measured it."""
+
+    item: int
+    epoch: int
+    run: int
+    file: str
+    campaign: str
+    step: str
+    owner: str
+    host: str
+    job: str
+    started_at: datetime | None
+    ended_at: datetime | None
+    outcome: str
+    reason_code: str
+    reason: str
+    log_site: str
+    log: str
+    usage: dict[str, Any]
+
+
+def attempts(conn: Connection, where: AttemptFilter | None = None, page: Page | None = None) -> Listed[AttemptRow]:
+    """List attempts: of a run or file in the order of items, else by when they ended."""
+    where, page = where or AttemptFilter(), page or Page()
+    if where.run is not None or where.file is not None or where.running:
+        return _by_item(conn, _narrowed(where), page)
+    return _by_end(conn, _narrowed(where).where(attempt.c.ended_at.is_not(None)), page)
+
+
+def attempts_of(conn: Connection, items: Sequence[int], most: int = 1000) -> tuple[AttemptRow, ...]:
+    """Give the latest attempts at these items, oldest first."""
+    wanted = _selected().where(attempt.c.item_id.in_(items))
+    rows = conn.execute(wanted.order_by(attempt.c.item_id.desc(), attempt.c.epoch.desc()).limit(most)).all()
+    return tuple(_made(row) for row in reversed(rows))
+
+
+def _by_item(conn: Connection, wanted: Select[Any], page: Page) -> Listed[AttemptRow]:
+    keys = tuple_(attempt.c.item_id, attempt.c.epoch)
+    after = key(page, int, int)
+    if after is not None:
+        wanted = wanted.where(keys < tuple_(*after))
+    ordered = wanted.order_by(attempt.c.item_id.desc(), attempt.c.epoch.desc())
+    return listed(conn.execute(ordered.limit(size(page))).all(), page, _made, "item", "epoch")
+
+
+def _by_end(conn: Connection, wanted: Select[Any], page: Page) -> Listed[AttemptRow]:
+    keys = tuple_(attempt.c.ended_at, attempt.c.item_id, attempt.c.epoch)
+    after = key(page, datetime, int, int)
+    if after is not None:
+        wanted = wanted.where(keys < tuple_(*after), attempt.c.ended_at <= after[0])
+    ordered = wanted.order_by(attempt.c.ended_at.desc(), attempt.c.item_id.desc(), attempt.c.epoch.desc())
+    return listed(conn.execute(ordered.limit(size(page))).all(), page, _made, "ended_at", "item", "epoch")
+
+
+def _selected() -> Select[Any]:
+    names = ("epoch", "step", "owner", "host", "job", "started_at", "ended_at", "outcome", "reason_code", "reason")
+    columns = [
+        attempt.c.item_id.label("item"),
+        *(attempt.c[name] for name in (*names, "log_site", "log", "usage")),
+        run.c.number.label("run"),
+        file.c.name.label("file"),
+        campaign.c.name.label("campaign"),
+    ]
+    tables = (
+        attempt.join(item, item.c.id == attempt.c.item_id)
+        .join(run, run.c.id == item.c.run_id)
+        .join(campaign, campaign.c.id == item.c.campaign_id)
+        .outerjoin(file, file.c.id == item.c.file_id)
+    )
+    return select(*columns).select_from(tables)
+
+
+def _narrowed(where: AttemptFilter) -> Select[Any]:
+    wanted = _selected()
+    if where.run is not None:
+        number = select(run.c.id).where(run.c.number == where.run).scalar_subquery()
+        wanted = wanted.where(item.c.run_id == number)
+    if where.running:
+        # Only what executes can have a running attempt, and that index is short.
+        wanted = wanted.where(attempt.c.outcome == "running", item.c.phase == "executing")
+    for column, value in (
+        (item.c.file_id, where.file),
+        (attempt.c.step, where.step),
+        (attempt.c.outcome, where.outcome),
+        (attempt.c.reason_code, where.reason_code),
+        (attempt.c.host, where.host),
+    ):
+        if value is not None:
+            wanted = wanted.where(column == value)
+    return wanted
+
+
+def _made(row: Row[Any]) -> AttemptRow:
+    values = {name: row._mapping[name] for name in AttemptRow.__struct_fields__}
+    return AttemptRow(**{**values, "file": values["file"] or ""})

@@ -1,0 +1,148 @@
+"""The catalog: what can be read of a run, and where."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Row, select
+
+from ..schema import campaign, catalog_entry, file, product, replica, run
+from .counts import GOOD
+from .fields import View
+
+MOST = 100_000
+
+
+class Place(View):
+    """Where a content lies: `path` never changes, `link` is the readable name that leads to it."""
+
+    site: str
+    path: str
+    link: str
+
+
+class CatalogEntry(View):
+    """A raw file (type `raw`) or a product of a run, with all that tells what is in it.
+
+    `events` of an entry that is not known to cover a range is none. `facts` is what the catalog step stored.
+    """
+
+    run: int
+    kind: str
+    sequence: int | None
+    type: str
+    step: str
+    name: str
+    campaign: str
+    size: int
+    adler32: str
+    blake3: str
+    event_first: int | None
+    event_last: int | None
+    events: int | None
+    software: str
+    configuration: str
+    product: int | None
+    file: int | None
+    locations: tuple[Place, ...]
+    facts: dict[str, Any]
+
+
+def catalog_find(
+    conn: Connection, number: int, event: int | None = None, kind: str | None = None, site: str | None = None
+) -> tuple[CatalogEntry, ...]:
+    """Give what the catalog has of a run: raw files first, then products, by sequence.
+
+    `event` keeps what covers that event, `kind` one type (`raw` or a product's), `site` what lies there.
+    """
+    found = conn.execute(select(run.c.id, run.c.kind).where(run.c.number == number)).first()
+    if found is None:
+        return ()
+    raw = () if kind not in (None, "raw") else _raw(conn, found.id, event)
+    made = () if kind == "raw" else _products(conn, found.id, event, kind)
+    places = _places(conn, found.id, site)
+    facts = _facts(conn, found.id)
+    entries = []
+    for row, role, which in [*((row, "raw", row.file) for row in raw), *((row, "", row.product) for row in made)]:
+        locations = tuple(places.get(("raw" if role else "product", which), ()))
+        if site is None or locations:
+            entries.append(_made(row, number, found.kind, locations, facts))
+    return tuple(entries)
+
+
+def _raw(conn: Connection, run_id: int, event: int | None) -> Sequence[Row[Any]]:
+    wanted = select(file, file.c.id.label("file")).where(
+        file.c.run_id == run_id, file.c.registered_at.is_not(None), *_covers(file.c, event)
+    )
+    return conn.execute(wanted.order_by(file.c.sequence, file.c.id).limit(MOST)).all()
+
+
+def _products(conn: Connection, run_id: int, event: int | None, kind: str | None) -> Sequence[Row[Any]]:
+    joined = product.outerjoin(file, file.c.id == product.c.file_id).outerjoin(
+        campaign, campaign.c.id == product.c.campaign_id
+    )
+    wanted = (
+        select(
+            product,
+            product.c.id.label("product"),
+            product.c.file_id.label("file"),
+            file.c.sequence,
+            campaign.c.name.label("campaign"),
+        )
+        .select_from(joined)
+        .where(product.c.run_id == run_id, product.c.superseded_at.is_(None), *_covers(product.c, event))
+    )
+    if kind is not None:
+        wanted = wanted.where(product.c.type == kind)
+    return conn.execute(wanted.order_by(file.c.sequence, product.c.id).limit(MOST)).all()
+
+
+def _covers(columns: Any, event: int | None) -> list[ColumnElement[bool]]:
+    return [] if event is None else [columns.event_first <= event, columns.event_last >= event]
+
+
+def _places(conn: Connection, run_id: int, site: str | None) -> dict[tuple[str, int], list[Place]]:
+    wanted = select(replica).where(
+        replica.c.run_id == run_id, replica.c.status.in_(GOOD), replica.c.retired_at.is_(None)
+    )
+    if site is not None:
+        wanted = wanted.where(replica.c.site == site)
+    found: dict[tuple[str, int], list[Place]] = {}
+    for row in conn.execute(wanted.order_by(replica.c.id)):
+        which = ("product", row.product_id) if row.product_id is not None else ("raw", row.file_id)
+        found.setdefault(which, []).append(Place(site=row.site, path=row.path, link=row.link))
+    return found
+
+
+def _facts(conn: Connection, run_id: int) -> dict[int | None, dict[str, Any]]:
+    wanted = select(catalog_entry.c.file_id, catalog_entry.c.facts).where(catalog_entry.c.run_id == run_id)
+    found: dict[int | None, dict[str, Any]] = {}
+    for row in conn.execute(wanted.order_by(catalog_entry.c.created_at)):
+        found[row.file_id] = {**found.get(row.file_id, {}), **row.facts}
+    return found
+
+
+def _made(
+    row: Row[Any], number: int, kind: str, locations: tuple[Place, ...], facts: dict[int | None, dict[str, Any]]
+) -> CatalogEntry:
+    has: Any = row._mapping
+    return CatalogEntry(
+        run=number,
+        kind=kind or "",
+        sequence=row.sequence,
+        type=has.get("type", "raw"),
+        step=has.get("step", ""),
+        name=row.name,
+        campaign=has.get("campaign") or "",
+        size=row.size,
+        adler32=row.adler32 or "",
+        blake3=row.blake3 or "",
+        event_first=row.event_first,
+        event_last=row.event_last,
+        events=row.events,
+        software=has.get("software", ""),
+        configuration=has.get("configuration", ""),
+        product=has.get("product"),
+        file=row.file,
+        locations=locations,
+        facts=facts.get(row.file, {}),
+    )

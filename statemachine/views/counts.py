@@ -1,0 +1,57 @@
+"""The kept counts: folded totals plus the deltas that are not folded yet."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Subquery, func, select, union_all
+
+from ..schema import count_delta, count_total
+from .fields import View
+
+KEYS = ("run_id", "campaign_id", "scope", "state", "phase", "site")
+GOOD = ("present", "verified")
+"""What a replica's status is while it can be read."""
+
+
+class Count(View):
+    """So many items of a scope, or replicas (scope `replica`: `state` is the role, `phase` the status)."""
+
+    campaign_id: int
+    scope: str
+    state: str
+    phase: str
+    site: str
+    n: int
+
+
+def totals(conn: Connection, *, scope: Sequence[str] = ("file", "run", "replica")) -> tuple[Count, ...]:
+    """Give the counts of the whole instance, without those that are zero."""
+    return tuple(Count(**row._mapping) for row in conn.execute(_summed(KEYS[1:], scope=scope)))
+
+
+def by_run(conn: Connection, run_ids: Sequence[int]) -> dict[int, list[Count]]:
+    """Give the counts of each of these runs, without those that are zero."""
+    found: dict[int, list[Count]] = {run_id: [] for run_id in run_ids}
+    for row in conn.execute(_summed(KEYS, run_ids=run_ids)):
+        found[row.run_id].append(Count(**{name: row._mapping[name] for name in (*KEYS[1:], "n")}))
+    return found
+
+
+def _summed(keys: Sequence[str], *, run_ids: Sequence[int] | None = None, scope: Sequence[str] = ()) -> Any:
+    both = _both(run_ids, scope)
+    wanted = [both.c[key] for key in keys]
+    total: ColumnElement[int] = func.sum(both.c.n)
+    return select(*wanted, total.label("n")).group_by(*wanted).having(total != 0)
+
+
+def _both(run_ids: Sequence[int] | None, scope: Sequence[str]) -> Subquery:
+    """Both tables in one statement, so that a fold in between is seen wholly or not at all."""
+    parts = []
+    for table in (count_total, count_delta):
+        part = select(*(table.c[key] for key in KEYS), table.c.n)
+        if run_ids is not None:
+            part = part.where(table.c.run_id == func.any(list(run_ids)))
+        if scope:
+            part = part.where(table.c.scope.in_(scope))
+        parts.append(part)
+    return union_all(*parts).subquery("counts")

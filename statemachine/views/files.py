@@ -1,0 +1,200 @@
+"""Files and how far they are: one row an item of scope `file`, so a file is there once a campaign.
+
+The order follows the filter, so that each question runs down an index: by sequence within a run, in queue order
+for what is ready, by campaign and run within a campaign, newest first otherwise.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, func, or_, select, tuple_
+
+from ..records import Record
+from ..schema import attempt, campaign, file, item, run, step_rule
+from .fields import View
+from .paging import Listed, Page, key, listed, size
+
+TROUBLE = ("failed", "held", "abandoned")
+
+
+class FileFilter(Record):
+    """Which files. Empty means all; `name` is the whole name."""
+
+    run: int | None = None
+    state: str | None = None
+    phase: str | None = None
+    kind: str | None = None
+    campaign: str | None = None
+    name: str | None = None
+    step: str | None = None
+    reason_code: str | None = None
+
+
+class FileRow(View):
+    """A file within a campaign. `item` is the machine's number for it, `attempts` how often it was tried."""
+
+    item: int
+    file: int
+    run: int
+    sequence: int | None
+    name: str
+    size: int | None
+    kind: str
+    campaign: str
+    state: str
+    phase: str
+    step: str
+    lane: str
+    epoch: int
+    version: int
+    attempts: int
+    failures: int
+    interrupts: int
+    owner: str
+    host: str
+    job: str
+    log: str
+    since: datetime
+    trouble_since: datetime | None
+    not_before: datetime | None
+    submitted_at: datetime | None
+    lease_until: datetime | None
+    actor: str
+    reason_code: str
+    reason: str
+
+
+class _Order(Record):
+    """A way to walk: these columns make the key; `falling` turns the direction."""
+
+    columns: tuple[str, ...]
+    kinds: tuple[type, ...]
+    falling: bool = True
+
+
+BY_SEQUENCE = _Order(columns=("sequence", "item"), kinds=(int, int), falling=False)
+BY_QUEUE = _Order(columns=("step", "lane", "priority", "item"), kinds=(str, str, int, int), falling=False)
+BY_CAMPAIGN = _Order(columns=("run_id", "file"), kinds=(int, int))
+BY_RUN = _Order(columns=("run_id", "item"), kinds=(int, int))
+BY_AGE = _Order(columns=("item",), kinds=(int,))
+
+KEYS: dict[str, ColumnElement[Any]] = {
+    "sequence": file.c.sequence,
+    "item": item.c.id,
+    "step": item.c.step,
+    "lane": item.c.lane,
+    "priority": item.c.priority,
+    "run_id": item.c.run_id,
+    "file": item.c.file_id,
+}
+
+
+def files(conn: Connection, where: FileFilter | None = None, page: Page | None = None) -> Listed[FileRow]:
+    """List files; the module says in which order."""
+    where, page = where or FileFilter(), page or Page()
+    order = _order(where)
+    wanted = _narrowed(conn, selected(), where)
+    keys = tuple_(*(KEYS[name] for name in order.columns))
+    after = key(page, *order.kinds)
+    if after is not None:
+        wanted = wanted.where(keys < tuple_(*after) if order.falling else keys > tuple_(*after))
+    ordered = [KEYS[name].desc() if order.falling else KEYS[name] for name in order.columns]
+    rows = conn.execute(wanted.order_by(*ordered).limit(size(page))).all()
+    return listed(rows, page, made, *order.columns)
+
+
+def selected() -> Select[Any]:
+    """Give the question for files with their items."""
+    tries = select(func.count()).where(attempt.c.item_id == item.c.id).scalar_subquery()
+    columns = [
+        *(item.c[name] for name in ("kind", "state", "phase", "step", "lane", "epoch", "version", "failures")),
+        *(item.c[name] for name in ("interrupts", "owner", "host", "job", "log", "since", "trouble_since")),
+        *(item.c[name] for name in ("not_before", "submitted_at", "lease_until", "actor", "reason_code", "reason")),
+        *(item.c[name] for name in ("priority", "run_id")),
+        item.c.id.label("item"),
+        file.c.id.label("file"),
+        *(file.c[name] for name in ("sequence", "name", "size")),
+        run.c.number.label("run"),
+        campaign.c.name.label("campaign"),
+        tries.label("attempts"),
+    ]
+    tables = (
+        item.join(file, file.c.id == item.c.file_id)
+        .join(run, run.c.id == item.c.run_id)
+        .join(campaign, campaign.c.id == item.c.campaign_id)
+    )
+    return select(*columns).select_from(tables)
+
+
+FIELDS = FileRow.__struct_fields__
+
+
+def made(row: Row[Any]) -> FileRow:
+    """Make a file's record from its row."""
+    values = {name: row._mapping[name] for name in FIELDS}
+    return FileRow(**{**values, "step": values["step"] or "", "owner": values["owner"] or ""})
+
+
+def _order(where: FileFilter) -> _Order:
+    if where.run is not None:
+        return BY_SEQUENCE
+    if where.phase == "ready":
+        return BY_QUEUE
+    if where.phase is None and where.state is None and where.name is None:
+        if where.campaign is not None:
+            return BY_CAMPAIGN
+        if where.kind is not None:
+            return BY_RUN
+    return BY_AGE
+
+
+def _narrowed(conn: Connection, wanted: Select[Any], where: FileFilter) -> Select[Any]:
+    wanted = wanted.where(item.c.scope == "file")
+    if where.run is not None:
+        number = select(run.c.id).where(run.c.number == where.run).scalar_subquery()
+        wanted = wanted.where(item.c.run_id == number, file.c.run_id == number)
+    if where.campaign is not None:
+        named = select(campaign.c.id).where(campaign.c.name == where.campaign).scalar_subquery()
+        wanted = wanted.where(item.c.campaign_id == named)
+    if where.kind is not None:
+        wanted = wanted.where(run.c.kind == where.kind)
+    for column, value in (
+        (item.c.state, where.state),
+        (item.c.step, where.step),
+        (item.c.reason_code, where.reason_code),
+        (file.c.name, where.name),
+    ):
+        if value is not None:
+            wanted = wanted.where(column == value)
+    return _in_phase(conn, wanted, where)
+
+
+def _in_phase(conn: Connection, wanted: Select[Any], where: FileFilter) -> Select[Any]:
+    """Name the phase so that the partial indexes serve: an item that is not in its last state is never done."""
+    if where.phase is not None:
+        wanted = wanted.where(item.c.phase == where.phase)
+        return wanted.where(item.c.phase.in_(TROUBLE)) if where.phase in TROUBLE else wanted
+    if where.step is not None or (where.state is not None and not _is_last(conn, where.state)):
+        open_phases = [item.c.phase == phase for phase in ("ready", "submitted", "executing")]
+        return wanted.where(or_(*open_phases, item.c.phase.in_(TROUBLE)))
+    if where.reason_code:
+        # A reason code stays on a finished item only where a step was skipped; who asks wants the troubled ones.
+        return wanted.where(or_(item.c.phase == "ready", item.c.phase.in_(TROUBLE)))
+    return wanted
+
+
+def _is_last(conn: Connection, state: str) -> bool:
+    """Say whether some pipeline's files end in this state."""
+    later = step_rule.alias()
+    rule = and_(later.c.pipeline_id == step_rule.c.pipeline_id, later.c.state == state, later.c.scope == "file")
+    ends = select(step_rule.c.pipeline_id).where(
+        step_rule.c.to_state == state, step_rule.c.scope == "file", ~select(later.c.state).where(rule).exists()
+    )
+    return conn.execute(ends.limit(1)).first() is not None
+
+
+def of_items(conn: Connection, item_ids: Sequence[int]) -> tuple[FileRow, ...]:
+    """Give the files of these items, in id order."""
+    wanted = selected().where(item.c.id == func.any(list(item_ids))).order_by(item.c.id)
+    return tuple(made(row) for row in conn.execute(wanted))

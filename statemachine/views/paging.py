@@ -1,0 +1,60 @@
+"""Pages by key: a cursor holds the key of the last row, so that a deep page costs what the first one does."""
+
+import base64
+import binascii
+from collections.abc import Callable, Sequence
+from typing import Any, Generic, NamedTuple, TypeVar
+
+import msgspec
+from sqlalchemy import Row
+
+from ..records import Record
+
+T = TypeVar("T")
+LARGEST = 10_000
+
+
+class BadCursorError(ValueError):
+    """A cursor that this list did not give."""
+
+
+class Page(Record):
+    """Which part of a list: at most `limit` rows after the row that the cursor `after` stands for."""
+
+    limit: int = 50
+    after: str = ""
+
+
+class Listed(NamedTuple, Generic[T]):
+    """Rows of a page, and the cursor of the next page (empty on the last one)."""
+
+    rows: tuple[T, ...]
+    next: str
+
+
+def size(page: Page) -> int:
+    """Give how many rows to ask for: one more than wanted says whether there is a next page."""
+    return max(1, min(page.limit, LARGEST)) + 1
+
+
+def key(page: Page, *kinds: type) -> tuple[Any, ...] | None:
+    """Give the key in a page's cursor, none for the first page. Raises `BadCursorError`."""
+    if not page.after:
+        return None
+    try:
+        packed = base64.urlsafe_b64decode(page.after + "=" * (-len(page.after) % 4))
+        found = msgspec.json.decode(packed, type=tuple[kinds])  # type: ignore[valid-type]
+    except (ValueError, binascii.Error, msgspec.MsgspecError) as error:
+        raise BadCursorError("this cursor is not one of this list's; start again from the first page") from error
+    return tuple(found)
+
+
+def listed(rows: Sequence[Row[Any]], page: Page, make: Callable[[Row[Any]], T], *names: str) -> Listed[T]:
+    """Make a page of records; the columns `names` of the last row become the cursor."""
+    wanted = size(page) - 1
+    shown = rows[:wanted]
+    following = ""
+    if len(rows) > wanted:
+        packed = msgspec.json.encode([getattr(shown[-1], name) for name in names])
+        following = base64.urlsafe_b64encode(packed).rstrip(b"=").decode()
+    return Listed(tuple(make(row) for row in shown), following)

@@ -1,0 +1,132 @@
+"""One run with all that is known of it."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, and_, func, select
+
+from ..schema import campaign, file, item, product, replica, run_operation, step_rule
+from ..schema import run as run_table
+from .deadletters import DeadLetterRow, dead_letters_about
+from .fields import View
+from .filedetail import HistoryRow, ProductRow, ReplicaRow, history, products_of, replicas_of
+from .files import TROUBLE
+from .gaps import Gaps, gaps
+from .paging import Page
+from .runs import RunRow, counted, selected
+
+
+class ReasonCount(View):
+    """So many files of a run in one phase for one reason, with the text of one of them."""
+
+    phase: str
+    step: str
+    reason_code: str
+    n: int
+    example: str
+    reason: str
+
+
+class Operation(View):
+    """What an operator did to a run."""
+
+    at: datetime
+    actor: str
+    operation: str
+    reason: str
+    before: dict[str, Any]
+    after: dict[str, Any]
+
+
+class RunDetail(View):
+    """One run. `last_file_at` is when its newest file came; `steps` are the pipeline's, in order."""
+
+    row: RunRow
+    identity: str | None
+    first_sequence: int | None
+    closed_by: str
+    known_kind: bool
+    source: str
+    metadata: dict[str, Any]
+    states: tuple[str, ...]
+    steps: tuple[str, ...]
+    last_file_at: datetime | None
+    gaps: Gaps
+    reasons: tuple[ReasonCount, ...]
+    history: tuple[HistoryRow, ...]
+    operations: tuple[Operation, ...]
+    products: tuple[ProductRow, ...]
+    replicas: tuple[ReplicaRow, ...]
+    dead_letters: tuple[DeadLetterRow, ...]
+
+
+def run(conn: Connection, number: int) -> RunDetail | None:
+    """Give one run by its number; `products` and `replicas` are those of run-scope steps."""
+    row = conn.execute(selected().where(run_table.c.number == number)).first()
+    if row is None:
+        return None
+    shown = counted(conn, [row], Page(limit=1)).rows[0]
+    more = conn.execute(select(run_table).where(run_table.c.id == row.id)).one()
+    names = ("identity", "first_sequence", "closed_by", "known_kind", "source", "metadata")
+    own = [shown.item] if shown.item is not None else []
+    states, steps = _pipeline(conn, row.campaign_id)
+    return RunDetail(
+        row=shown,
+        **{name: more._mapping[name] for name in names},
+        states=states,
+        steps=steps,
+        last_file_at=_last_file(conn, row.id),
+        gaps=gaps(conn, number),
+        reasons=_reasons(conn, row.id),
+        history=history(conn, own, 200),
+        operations=_operations(conn, row.id),
+        products=products_of(conn, product.c.run_id == row.id, product.c.file_id.is_(None)),
+        replicas=replicas_of(conn, replica.c.run_id == row.id, replica.c.file_id.is_(None)),
+        dead_letters=dead_letters_about(conn, run=number),
+    )
+
+
+def _reasons(conn: Connection, run_id: int) -> tuple[ReasonCount, ...]:
+    """Group what is troubled or being tried again by why; bounded by what one run holds."""
+    troubled = item.c.phase.in_(TROUBLE) | and_(item.c.phase == "ready", item.c.not_before.is_not(None))
+    wanted = (
+        select(
+            item.c.phase,
+            func.coalesce(item.c.step, "").label("step"),
+            item.c.reason_code,
+            func.count().label("n"),
+            func.min(file.c.name).label("example"),
+            func.min(item.c.reason).label("reason"),
+        )
+        .join(file, file.c.id == item.c.file_id)
+        .where(item.c.run_id == run_id, troubled)
+        .group_by(item.c.phase, item.c.step, item.c.reason_code)
+        .order_by(func.count().desc(), item.c.phase, item.c.reason_code)
+    )
+    return tuple(ReasonCount(**row._mapping) for row in conn.execute(wanted))
+
+
+def _operations(conn: Connection, run_id: int) -> tuple[Operation, ...]:
+    names = Operation.__struct_fields__
+    wanted = select(*(run_operation.c[name] for name in names)).where(run_operation.c.run_id == run_id)
+    return tuple(
+        Operation(**row._mapping) for row in conn.execute(wanted.order_by(run_operation.c.id.desc()).limit(100))
+    )
+
+
+def _pipeline(conn: Connection, campaign_id: int | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    wanted = (
+        select(step_rule.c.state, step_rule.c.to_state, step_rule.c.step)
+        .join(campaign, campaign.c.pipeline_id == step_rule.c.pipeline_id)
+        .where(campaign.c.id == campaign_id)
+        .order_by(step_rule.c.rank)
+    )
+    rows = conn.execute(wanted).all()
+    states = (*(row.state for row in rows[:1]), *(row.to_state for row in rows))
+    return states, tuple(row.step for row in rows)
+
+
+def _last_file(conn: Connection, run_id: int) -> datetime | None:
+    newest = select(func.max(file.c.registered_at)).where(file.c.run_id == run_id)
+    found: datetime | None = conn.execute(newest).scalar()
+    return found

@@ -1,0 +1,46 @@
+"""Sites: what lies there and how they are."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, select
+
+from ..schema import site
+from .counts import GOOD, totals
+from .fields import View
+
+
+class SiteRow(View):
+    """A storage place. `copies` counts readable replicas by role, `waiting` the others by status."""
+
+    name: str
+    kind: str
+    path: str
+    status: str
+    reason: str
+    space: dict[str, Any]
+    seen_at: datetime | None
+    copies: dict[str, int]
+    waiting: dict[str, int]
+
+
+def sites(conn: Connection, *, name: str | None = None) -> tuple[SiteRow, ...]:
+    """List sites by name, also those that are known from their replicas only."""
+    copies: dict[str, dict[str, int]] = {}
+    waiting: dict[str, dict[str, int]] = {}
+    for count in totals(conn, scope=("replica",)):
+        kept, word = (copies, count.state) if count.phase in GOOD else (waiting, count.phase)
+        numbers = kept.setdefault(count.site, {})
+        numbers[word] = numbers.get(word, 0) + count.n
+    known = {row.name: dict(row._mapping) for row in conn.execute(select(site))}
+    names = sorted({*known, *copies, *waiting})
+    unknown: dict[str, Any] = {"kind": "", "path": "", "status": "unknown", "reason": "", "space": {}, "seen_at": None}
+    return tuple(
+        SiteRow(
+            **{**unknown, **known.get(each, {}), "name": each},
+            copies=copies.get(each, {}),
+            waiting=waiting.get(each, {}),
+        )
+        for each in names
+        if name is None or each == name
+    )

@@ -1,0 +1,99 @@
+"""The whole instance on one screen."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import msgspec
+from sqlalchemy import Connection, func, select
+
+from ..schema import dead_letter, settle
+from .counts import Count, totals
+from .fields import View
+from .processes import PauseRow, ProcessRow, pauses, processes
+from .queues import QueueRow, queues
+from .sites import SiteRow, sites
+
+MOST = 1000
+
+
+class Status(View):
+    """How the instance is. `runs` and `files` count by state and then phase; `dead_letters` stops at `MOST`.
+
+    `problems` are sentences about what needs somebody; empty when all is well. `waiting_settle` counts links and
+    clean-ups to do, up to `MOST`.
+    """
+
+    at: datetime
+    runs: dict[str, dict[str, int]]
+    files: dict[str, dict[str, int]]
+    failed: int
+    held: int
+    dead_letters: int
+    waiting_settle: int
+    queues: tuple[QueueRow, ...]
+    processes: tuple[ProcessRow, ...]
+    sites: tuple[SiteRow, ...]
+    pauses: tuple[PauseRow, ...]
+    problems: tuple[str, ...]
+
+
+def status(conn: Connection) -> Status:
+    """Give the summary."""
+    counts = totals(conn, scope=("file", "run"))
+    alive = processes(conn, alive=True)
+    files = _by_state(counts, "file")
+    found = Status(
+        at=conn.execute(select(func.clock_timestamp())).scalar_one(),
+        runs=_by_state(counts, "run"),
+        files=files,
+        failed=sum(c.n for c in counts if c.phase == "failed"),
+        held=sum(c.n for c in counts if c.phase == "held"),
+        dead_letters=_some(conn, select(dead_letter.c.id).where(dead_letter.c.cleared_at.is_(None))),
+        waiting_settle=_some(conn, select(settle.c.id)),
+        queues=queues(conn, counts),
+        processes=alive,
+        sites=sites(conn),
+        pauses=pauses(conn),
+        problems=(),
+    )
+    return _with_problems(found)
+
+
+def _with_problems(found: Status) -> Status:
+    return msgspec.structs.replace(found, problems=tuple(_problems(found)))
+
+
+def _problems(found: Status) -> list[str]:
+    lines = []
+    open_work = sum(queue.ready + queue.submitted for queue in found.queues)
+    if not any(process.role == "conductor" for process in found.processes):
+        lines.append("no conductor has been heard of lately: nothing changes state")
+    if found.failed:
+        lines.append(f"{found.failed} failed: somebody must look and requeue or abandon")
+    if found.held:
+        lines.append(f"{found.held} held: they wait for somebody to release them")
+    if found.dead_letters:
+        lines.append(f"{_about(found.dead_letters)} dead letters: input that could not be used")
+    if open_work:
+        idle = [queue.step for queue in found.queues if queue.ready + queue.submitted and not queue.workers]
+        lines += [f"no worker takes step {step}, and work waits for it" for step in dict.fromkeys(idle)]
+    lines += [f"site {site.name} is {site.status}: {site.reason}" for site in found.sites if site.status == "down"]
+    return lines
+
+
+def _about(n: int) -> str:
+    return f"{n} or more" if n >= MOST else str(n)
+
+
+def _by_state(counts: Sequence[Count], scope: str) -> dict[str, dict[str, int]]:
+    found: dict[str, dict[str, int]] = {}
+    for count in counts:
+        if count.scope == scope:
+            phases = found.setdefault(count.state, {})
+            phases[count.phase] = phases.get(count.phase, 0) + count.n
+    return found
+
+
+def _some(conn: Connection, wanted: object) -> int:
+    limited = wanted.limit(MOST).subquery()  # type: ignore[attr-defined]
+    return int(conn.execute(select(func.count()).select_from(limited)).scalar_one())
