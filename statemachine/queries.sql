@@ -347,6 +347,7 @@ select w.item, w.epoch, w.owner, w.trigger,
 from jsonb_to_recordset(cast(:rows as jsonb))
   as w(item bigint, epoch bigint, owner text, trigger text, host text, reason text)
 left join item i on i.id = w.item
+where not coalesce(w.trigger = 'start' and i.phase = 'executing' and i.epoch = w.epoch and i.owner = w.owner, false)
 returning item_id as item, epoch, owner, cause;
 
 -- name: supersede_products
@@ -478,3 +479,193 @@ with wanted as (
 )
 update item i set submitted_at = clock_timestamp() from locked where i.id = locked.id
 returning i.id as item, i.epoch;
+
+-- name: files_like
+-- Files that have the place, the name or the sequence number of an arrival.
+with w as materialized (
+  select * from jsonb_to_recordset(cast(:rows as jsonb))
+    as w(run_id bigint, sequence integer, name text, site text, path text)
+)
+select f.id, f.run_id, f.sequence, f.name, f.site, f.path, f.size, f.mtime_ns, f.expected_size, f.registered_at
+from file f join w on f.site = w.site and f.path = w.path
+union
+select f.id, f.run_id, f.sequence, f.name, f.site, f.path, f.size, f.mtime_ns, f.expected_size, f.registered_at
+from file f join w on f.run_id = w.run_id and f.name = w.name
+union
+select f.id, f.run_id, f.sequence, f.name, f.site, f.path, f.size, f.mtime_ns, f.expected_size, f.registered_at
+from file f join w on f.run_id = w.run_id and f.sequence = w.sequence;
+
+-- name: known_arrivals
+-- Which files the database has dealt with at this size and time: registered, or refused in a dead letter.
+with w as materialized (
+  select * from jsonb_to_recordset(cast(:rows as jsonb))
+    as w(n integer, site text, path text, size bigint, mtime_ns bigint)
+)
+select w.n from w join file f on f.site = w.site and f.path = w.path
+where f.size = w.size and f.mtime_ns = w.mtime_ns and f.registered_at is not null
+union
+select w.n from w join dead_letter d on d.subject = w.path
+where d.size = w.size and d.mtime_ns = w.mtime_ns and d.cleared_at is null and d.replayed_at is null;
+
+-- name: accepted_attempts
+select a.item_id as item, a.epoch, a.owner
+from jsonb_to_recordset(cast(:rows as jsonb)) as w(item bigint, epoch bigint, owner text)
+join attempt a on a.item_id = w.item and a.epoch = w.epoch and a.owner = w.owner
+where a.outcome in ('succeeded', 'skipped');
+
+-- name: item_names
+select i.id as item, run.number, c.name as campaign, s.owned_by
+from item i join run on run.id = i.run_id join campaign c on c.id = i.campaign_id
+left join step_rule s on s.pipeline_id = i.pipeline_id and s.to_state = i.state
+where i.id = any(:ids);
+
+-- name: hold_duplicates
+-- ready -> held: this file's content (both checksums and size) came before under another name.
+with locked as (
+  select i.id, o.name as other, o_run.number as other_run
+  from item i join file f on f.id = i.file_id
+  join lateral (select * from file o where o.blake3 = f.blake3 and o.id < f.id order by o.id limit 1) o on true
+  join run o_run on o_run.id = o.run_id
+  where i.id = any(:ids) and i.phase = any(:sources)
+    and not exists (select from history h where h.item_id = i.id and h.reason_code = 'duplicate-content')
+  order by i.id for no key update of i
+)
+update item i set
+  phase = 'held', version = i.version + 1, trouble_since = clock_timestamp(), trigger = 'hold', actor = 'conductor',
+  host = '', job = '', log = '', reason_code = 'duplicate-content',
+  reason = 'same content as ' || l.other || ' of run ' || l.other_run,
+  since = clock_timestamp(), changed_at = clock_timestamp()
+from locked l where i.id = l.id
+returning i.id as item;
+
+-- name: run_progress
+-- For each run's item: where it is, what was announced, and how far the slowest of its files is, from kept counts.
+with w as materialized (
+  select * from jsonb_to_recordset(cast(:rows as jsonb)) as w(run_id bigint, campaign_id bigint)
+), counted as (
+  select run_id, campaign_id, state, phase, sum(n) as n from (
+    select t.run_id, t.campaign_id, t.state, t.phase, t.n from count_total t join w using (run_id, campaign_id)
+    where t.scope = 'file'
+    union all
+    select d.run_id, d.campaign_id, d.state, d.phase, d.n from count_delta d join w using (run_id, campaign_id)
+    where d.scope = 'file'
+  ) as both_tables
+  group by run_id, campaign_id, state, phase having sum(n) <> 0
+)
+select i.id, i.version, i.state, i.phase, i.pipeline_id, i.run_id, i.campaign_id, run.number, run.kind, run.closed_at,
+  run.expected, run.waived, c.name as campaign,
+  coalesce((select sum(n) from counted k where k.run_id = w.run_id and k.campaign_id = w.campaign_id), 0) as registered,
+  (select min(coalesce(s.rank, 1000)) from counted k left join step_rule s
+     on s.pipeline_id = i.pipeline_id and s.state = k.state and k.phase <> 'done'
+   where k.run_id = w.run_id and k.campaign_id = w.campaign_id and k.phase <> 'abandoned') as slowest,
+  (select min(coalesce(s.rank, 1000)) from counted k left join step_rule s
+     on s.pipeline_id = i.pipeline_id and s.state = k.state and k.phase <> 'done'
+   where k.run_id = w.run_id and k.campaign_id = w.campaign_id and k.phase not in ('abandoned', 'failed'))
+   as slowest_alive
+from w join item i on i.run_id = w.run_id and i.campaign_id = w.campaign_id and i.scope = 'run'
+join run on run.id = w.run_id join campaign c on c.id = w.campaign_id
+order by i.id;
+
+-- name: supersede_run
+-- Nothing made of a run so far stands: its type was wrong.
+with old as (
+  update product set superseded_at = clock_timestamp(), superseded_reason = :reason
+  where run_id = :run_id and superseded_at is null returning id
+), copies as (
+  update replica set retired_at = clock_timestamp(), status = 'retired'
+  where run_id = :run_id and retired_at is null and (product_id in (select id from old) or item_id is not null)
+  returning id
+)
+select count(*) as n from copies;
+
+-- name: backlog
+-- Which steps and lanes have something ready: one index probe each.
+with recursive pairs as (
+  (select step, lane from item where phase = 'ready' and step is not null order by step, lane limit 1)
+  union all
+  select next.step, next.lane from pairs, lateral (
+    select i.step, i.lane from item i where i.phase = 'ready' and (i.step, i.lane) > (pairs.step, pairs.lane)
+    order by i.step, i.lane limit 1) as next
+)
+select step, lane from pairs;
+
+-- name: items_to_send
+-- Items that are still ready or submitted in the epoch for which a message is wanted.
+select i.id, i.epoch, i.step, i.lane, i.pipeline_id, i.campaign_id, i.run_id, i.file_id, i.kind, i.conditions,
+  i.request, c.name as campaign, run.number, run.metadata, f.name, f.sequence
+from jsonb_to_recordset(cast(:rows as jsonb)) as w(item bigint, epoch bigint)
+join item i on i.id = w.item and i.epoch = w.epoch
+join campaign c on c.id = i.campaign_id join run on run.id = i.run_id
+left join file f on f.id = i.file_id
+where i.phase in ('ready', 'submitted')
+order by i.id;
+
+-- name: file_contents
+-- What can be read of these files: the raw file and accepted products, each at every site that has it.
+select f.id as file_id, null::bigint as product_id, 'raw' as role, null::bigint as campaign_id, f.name, f.sequence,
+  f.size, f.mtime_ns, f.adler32, f.blake3, f.event_first, f.event_last, f.events, r.site, r.path, r.id as replica_id,
+  r.item_id is not null as copied
+from file f join replica r on r.file_id = f.id and r.product_id is null and r.retired_at is null
+where f.id = any(:ids)
+union all
+select f.id, p.id, p.step, p.campaign_id, p.name, f.sequence, p.size, null, p.adler32, p.blake3, p.event_first,
+  p.event_last, p.events, r.site, r.path, r.id, r.step <> p.step
+from file f join product p on p.file_id = f.id and p.superseded_at is null
+join replica r on r.product_id = p.id and r.retired_at is null
+where f.id = any(:ids);
+
+-- name: run_contents
+-- What a run-scope step reads: one role of every file that is not abandoned or failed.
+select * from (
+  select f.id as file_id, null::bigint as product_id, 'raw' as role, f.name, f.sequence, f.size, f.mtime_ns, f.adler32,
+    f.blake3, f.event_first, f.event_last, f.events, r.site, r.path, r.id as replica_id, r.item_id is not null as copied
+  from file f join replica r on r.file_id = f.id and r.product_id is null and r.retired_at is null
+  where f.run_id = :run_id and :role = 'raw'
+  union all
+  select f.id, p.id, p.step, p.name, f.sequence, p.size, null, p.adler32, p.blake3, p.event_first, p.event_last,
+    p.events, r.site, r.path, r.id, r.step <> p.step
+  from product p join file f on f.id = p.file_id join replica r on r.product_id = p.id and r.retired_at is null
+  where p.run_id = :run_id and p.step = :role and p.superseded_at is null
+    and (p.campaign_id is null or p.campaign_id = :campaign_id)
+) as c
+where exists (select from item i where i.file_id = c.file_id and i.campaign_id = :campaign_id
+  and i.phase not in ('abandoned', 'failed'))
+order by sequence;
+
+-- name: item_places
+select i.id, i.pipeline_id, run.number, c.name as campaign
+from item i join run on run.id = i.run_id join campaign c on c.id = i.campaign_id
+where i.id = any(:ids);
+
+-- name: supersede_after
+-- After a reset: what these items' steps from the new state on had made gives way.
+update product p set superseded_at = clock_timestamp(), superseded_reason = :reason
+from item i, step_rule now_rule, step_rule made_rule
+where p.item_id = i.id and i.id = any(:ids) and p.superseded_at is null
+  and now_rule.pipeline_id = i.pipeline_id and now_rule.step = i.step
+  and made_rule.pipeline_id = i.pipeline_id and made_rule.step = p.step and made_rule.rank >= now_rule.rank
+returning p.id;
+
+-- name: retire_copies_after
+-- After a reset: copies that these items' steps from the new state on had made leave the counts; the files stay.
+update replica r set retired_at = clock_timestamp(), status = 'retired'
+from item i, step_rule now_rule, step_rule made_rule
+where r.item_id = i.id and i.id = any(:ids) and r.retired_at is null
+  and now_rule.pipeline_id = i.pipeline_id and now_rule.step = i.step
+  and made_rule.pipeline_id = i.pipeline_id and made_rule.step = r.step and made_rule.rank >= now_rule.rank;
+
+-- name: take_new_content
+-- Before a reset: a rewritten raw file's newest refused size and time become its record; its checksums are unknown.
+with wanted as (
+  select i.file_id from jsonb_to_recordset(cast(:rows as jsonb)) as r(item bigint, version bigint)
+  join item i on i.id = r.item and i.version = r.version
+), newest as (
+  select distinct on (f.id) f.id, d.id as letter, d.size, d.mtime_ns
+  from wanted w join file f on f.id = w.file_id
+  join dead_letter d on d.subject = f.path and d.code = 'rewritten' and d.cleared_at is null
+  order by f.id, d.last_at desc
+), cleared as (
+  update dead_letter d set cleared_at = clock_timestamp() from newest n where d.id = n.letter
+)
+update file f set size = n.size, mtime_ns = n.mtime_ns, adler32 = null, blake3 = null
+from newest n where f.id = n.id;

@@ -130,6 +130,7 @@ class Outcome(Record):
     catalog: dict[str, Any] | None = None
     usage: Usage | None = None
     log: Location | None = None
+    folder: Location | None = None
     started_at: datetime | None = None
 
 
@@ -196,3 +197,5 @@ class Trouble(Record):
     run: int | None = None
     payload: str = ""
     source: str = ""
+    size: int = 0
+    mtime_ns: int = 0

@@ -1,0 +1,32 @@
+"""Where things lie below a site's root. One place, so that workers, conductor and sweeper agree.
+
+An attempt's folder has the epoch and the owner in its name: two workers with one epoch never write to one place.
+Readable links carry campaign and version. Names of files come from a detector, so each is checked for one level.
+"""
+
+from .records import Location
+
+
+def work_folder(campaign: str, run: int, item: int, step: str) -> str:
+    """Give the folder of an item's attempts at a step. Run and item are sharded to keep folders small."""
+    return f"attempts/{campaign}/run{run:06d}/{item % 1000:03d}/{item}-{step}"
+
+
+def attempt_name(epoch: int, owner: str) -> str:
+    """Give the name of an attempt's own folder."""
+    return f"e{epoch}-{owner}"
+
+
+def attempt_folder(folder: Location, epoch: int, owner: str) -> Location:
+    """Give the folder in which one attempt writes."""
+    return Location(site=folder.site, path=f"{folder.path}/{attempt_name(epoch, owner)}")
+
+
+def log_path(folder: str, epoch: int, owner: str) -> str:
+    """Give an attempt's log, beside the attempts' folders so that it outlives them."""
+    return f"{folder}/{attempt_name(epoch, owner)}.log".replace("attempts/", "logs/", 1)
+
+
+def link_path(campaign: str | None, run: int, step: str, name: str) -> str:
+    """Give the readable name of an accepted product or copy; `campaign` none for what belongs to the file."""
+    return f"{campaign or 'files'}/run{run:06d}/{step}/{name}"

@@ -1,0 +1,190 @@
+"""What goes out: ready items become descriptions of work, and are `submitted` once the broker has confirmed.
+
+`ready` is the outbox. What is described here may be published again at any time with the same epoch, and is the
+same each time: inputs, conditions and seed are pinned to the item and its epoch.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from blake3 import blake3
+from sqlalchemy import Connection, Row, text
+
+from ..lifecycle import Trigger, sources
+from ..naming import work_folder
+from ..pipeline import Pipeline, Step
+from ..records import Checksums, Content, Events, Location, Record, Resources
+from .campaigns import load_pipeline
+from .core import Ready, execute
+
+
+class Order(Record):
+    """One item's work, described: the step, where to write, what to read. `problem` says why it cannot be done."""
+
+    item: int
+    epoch: int
+    step: Step
+    lane: str
+    campaign: str
+    run: int
+    kind: str
+    name: str
+    sequence: int | None
+    folder: Location
+    inputs: tuple[Content, ...] = ()
+    seed: int = 0
+    conditions: dict[str, Any] = {}
+    resources: Resources = Resources()
+    metadata: dict[str, Any] = {}
+    problem: str = ""
+
+
+def waiting(connection: Connection, step: str, lane: str, room: int) -> list[Ready]:
+    """Give what is ready and due for a step and lane, oldest first, at most `room`; nothing where paused."""
+    if room <= 0 or paused(connection, step, lane):
+        return []
+    rows = execute(connection, "ready_items", step=step, lane=lane, room=room)
+    return [Ready(item=row.item, epoch=row.epoch, step=step, lane=lane) for row in rows]
+
+
+def paused(connection: Connection, step: str, lane: str) -> bool:
+    """Say whether an operator has paused a step or a lane."""
+    statement = text(
+        "select exists (select from pause where (what = 'step' and name = :step) or (what = 'lane' and name = :lane))"
+    )
+    return bool(connection.execute(statement, {"step": step, "lane": lane}).scalar_one())
+
+
+def window_room(connection: Connection, step: str, lane: str, window: int) -> int:
+    """Give how many more items of a step and lane may be with the broker. Counts at most a window."""
+    statement = text(
+        "select count(*) from (select from item where phase = 'submitted' and step = :step and lane = :lane "
+        "limit :window) as sent"
+    )
+    sent = connection.execute(statement, {"step": step, "lane": lane, "window": window}).scalar_one()
+    return window - int(sent)
+
+
+def backlog(connection: Connection) -> set[tuple[str, str]]:
+    """Give the (step, lane) pairs in which anything is ready and due."""
+    rows = execute(connection, "backlog")
+    return {(row.step, row.lane) for row in rows}
+
+
+def describe(connection: Connection, ready: Sequence[Ready]) -> list[Order]:
+    """Describe the work of those items that are still ready, or submitted, in the named epoch."""
+    rows = execute(connection, "items_to_send", [{"item": r.item, "epoch": r.epoch} for r in ready])
+    if not rows:
+        return []
+    contents = _contents(connection, [row.file_id for row in rows if row.file_id is not None])
+    orders = []
+    for row in rows:
+        pipeline = load_pipeline(connection, row.pipeline_id)
+        step = pipeline.step(row.step)
+        inputs = _inputs(connection, row, pipeline, step, contents)
+        orders.append(_order(row, pipeline, step, inputs))
+    return orders
+
+
+def submit(connection: Connection, sent: Iterable[Ready], actor: str) -> int:
+    """Ready -> submitted: the broker has confirmed these. Give how many changed (a report may be quicker)."""
+    rows = [{"item": entry.item, "epoch": entry.epoch} for entry in sent]
+    return len(execute(connection, "submit", rows, sources=list(sources(Trigger.SUBMIT)), actor=actor))
+
+
+def _order(row: Row[Any], pipeline: Pipeline, step: Step, inputs: dict[str, tuple[Content, ...]]) -> Order:
+    missing = [role for role, found in inputs.items() if not found]
+    rules = pipeline.run_types.get(row.kind)
+    conditions = dict(row.conditions)
+    if step.makes == "copy" and rules is not None and rules.placed_when:
+        conditions.setdefault("sites", list(rules.placed_when))
+    return Order(
+        item=row.id,
+        epoch=row.epoch,
+        step=step,
+        lane=row.lane,
+        campaign=row.campaign,
+        run=row.number,
+        kind=row.kind,
+        name=row.name or f"run{row.number:06d}",
+        sequence=row.sequence,
+        folder=Location(site=step.site, path=work_folder(row.campaign, row.number, row.id, step.name)),
+        inputs=tuple(content for found in inputs.values() for content in found),
+        seed=seed_of(row.id, step.name),
+        conditions=conditions,
+        resources=_resources(step, row.request),
+        metadata=row.metadata,
+        problem=_problem(missing, row.file_id) if missing else "",
+    )
+
+
+def seed_of(item: int, step: str) -> int:
+    """Give a 63-bit number that is the same for every try at an item and step, different for any two items."""
+    return int.from_bytes(blake3(f"{item}/{step}".encode()).digest(8), "big") >> 1
+
+
+def _resources(step: Step, request: dict[str, Any]) -> Resources:
+    return Resources(
+        cpus=step.cpus,
+        memory=step.memory * int(request.get("memory", 1)),
+        timeout_s=step.timeout_s * float(request.get("walltime", 1)),
+    )
+
+
+def _problem(missing: list[str], file_id: int | None) -> str:
+    roles = ", ".join(missing)
+    whose = "this file" if file_id is not None else "this run"
+    return f"its input is gone: {whose} has no accepted {roles}; to make it again: headframe reset ... --to <state>"
+
+
+def _inputs(
+    connection: Connection, row: Row[Any], pipeline: Pipeline, step: Step, contents: dict[int, list[Row[Any]]]
+) -> dict[str, tuple[Content, ...]]:
+    found: dict[str, tuple[Content, ...]] = {}
+    for role in pipeline.inputs(step, row.kind):
+        if row.file_id is None:
+            rows = execute(connection, "run_contents", run_id=row.run_id, campaign_id=row.campaign_id, role=role)
+            found[role] = tuple(_content(entry) for entry in _best(rows, step.site))
+        else:
+            mine = [
+                entry
+                for entry in contents.get(row.file_id, ())
+                if entry.role == role and entry.campaign_id in (None, row.campaign_id)
+            ]
+            found[role] = tuple(_content(entry) for entry in _best(mine, step.site))
+    return found
+
+
+def _best(rows: Iterable[Row[Any]], site: str) -> list[Row[Any]]:
+    """Keep one replica a content: at the wanted site if there is one, else the newest copy."""
+    best: dict[tuple[Any, Any], Row[Any]] = {}
+    for row in sorted(rows, key=lambda r: (r.site != site, not r.copied, r.replica_id)):
+        best.setdefault((row.file_id, row.product_id), row)
+    return sorted(best.values(), key=lambda r: (r.sequence or 0, r.product_id or 0))
+
+
+def _contents(connection: Connection, files: list[int]) -> dict[int, list[Row[Any]]]:
+    by_file: dict[int, list[Row[Any]]] = {}
+    if files:
+        for row in execute(connection, "file_contents", ids=files):
+            by_file.setdefault(row.file_id, []).append(row)
+    return by_file
+
+
+def _content(row: Row[Any]) -> Content:
+    sums = Checksums(adler32=row.adler32, blake3=row.blake3) if row.blake3 else None
+    events = None
+    if row.event_first is not None:
+        events = Events(first=row.event_first, last=row.event_last, count=row.events or 0)
+    return Content(
+        role=row.role,
+        location=Location(site=row.site, path=row.path),
+        name=row.name,
+        size=row.size,
+        checksums=sums,
+        product=row.product_id,
+        mtime_ns=row.mtime_ns,
+        events=events,
+        file=row.file_id,
+        sequence=row.sequence,
+    )

@@ -1,0 +1,122 @@
+"""A run's own item: it moves on when its files got there, and back when they no longer are.
+
+Called in a transaction of its own, after the one that changed files: it locks the run rows first, so whoever
+comes second sees all that the others committed, and the last file always takes its run along.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+from sqlalchemy import Connection, Row, text
+
+from ..pipeline import Pipeline
+from ..records import Record
+from .accept import retire
+from .campaigns import file_rank, load_pipeline
+from .core import Ready, execute, ready_of
+
+
+class RunMoved(Record):
+    """A run reached (or fell back to) a state: what public events tell."""
+
+    run: int
+    kind: str
+    campaign: str
+    state: str
+    trigger: str
+
+
+class Gathered(Record):
+    """What the runs did."""
+
+    moved: tuple[RunMoved, ...] = ()
+    ready: tuple[Ready, ...] = ()
+
+
+def gather(connection: Connection, touched: Iterable[tuple[int, int]]) -> Gathered:
+    """Move the items of these (run, campaign) pairs to where their files are."""
+    pairs = sorted(set(touched))
+    if not pairs:
+        return Gathered()
+    statement = text("select id from run where id = any(:ids) order by id for no key update")
+    connection.execute(statement, {"ids": sorted({run for run, _ in pairs})})
+    moved: list[RunMoved] = []
+    ready: list[Ready] = []
+    for row in _run_items(connection, pairs):
+        pipeline = load_pipeline(connection, row.pipeline_id)
+        _move(connection, row, pipeline, moved, ready)
+    return Gathered(moved=tuple(moved), ready=tuple(ready))
+
+
+def reached(pipeline: Pipeline, row: Row[Any]) -> int:
+    """Give the rank of the state that a run's files allow it: 0 until all that was announced is there.
+
+    `row.slowest` is the lowest rank of a file that is not abandoned, `row.slowest_alive` leaves the failed out;
+    none where there is no such file.
+    """
+    last = file_rank(pipeline)
+    if row.closed_at is None or row.expected is None or row.registered + row.waived != row.expected:
+        return 0
+    if row.slowest is None or row.slowest >= last:
+        return last
+    first_run_step = pipeline.steps[last] if len(pipeline.steps) > last else None
+    if first_run_step is not None and first_run_step.accepts_failed:
+        alive: int = last if row.slowest_alive is None else row.slowest_alive
+        return alive if alive >= last else int(row.slowest)
+    return int(row.slowest)
+
+
+def _run_items(connection: Connection, pairs: list[tuple[int, int]]) -> list[Row[Any]]:
+    rows = [{"run_id": run, "campaign_id": campaign} for run, campaign in pairs]
+    return execute(connection, "run_progress", rows)
+
+
+def _move(connection: Connection, row: Row[Any], pipeline: Pipeline, moved: list[RunMoved], ready: list[Ready]) -> None:
+    allowed = reached(pipeline, row)
+    present = pipeline.rank(row.state)
+    version = row.version
+    if present > allowed and (present <= file_rank(pipeline) or allowed < file_rank(pipeline)):
+        _retreat(connection, row, pipeline, allowed, moved)
+        return
+    if row.phase != "waiting":
+        return
+    while present < allowed:
+        present += 1
+        version = _step(connection, row, pipeline, present, version, moved, ready)
+
+
+def _step(
+    connection: Connection,
+    row: Row[Any],
+    pipeline: Pipeline,
+    rank: int,
+    version: int,
+    moved: list[RunMoved],
+    ready: list[Ready],
+) -> int:
+    state = pipeline.states[rank]
+    step = pipeline.steps[rank] if rank == file_rank(pipeline) and rank < len(pipeline.steps) else None
+    phase = "ready" if step else ("done" if rank == len(pipeline.states) - 1 else "waiting")
+    change = {"state": state, "phase": phase, "step": step.name if step else None, "trigger": "gather"}
+    rows = _write(connection, row, version, change, "its files got there")
+    ready += ready_of(rows)
+    moved += [_told(row, state, "gather") for _ in rows]
+    return version + 1
+
+
+def _retreat(connection: Connection, row: Row[Any], pipeline: Pipeline, allowed: int, moved: list[RunMoved]) -> None:
+    state = pipeline.states[allowed]
+    change = {"state": state, "phase": "waiting", "step": None, "trigger": "retreat"}
+    rows = _write(connection, row, row.version, change, "its files are no longer all there")
+    run_steps = [step.name for step in pipeline.steps if step.scope == "run"]
+    old = [{"item": row.id, "step": step, "keep_epoch": None, "reason": "the run moved back"} for step in run_steps]
+    retire(connection, execute(connection, "supersede_products", old))
+    moved += [_told(row, state, "retreat") for _ in rows]
+
+
+def _write(connection: Connection, row: Row[Any], version: int, change: dict[str, Any], reason: str) -> list[Row[Any]]:
+    return execute(connection, "gather", [{"item": row.id, "version": version, "reason": reason, **change}])
+
+
+def _told(row: Row[Any], state: str, trigger: str) -> RunMoved:
+    return RunMoved(run=row.number, kind=row.kind or "unknown", campaign=row.campaign, state=state, trigger=trigger)

@@ -1,0 +1,269 @@
+"""What operators do to items: select exactly, act on what is still as selected, write down who and why."""
+
+from collections.abc import Callable
+from typing import Any
+
+from sqlalchemy import Connection, Engine, Row, text
+
+from ..lifecycle import Phase, Trigger, sources
+from ..records import Record
+from .accept import retire
+from .arrivals import quietly
+from .core import execute, notify, ready_of
+from .errors import NotFoundError, RefusedError
+from .folders import order_cleaning
+from .gather import gather
+
+PAGE = 1000
+SHOWN = 10
+TARGETS = {
+    Trigger.RESOLVE: Phase.READY,
+    Trigger.HOLD: Phase.HELD,
+    Trigger.CANCEL: Phase.HELD,
+    Trigger.RELEASE: Phase.READY,
+    Trigger.ABANDON: Phase.ABANDONED,
+    Trigger.RECOVER: Phase.READY,
+}
+
+
+class Selection(Record):
+    """Which items: every condition that is set must hold. `files` are names or numbers of files."""
+
+    runs: tuple[int, ...] = ()
+    files: tuple[str, ...] = ()
+    campaign: str | None = None
+    state: str | None = None
+    phase: str | None = None
+    kind: str | None = None
+    step: str | None = None
+    reason_code: str | None = None
+    scope: str | None = None
+
+
+class Operated(Record):
+    """What an action did: how many items it met, how many it changed, the first few of them by name."""
+
+    total: int
+    changed: int
+    names: tuple[str, ...] = ()
+
+
+def count(connection: Connection, trigger: Trigger, selection: Selection, *, state: str | None = None) -> int:
+    """Give the exact number of items on which a trigger is legal now: the dry run."""
+    check(connection, selection)
+    where, values = _where(trigger, selection, state)
+    return int(connection.execute(text(f"select count(*) {_FROM} where {where}"), values).scalar_one())  # noqa: S608
+
+
+def operate(
+    engine: Engine,
+    trigger: Trigger,
+    selection: Selection,
+    *,
+    actor: str,
+    reason: str,
+    state: str | None = None,
+    lane: str | None = None,
+    idempotency_key: str | None = None,
+    new_content: bool = False,
+    progress: Callable[[int], None] | None = None,
+) -> Operated:
+    """Act on a selection in pages of 1,000 that each commit. The same idempotency key acts once."""
+    if not reason.strip():
+        raise RefusedError("an operator's action needs a reason")
+    with engine.begin() as connection:
+        total = count(connection, trigger, selection, state=state)
+        job = _begin(connection, trigger, selection, actor, reason, idempotency_key, total)
+    if job is None:
+        return _earlier(engine, idempotency_key)
+    page = _Page(trigger, selection, actor, reason, state, lane, new_content)
+    changed, after, names = 0, 0, []
+    while True:
+        with engine.begin() as connection:
+            rows, last = page.run(connection, after)
+            changed += len(rows)
+            names += [row.item for row in rows[: SHOWN - len(names)]]
+            finished = last is None
+            connection.execute(text(_PROGRESS), {"id": job, "done": changed, "finished": finished})
+        with engine.begin() as connection:
+            gather(connection, {(row.run_id, row.campaign_id) for row in rows})
+            notify(connection, trigger)
+        if progress is not None:
+            progress(changed)
+        if last is None:
+            return Operated(total=total, changed=changed, names=_names(engine, names))
+        after = last
+
+
+class _Page:
+    """One action, applied a page at a time in id order."""
+
+    def __init__(
+        self,
+        trigger: Trigger,
+        selection: Selection,
+        actor: str,
+        reason: str,
+        state: str | None,
+        lane: str | None,
+        new_content: bool,
+    ) -> None:
+        self.trigger, self.state, self.new_content = trigger, state, new_content
+        self.where, self.values = _where(trigger, selection, state)
+        self.change = {"actor": actor, "reason": reason, "reason_code": f"operator-{trigger}", "lane": lane}
+
+    def run(self, connection: Connection, after: int) -> tuple[list[Row[Any]], int | None]:
+        """Change the next page; give the changed rows and the last id seen, none at the end."""
+        statement = text(
+            f"select i.id, i.version {_FROM} where {self.where} and i.id > :after order by i.id limit {PAGE}"
+        )  # noqa: S608, E501
+        found = connection.execute(statement, {**self.values, "after": after}).all()
+        wanted = [{"item": row.id, "version": row.version} for row in found]
+        rows = self._change(connection, wanted)
+        self._end(connection, rows)
+        quietly(connection, ready_of(rows))
+        return rows, (found[-1].id if len(found) == PAGE else None)
+
+    def _change(self, connection: Connection, wanted: list[dict[str, int]]) -> list[Row[Any]]:
+        allowed = list(sources(self.trigger))
+        if self.trigger is not Trigger.RESET:
+            target = str(TARGETS[self.trigger])
+            return execute(
+                connection,
+                "operate",
+                wanted,
+                sources=allowed,
+                target=target,
+                trigger=str(self.trigger),
+                **self.change,
+            )
+        if self.new_content:
+            execute(connection, "take_new_content", wanted)
+        rows = execute(connection, "reset", wanted, sources=allowed, state=self.state, **self.change)
+        ids = [row.item for row in rows]
+        retire(connection, execute(connection, "supersede_after", ids=ids, reason=self.change["reason"]))
+        execute(connection, "retire_copies_after", ids=ids)
+        return rows
+
+    def _end(self, connection: Connection, rows: list[Row[Any]]) -> None:
+        taken = [row for row in rows if row.owner]
+        ended = [
+            {
+                "item": row.item,
+                "epoch": row.epoch,
+                "outcome": "cancelled",
+                "reason_code": self.change["reason_code"],
+                "reason": self.change["reason"],
+            }
+            for row in taken
+        ]
+        execute(connection, "end_attempts", ended)
+        order_cleaning(connection, [(row.item, row.epoch, row.step, row.owner) for row in taken])
+
+
+def check(connection: Connection, selection: Selection) -> None:
+    """Refuse a selection that names a run or file that does not exist, or names nothing at all."""
+    if not any(getattr(selection, field) for field in selection.__struct_fields__ if field != "scope"):
+        raise RefusedError("nothing is selected; name a run, files, or a filter")
+    statement = text("select number from run where number = any(:numbers)")
+    there = set(connection.execute(statement, {"numbers": list(selection.runs)}).scalars())
+    for number in selection.runs:
+        if number not in there:
+            raise NotFoundError(f"there is no run {number}")
+    for name in selection.files:
+        found = connection.execute(text(f"select 1 from file f where {_FILE} limit 1"), {"names": [name]}).first()  # noqa: S608
+        if found is None:
+            raise NotFoundError(f"there is no file {name}")
+
+
+_FILE = "(f.name = any(:names) or f.path = any(:names) or cast(f.id as text) = any(:names))"
+_FROM = (
+    "from item i join run on run.id = i.run_id join campaign c on c.id = i.campaign_id "
+    "left join file f on f.id = i.file_id"
+)
+_CONDITIONS = {
+    "runs": "run.number = any(:runs)",
+    "files": _FILE,
+    "campaign": "c.name = :campaign",
+    "state": "i.state = :at_state",
+    "phase": "i.phase = :phase",
+    "kind": "i.kind = :kind",
+    "step": "i.step = :step",
+    "reason_code": "i.reason_code = :reason_code",
+    "scope": "i.scope = :scope",
+}
+
+
+def _where(trigger: Trigger, selection: Selection, state: str | None) -> tuple[str, dict[str, Any]]:
+    parts, values = ["i.phase = any(:sources)"], {"sources": list(sources(trigger))}
+    names = {"files": "names", "state": "at_state"}
+    for field, condition in _CONDITIONS.items():
+        value = getattr(selection, field)
+        if value:
+            parts.append(condition)
+            values[names.get(field, field)] = list(value) if isinstance(value, tuple) else value
+    if TARGETS.get(trigger) is Phase.READY or trigger is Trigger.RESET:
+        parts.append("run.known_kind")
+    if trigger is Trigger.RESET:
+        parts.append(_RESETTABLE)
+        values["state"] = state
+    return " and ".join(parts), values
+
+
+_RESETTABLE = """exists (select from step_rule s left join step_rule p
+  on p.pipeline_id = i.pipeline_id and p.state = i.state
+  where s.pipeline_id = i.pipeline_id and s.state = :state and s.scope = i.scope
+  and s.rank <= coalesce(p.rank, 1000000))"""
+
+
+def _begin(
+    connection: Connection,
+    trigger: Trigger,
+    selection: Selection,
+    actor: str,
+    reason: str,
+    key: str | None,
+    total: int,
+) -> int | None:
+    import msgspec
+
+    made = connection.execute(
+        text(
+            "insert into operation (actor, action, selection, reason, idempotency_key, total) "
+            "values (:actor, :action, cast(:selection as jsonb), :reason, :key, :total) "
+            "on conflict (idempotency_key) do nothing returning id"
+        ),
+        {
+            "actor": actor,
+            "action": str(trigger),
+            "selection": msgspec.json.encode(selection).decode(),
+            "reason": reason,
+            "key": key,
+            "total": total,
+        },
+    ).scalar()
+    return int(made) if made is not None else None
+
+
+def _earlier(engine: Engine, key: str | None) -> Operated:
+    with engine.connect() as connection:
+        row = connection.execute(
+            text("select total, changed from operation where idempotency_key = :key"), {"key": key}
+        ).one()
+    return Operated(total=row.total, changed=row.changed)
+
+
+def _names(engine: Engine, items: list[int]) -> tuple[str, ...]:
+    statement = text(
+        "select coalesce(f.name, 'run ' || run.number) as name from item i join run on run.id = i.run_id "
+        "left join file f on f.id = i.file_id where i.id = any(:ids) order by i.id"
+    )
+    with engine.connect() as connection:
+        return tuple(connection.execute(statement, {"ids": items}).scalars())
+
+
+_PROGRESS = """
+update operation set done = :done, changed = :done, status = case when :finished then 'done' else 'running' end,
+  finished_at = case when :finished then clock_timestamp() end
+where id = :id
+"""

@@ -1,0 +1,96 @@
+"""Runs come into being and pin their pipeline: at the first file or the first word of the run database."""
+
+from sqlalchemy import Connection, text
+
+from ..records import Record
+from .campaigns import Book, Pinned, realtime_campaign
+from .core import execute
+
+
+class RunRow(Record):
+    """A run as the store needs it while arrivals are registered."""
+
+    id: int
+    number: int
+    kind: str | None
+    known_kind: bool
+    campaign_id: int
+
+
+def pin_runs(connection: Connection, kinds: dict[int, str | None], book: Book) -> dict[int, RunRow]:
+    """Make the runs that are missing, learn the types that were unknown, pin pipelines; give all, by number."""
+    statement = text("insert into run (number) select unnest(cast(:numbers as bigint[])) on conflict do nothing")
+    connection.execute(statement, {"numbers": sorted(kinds)})
+    rows = connection.execute(
+        text(
+            "select id, number, kind, known_kind, campaign_id from run where number = any(:numbers) "
+            "order by id for no key update"
+        ),
+        {"numbers": sorted(kinds)},
+    ).all()
+    pinned: dict[int, RunRow] = {}
+    for row in rows:
+        if row.campaign_id is not None and (row.kind is not None or kinds[row.number] is None):
+            pinned[row.number] = RunRow(**row._mapping)
+        else:
+            kind = row.kind or kinds[row.number]
+            pinned[row.number] = _pin(connection, row.id, row.number, kind, row.campaign_id, book)
+    return pinned
+
+
+def _pin(
+    connection: Connection, run_id: int, number: int, kind: str | None, campaign_id: int | None, book: Book
+) -> RunRow:
+    pinned = realtime_campaign(connection, book.pipeline_for(kind), book.period)
+    known = book.known(kind)
+    connection.execute(
+        text(
+            "update run set kind = :kind, known_kind = :known, campaign_id = :campaign, version = version + 1 "
+            "where id = :id"
+        ),
+        {"kind": kind, "known": known, "campaign": pinned.campaign_id, "id": run_id},
+    )
+    if campaign_id is None:
+        row = {"run_id": run_id, "file_id": None, "scope": "run", "campaign_id": pinned.campaign_id}
+        execute(connection, "insert_items", [row], actor="conductor")
+    else:
+        move_items(connection, run_id, campaign_id, pinned, kind, known, "conductor", f"run type is {kind}")
+    return RunRow(id=run_id, number=number, kind=kind, known_kind=known, campaign_id=pinned.campaign_id)
+
+
+def move_items(
+    connection: Connection,
+    run_id: int,
+    campaign_id: int,
+    to: Pinned,
+    kind: str | None,
+    known: bool,
+    actor: str,
+    reason: str,
+) -> int:
+    """Start every item of a run in one campaign again, under another type; give how many moved."""
+    rows = execute(
+        connection,
+        "reclassify",
+        run_id=run_id,
+        campaign_id=campaign_id,
+        to_campaign_id=to.campaign_id,
+        to_pipeline_id=to.pipeline_id,
+        kind=kind or "",
+        lane=to.lane,
+        known=known,
+        actor=actor,
+        reason=reason,
+    )
+    ended = [
+        {
+            "item": row.item,
+            "epoch": row.epoch,
+            "outcome": "cancelled",
+            "reason_code": "reclassified",
+            "reason": reason,
+        }
+        for row in rows
+    ]
+    execute(connection, "end_attempts", ended)
+    return len(rows)

@@ -1,0 +1,211 @@
+"""Reports: what workers say becomes changes, accepted results, attempts, and a note of what came too late."""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Row
+
+from ..lifecycle import Trigger, sources
+from ..records import Outcome, Record
+from .accept import accept
+from .arrivals import quietly
+from .core import Ready, Touched, execute, lock_items, ready_of
+from .fold import Said, fold, of_trigger
+
+COUNTED = ("lost-lease", "worker-died", "over-limit", "node-failed")
+ESCALATED = ("walltime", "memory")
+POLITE = ("drain", "given-back")
+"""Reason codes of an interrupt: which may be the item's own fault, ask for more, or cost nothing at all."""
+
+
+class Stale(Record):
+    """An attempt that is not the item's any more: its owner is told to drop it."""
+
+    item: int
+    epoch: int
+    owner: str
+    cause: str
+
+
+class Applied(Record):
+    """What a batch of reports did."""
+
+    ready: tuple[Ready, ...]
+    touched: frozenset[tuple[int, int]]
+    stale: tuple[Stale, ...]
+    changed: int
+
+
+class Batch:
+    """One transaction's worth of reports, gathered while its rounds are applied."""
+
+    def __init__(self, connection: Connection, actor: str) -> None:
+        self.connection = connection
+        self.actor = actor
+        self.ready: dict[int, Ready] = {}
+        self.touched: Touched = set()
+        self.stale: list[Stale] = []
+        self.changed = 0
+
+    def round(self, entries: Sequence[Said]) -> None:
+        """Apply one round, in which no item appears twice."""
+        self._apply(of_trigger(entries, "start"), start)
+        self._apply(of_trigger(entries, "succeed"), succeed)
+        self._apply(of_trigger(entries, "fail"), fail)
+        self._apply(of_trigger(entries, "interrupt"), self._interrupt)
+
+    def _interrupt(self, connection: Connection, said: Sequence[Said]) -> list[Row[Any]]:
+        return interrupt(connection, [row_of(entry) for entry in said], self.actor)
+
+    def _apply(self, said: list[Said], change: Callable[[Connection, Sequence[Said]], list[Row[Any]]]) -> None:
+        if not said:
+            return
+        rows = change(self.connection, said)
+        done = {(row.item, row.epoch) for row in rows}
+        self.changed += len(done)
+        record_attempts(self.connection, [entry for entry in said if entry.attempt[:2] in done])
+        self._late([entry for entry in said if entry.attempt[:2] not in done])
+        if said[0].outcome.trigger != "start":
+            self.touched |= {(row.run_id, row.campaign_id) for row in rows}
+            for entry in ready_of(rows):
+                self.ready[entry.item] = entry
+
+    def _late(self, said: list[Said]) -> None:
+        rows = execute(self.connection, "insert_late", [_late_row(entry) for entry in said])
+        self.stale += [Stale(**row._mapping) for row in rows]
+        clean_unaccepted(self.connection, said)
+
+
+def apply_reports(connection: Connection, said: Iterable[Said], actor: str = "conductor") -> Applied:
+    """Apply reports in queue order. What does not match the present epoch and owner changes nothing."""
+    entries = list(said)
+    lock_items(connection, [entry.outcome.item for entry in entries])
+    batch = Batch(connection, actor)
+    for round_ in fold(entries):
+        batch.round(round_)
+    return Applied(
+        ready=tuple(quietly(connection, list(batch.ready.values()))),
+        touched=frozenset(batch.touched),
+        stale=tuple(batch.stale),
+        changed=batch.changed,
+    )
+
+
+def start(connection: Connection, said: Sequence[Said]) -> list[Row[Any]]:
+    """Ready, submitted -> executing: an owner is named and its lease begins."""
+    return execute(connection, "start", map(row_of, said), sources=list(sources(Trigger.START)))
+
+
+def succeed(connection: Connection, said: Sequence[Said]) -> list[Row[Any]]:
+    """Ready, submitted, executing -> next state, and what the attempts made is accepted."""
+    rows = execute(connection, "succeed", map(row_of, said), sources=list(sources(Trigger.SUCCEED)))
+    results = {entry.attempt[:2]: entry.outcome for entry in said}
+    accept(connection, [(row, results[row.item, row.epoch]) for row in rows])
+    return rows
+
+
+def fail(connection: Connection, said: Sequence[Said]) -> list[Row[Any]]:
+    """Ready, submitted, executing -> ready after a wait while the retry budget lasts, then failed."""
+    return execute(connection, "fail", map(row_of, said), sources=list(sources(Trigger.FAIL)))
+
+
+def interrupt(connection: Connection, rows: Sequence[dict[str, Any]], actor: str) -> list[Row[Any]]:
+    """Submitted, executing -> ready after a wait: the infrastructure was at fault, not the data."""
+    return execute(
+        connection,
+        "interrupt",
+        rows,
+        sources=list(sources(Trigger.INTERRUPT)),
+        counted=list(COUNTED),
+        escalated=list(ESCALATED),
+        polite=list(POLITE),
+        actor=actor,
+    )
+
+
+def renew(connection: Connection, beats: Iterable[tuple[int, int, str]]) -> list[Stale]:
+    """Renew the leases of (item, epoch, owner); give those that are no longer the owner's."""
+    wanted = {(item, epoch, owner) for item, epoch, owner in beats}
+    rows = [{"item": item, "epoch": epoch, "owner": owner} for item, epoch, owner in wanted]
+    renewed = {(row.item, row.epoch) for row in execute(connection, "renew", rows)}
+    return [
+        Stale(item=item, epoch=epoch, owner=owner, cause="stale-heartbeat")
+        for item, epoch, owner in sorted(wanted)
+        if (item, epoch) not in renewed
+    ]
+
+
+def row_of(said: Said) -> dict[str, Any]:
+    """Give one outcome as the row that the store's statements read."""
+    outcome, reporter = said.outcome, said.reporter
+    return {
+        "item": outcome.item,
+        "epoch": outcome.epoch,
+        "owner": reporter.owner,
+        "host": reporter.host,
+        "job": reporter.job,
+        "log": outcome.log.path if outcome.log else "",
+        "reason_code": outcome.reason_code,
+        "reason": outcome.reason,
+        "permanent": outcome.permanent,
+        "skipped": outcome.skipped,
+    }
+
+
+OUTCOMES = {"start": "running", "succeed": "succeeded", "fail": "failed", "interrupt": "interrupted"}
+
+
+def record_attempts(connection: Connection, said: Sequence[Said]) -> None:
+    """Write the attempts down: begun by a start, whole by an end."""
+    execute(connection, "insert_attempts", [_attempt_row(entry) for entry in said])
+
+
+def clean_unaccepted(connection: Connection, said: Sequence[Said]) -> None:
+    """Order the removal of folders whose result came too late, never of one that was accepted."""
+    late = [entry for entry in said if entry.outcome.folder is not None and entry.outcome.trigger != "start"]
+    rows = [{"item": e.attempt[0], "epoch": e.attempt[1], "owner": e.attempt[2]} for e in late]
+    accepted = {(row.item, row.epoch, row.owner) for row in execute(connection, "accepted_attempts", rows)}
+    orders = [_clean_row(entry.outcome) for entry in late if entry.attempt not in accepted]
+    execute(connection, "insert_settle", orders)
+
+
+def _clean_row(outcome: Outcome) -> dict[str, Any]:
+    folder = outcome.folder
+    return {
+        "action": "clean",
+        "site": folder.site if folder else "",
+        "path": folder.path if folder else "",
+        "link": None,
+        "replica_id": None,
+    }
+
+
+def _late_row(said: Said) -> dict[str, Any]:
+    return {
+        "item": said.outcome.item,
+        "epoch": said.outcome.epoch,
+        "owner": said.reporter.owner,
+        "trigger": said.outcome.trigger,
+        "host": said.reporter.host,
+        "reason": said.outcome.reason,
+    }
+
+
+def _attempt_row(said: Said) -> dict[str, Any]:
+    outcome, reporter = said.outcome, said.reporter
+    usage = outcome.usage
+    return {
+        "item": outcome.item,
+        "epoch": outcome.epoch,
+        "step": outcome.step,
+        "owner": reporter.owner,
+        "host": reporter.host,
+        "job": reporter.job,
+        "started_at": outcome.started_at,
+        "outcome": "skipped" if outcome.skipped else OUTCOMES[outcome.trigger],
+        "reason_code": outcome.reason_code,
+        "reason": outcome.reason,
+        "log_site": outcome.log.site if outcome.log else "",
+        "log": outcome.log.path if outcome.log else "",
+        "usage": {"wall_s": usage.wall_s, "cpu_s": usage.cpu_s, "memory_peak": usage.memory_peak} if usage else {},
+    }

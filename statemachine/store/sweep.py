@@ -1,0 +1,116 @@
+"""What the sweeper repairs: expired leases, lost hints, runs that should have moved, counts, partitions."""
+
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, text
+
+from .core import Ready, execute, lock_items
+from .folders import order_cleaning
+from .reports import interrupt
+
+
+def expire(connection: Connection, after: int, page: int) -> int | None:
+    """Interrupt executing items whose lease is over; give where the next page begins, none at the end.
+
+    They wait before they are tried again, so none is ready at once: the refiller finds them when they are due.
+    """
+    rows = execute(connection, "expired_leases", after=after, page=page)
+    if not rows:
+        return None
+    lock_items(connection, [row.item for row in rows])
+    lost = [
+        {
+            "item": row.item,
+            "epoch": row.epoch,
+            "owner": row.owner,
+            "host": row.host,
+            "reason_code": "lost-lease",
+            "reason": f"worker {row.owner} on {row.host or 'an unknown host'} was not heard of for a whole lease",
+        }
+        for row in rows
+    ]
+    take_back(connection, lost)
+    return int(rows[-1].item)
+
+
+def take_back(connection: Connection, lost: list[dict[str, Any]]) -> int:
+    """Interrupt attempts whose worker is gone, end them in the record, order their folders removed."""
+    changed = interrupt(connection, lost, "sweeper")
+    done = {row.item for row in changed}
+    ended = [{**row, "outcome": "interrupted"} for row in lost if row["item"] in done]
+    execute(connection, "end_attempts", ended)
+    order_cleaning(connection, [(row.item, row.epoch, row.step, row.owner) for row in changed if row.owner])
+    return len(changed)
+
+
+def lost_hints(connection: Connection, step: str, lane: str, older_s: float, page: int) -> list[Ready]:
+    """Give submitted items whose message has surely been lost, at most a page."""
+    rows = execute(connection, "lost_hints", step=step, lane=lane, older_s=older_s, page=page)
+    return [Ready(item=row.item, epoch=row.epoch, step=step, lane=lane) for row in rows]
+
+
+def resent(connection: Connection, sent: list[Ready]) -> int:
+    """Begin the wait anew for hints that went out again; the epoch stays."""
+    return len(execute(connection, "resent", [{"item": entry.item, "epoch": entry.epoch} for entry in sent]))
+
+
+def unfinished_runs(connection: Connection, after: int, page: int) -> list[tuple[int, int]]:
+    """Give a page of (run id, campaign id) of runs that wait for their files, for `gather`."""
+    statement = text(
+        "select i.run_id, i.campaign_id from item i join run on run.id = i.run_id "
+        "where i.scope = 'run' and i.phase = 'waiting' and run.closed_at is not null and i.run_id > :after "
+        "order by i.run_id limit :page"
+    )
+    return [(row.run_id, row.campaign_id) for row in connection.execute(statement, {"after": after, "page": page})]
+
+
+def fold(connection: Connection, page: int) -> None:
+    """Fold count deltas into the totals, if no other process is at it."""
+    mine = connection.execute(text("select pg_try_advisory_xact_lock(hashtext(current_schema() || '.fold'))")).scalar()
+    if mine:
+        execute(connection, "fold_counts", page=page)
+
+
+def mark_applied(connection: Connection, marks: dict[str, datetime]) -> None:
+    """Write down that every report which a lane had been sent by this time has been applied."""
+    rows = [{"lane": lane, "applied_at": at} for lane, at in marks.items()]
+    execute(connection, "mark_applied", rows)
+
+
+def next_partitions(connection: Connection, today: date | None = None) -> list[str]:
+    """Make the history partitions of this month and the next two; give the new ones."""
+    first = (today or datetime.now(UTC).date()).replace(day=1)
+    made = []
+    for _ in range(3):
+        following = (first.replace(day=28) + timedelta(days=7)).replace(day=1)
+        name = f"history_{first:%Y_%m}"
+        if not connection.execute(text("select to_regclass(:name)"), {"name": name}).scalar():
+            connection.execute(
+                text(f"create table {name} partition of history for values from ('{first}') to ('{following}')")
+            )
+            made.append(name)
+        first = following
+    return made
+
+
+def restart_local(connection: Connection) -> int:
+    """Take back all that was submitted or executing, when every worker is known to be gone.
+
+    Only for a single process tree that holds the instance's lock: its own restart proves its old workers dead.
+    """
+    rows = connection.execute(
+        text("select id, epoch, owner, host from item where phase in ('submitted', 'executing') order by id")
+    ).all()
+    lost = [
+        {
+            "item": row.id,
+            "epoch": row.epoch,
+            "owner": row.owner,
+            "host": row.host,
+            "reason_code": "given-back",
+            "reason": "the process tree was started again",
+        }
+        for row in rows
+    ]
+    return take_back(connection, lost)
