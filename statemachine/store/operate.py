@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 from sqlalchemy import Connection, Engine, Row, text
 
 from ..lifecycle import Phase, Trigger, sources
@@ -52,7 +53,7 @@ def count(connection: Connection, trigger: Trigger, selection: Selection, *, sta
     """Give the exact number of items on which a trigger is legal now: the dry run."""
     check(connection, selection)
     where, values = _where(trigger, selection, state)
-    return int(connection.execute(text(f"select count(*) {_FROM} where {where}"), values).scalar_one())  # noqa: S608
+    return int(connection.execute(text(f"select count(*) {_FROM} where {where}"), values).scalar_one())
 
 
 def operate(
@@ -77,7 +78,8 @@ def operate(
     if job is None:
         return _earlier(engine, idempotency_key)
     page = _Page(trigger, selection, actor, reason, state, lane, new_content)
-    changed, after, names = 0, 0, []
+    changed, after = 0, 0
+    names: list[int] = []
     while True:
         with engine.begin() as connection:
             rows, last = page.run(connection, after)
@@ -116,7 +118,7 @@ class _Page:
         """Change the next page; give the changed rows and the last id seen, none at the end."""
         statement = text(
             f"select i.id, i.version {_FROM} where {self.where} and i.id > :after order by i.id limit {PAGE}"
-        )  # noqa: S608, E501
+        )
         found = connection.execute(statement, {**self.values, "after": after}).all()
         wanted = [{"item": row.id, "version": row.version} for row in found]
         rows = self._change(connection, wanted)
@@ -195,7 +197,8 @@ _CONDITIONS = {
 
 
 def _where(trigger: Trigger, selection: Selection, state: str | None) -> tuple[str, dict[str, Any]]:
-    parts, values = ["i.phase = any(:sources)"], {"sources": list(sources(trigger))}
+    parts = ["i.phase = any(:sources)"]
+    values: dict[str, Any] = {"sources": list(sources(trigger))}
     names = {"files": "names", "state": "at_state"}
     for field, condition in _CONDITIONS.items():
         value = getattr(selection, field)
@@ -225,8 +228,6 @@ def _begin(
     key: str | None,
     total: int,
 ) -> int | None:
-    import msgspec
-
     made = connection.execute(
         text(
             "insert into operation (actor, action, selection, reason, idempotency_key, total) "
