@@ -1,0 +1,50 @@
+"""The answer to `why`."""
+
+import shlex
+from datetime import UTC, datetime
+from enum import StrEnum
+
+from ..views import View
+
+
+class Who(StrEnum):
+    """Who must act before it goes on."""
+
+    NOBODY = "nobody"
+    OPERATOR = "operator"
+    DETECTOR = "detector"
+    ADMINISTRATOR = "administrator"
+
+
+class Why(View):
+    """Why something is where it is. `command` unblocks it, empty where nothing is to be done.
+
+    `code` is short and stable; a failed or held item's code is the reason code it failed or was held with.
+    `next_try` is when the machine tries by itself, none where it does not.
+    """
+
+    subject: str
+    code: str
+    sentence: str
+    state: str
+    phase: str
+    evidence: tuple[str, ...] = ()
+    since: datetime | None = None
+    who: Who = Who.NOBODY
+    next_try: datetime | None = None
+    command: str = ""
+
+
+def command(*words: str) -> str:
+    """Write a command as one types it; it always asks for the reason."""
+    return " ".join([*(shlex.quote(word) for word in ("headframe", *words)), '--reason "..."'])
+
+
+def at(moment: datetime | None) -> str:
+    """Write a time in evidence: UTC, to the second."""
+    return "never" if moment is None else f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def plural(n: int, word: str) -> str:
+    """Write a number with its noun."""
+    return f"{n:,} {word}" if n == 1 else f"{n:,} {word}s"

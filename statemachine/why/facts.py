@@ -1,0 +1,132 @@
+"""What has to be known of an item before one can say why it stays where it is."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, Connection, case, func, select
+
+from ..records import Record
+from ..schema import campaign, item, site, step_rule
+from ..views import AttemptRow, PauseRow, ProcessRow, attempts_of, pauses, processes
+from ..views.queues import ahead, takes
+
+MOST_AHEAD = 1000
+
+
+class Machine(Record):
+    """What is alive, and what operators have stopped."""
+
+    now: datetime
+    alive: tuple[ProcessRow, ...]
+    last_conductor: datetime | None
+    pauses: tuple[PauseRow, ...]
+    sites_down: tuple[str, ...]
+
+    def has(self, role: str) -> bool:
+        """Say whether a process of this role was heard of lately; `up` plays every role but the worker's."""
+        return any(process.role in (role, "up") for process in self.alive)
+
+    def workers(self, step: str) -> tuple[ProcessRow, ...]:
+        """Give the workers that were heard of lately and take this step."""
+        return tuple(p for p in self.alive if p.role == "worker" and takes(p, step))
+
+
+class Item(Record):
+    """An item with its step's rule and its campaign's status."""
+
+    id: int
+    state: str
+    phase: str
+    step: str
+    lane: str
+    priority: int
+    epoch: int
+    owner: str
+    host: str
+    job: str
+    lease_until: datetime | None
+    submitted_at: datetime | None
+    not_before: datetime | None
+    failures: int
+    interrupts: int
+    nodes: tuple[str, ...]
+    since: datetime
+    trouble_since: datetime | None
+    trigger: str
+    actor: str
+    reason_code: str
+    reason: str
+    log: str
+    retries: int
+    campaign: str
+    campaign_status: str
+
+
+class Facts(Record):
+    """An item, how its subject is named, and what surrounds it. `named` are the words that select it."""
+
+    subject: str
+    named: tuple[str, ...]
+    run: int
+    item: Item
+    machine: Machine
+    ahead: int
+    attempts: tuple[AttemptRow, ...]
+    notes: tuple[str, ...] = ()
+
+
+def facts(
+    conn: Connection, subject: str, named: tuple[str, ...], run: int, item_id: int, notes: Sequence[str]
+) -> Facts:
+    """Collect the facts of one item. Raises `sqlalchemy.exc.NoResultFound` where there is none."""
+    found = _item(conn, item_id)
+    waits = found.phase == "ready"
+    return Facts(
+        subject=subject,
+        named=named,
+        run=run,
+        item=found,
+        machine=machine(conn),
+        ahead=ahead(conn, found.step, found.lane, found.priority, found.id, MOST_AHEAD) if waits else 0,
+        attempts=attempts_of(conn, [item_id], 5),
+        notes=tuple(notes),
+    )
+
+
+def machine(conn: Connection) -> Machine:
+    """Look at which processes live and what is paused."""
+    conductors = processes(conn, role="conductor", most=1)
+    down = conn.execute(select(site.c.name, site.c.reason).where(site.c.status == "down").order_by(site.c.name))
+    return Machine(
+        now=conn.execute(select(func.clock_timestamp())).scalar_one(),
+        alive=processes(conn, alive=True),
+        last_conductor=conductors[0].seen_at if conductors else None,
+        pauses=pauses(conn),
+        sites_down=tuple(f"site {row.name} is down: {row.reason}" for row in down),
+    )
+
+
+def _item(conn: Connection, item_id: int) -> Item:
+    names = ("id", "state", "phase", "lane", "priority", "epoch", "host", "job", "lease_until", "submitted_at")
+    more = ("not_before", "failures", "interrupts", "nodes", "since", "trouble_since", "trigger", "actor")
+    columns = [item.c[name] for name in (*names, *more, "reason_code", "reason", "log")]
+    rule = (step_rule.c.pipeline_id == item.c.pipeline_id) & (step_rule.c.state == item.c.state)
+    wanted = (
+        select(
+            *columns,
+            _text(item.c.step, "step"),
+            _text(item.c.owner, "owner"),
+            func.coalesce(step_rule.c.retries, 0).label("retries"),
+            campaign.c.name.label("campaign"),
+            campaign.c.status.label("campaign_status"),
+        )
+        .join(campaign, campaign.c.id == item.c.campaign_id)
+        .outerjoin(step_rule, rule)
+        .where(item.c.id == item_id)
+    )
+    row = conn.execute(wanted).one()
+    return Item(**{**row._mapping, "nodes": tuple(row.nodes)})
+
+
+def _text(column: ColumnElement[str | None], label: str) -> ColumnElement[str]:
+    return case((column.is_(None), ""), else_=column).label(label)

@@ -1,0 +1,193 @@
+"""Why an item, of a file or of a run-scope step, is in its phase: one function a phase."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from .answer import Who, Why, at, command, plural
+from .facts import MOST_AHEAD, Facts
+
+
+def why_item(facts: Facts) -> Why:
+    """Explain an item by its phase."""
+    return PHASES[facts.item.phase](facts)
+
+
+def stopped(facts: Facts) -> Why | None:
+    """Give what stands in the way of any work on the item; none where the machine runs."""
+    machine, item = facts.machine, facts.item
+    if not machine.has("conductor"):
+        sentence = "no conductor has been heard of lately, so nothing changes state"
+        seen = f"the last conductor was heard of: {at(machine.last_conductor)}"
+        return _answer(facts, "no-conductor", sentence, Who.ADMINISTRATOR, evidence=(seen,), does="headframe conductor")
+    for pause in machine.pauses:
+        if (pause.what, pause.name) in (("step", item.step), ("lane", item.lane)):
+            sentence = f"{pause.what} {pause.name} is paused by {pause.actor}: {pause.reason}"
+            return _answer(facts, "paused", sentence, Who.OPERATOR, since=pause.since)
+    if item.campaign_status != "open":
+        sentence = f"campaign {item.campaign} is {item.campaign_status}"
+        return _answer(facts, f"campaign-{item.campaign_status}", sentence, Who.OPERATOR)
+    if item.step and not machine.workers(item.step):
+        others = [f"worker {p.owner} on {p.host} takes {_steps(p.detail)}" for p in machine.alive if p.role == "worker"]
+        sentence = f"it waits for step {item.step}, and no worker of that step has been heard of lately"
+        evidence = tuple(others[:5]) or ("no worker of any step has been heard of lately",)
+        return _answer(facts, "no-worker", sentence, Who.ADMINISTRATOR, evidence=evidence, does="headframe worker")
+    return None
+
+
+def _ready(facts: Facts) -> Why:
+    item, blocked = facts.item, stopped(facts)
+    due = item.not_before is not None and item.not_before > facts.machine.now
+    if due and (blocked is None or blocked.code == "no-worker"):
+        return _backing_off(facts)
+    if blocked is not None:
+        return blocked
+    if facts.ahead:
+        more = " or more" if facts.ahead >= MOST_AHEAD else ""
+        sentence = f"it waits its turn: {facts.ahead:,}{more} stand before it in {item.step}'s {item.lane} lane"
+        return _answer(facts, "queued", sentence)
+    return _answer(facts, "ready", f"it is next for step {item.step} and goes out in a moment")
+
+
+def _backing_off(facts: Facts) -> Why:
+    item = facts.item
+    what = f"{item.reason_code}: {item.reason}" if item.reason else item.reason_code or "an earlier try did not work"
+    if item.trigger == "interrupt":
+        sentence = f"step {item.step} was interrupted ({what}) and is tried again by itself"
+        tried = f"{plural(item.interrupts, 'interrupt')} in a row, not charged to the retries"
+    else:
+        sentence = f"step {item.step} failed ({what}) and is tried again by itself"
+        tried = f"{item.failures} of {plural(item.retries, 'retry').replace('retrys', 'retries')} used"
+    since = item.trouble_since or item.since
+    return _answer(facts, "backing-off", sentence, evidence=(tried,), since=since, next_try=item.not_before)
+
+
+def _submitted(facts: Facts) -> Why:
+    blocked = stopped(facts)
+    if blocked is not None:
+        return blocked
+    item = facts.item
+    free = len(facts.machine.workers(item.step))
+    sentence = f"its work message is with the broker and waits for one of {plural(free, 'worker')} of step {item.step}"
+    return _answer(facts, "submitted", sentence, evidence=(f"sent {at(item.submitted_at)}",))
+
+
+def _executing(facts: Facts) -> Why:
+    item = facts.item
+    job = f", job {item.job}" if item.job else ""
+    who = f"worker {item.owner} on {item.host or 'an unknown host'}{job}"
+    evidence = (f"lease until {at(item.lease_until)}", *((f"log {item.log}",) if item.log else ()))
+    if item.lease_until is not None and item.lease_until < facts.machine.now:
+        return _lease_over(facts, who, evidence)
+    return _answer(facts, "executing", f"step {item.step} runs: {who}", evidence=evidence)
+
+
+def _lease_over(facts: Facts, who: str, evidence: tuple[str, ...]) -> Why:
+    if not facts.machine.has("sweeper"):
+        sentence = f"{who} has fallen silent, and no sweeper has been heard of to take the work back"
+        does = "headframe sweeper"
+        return _answer(facts, "no-sweeper", sentence, Who.ADMINISTRATOR, evidence=evidence, does=does)
+    sentence = f"{who} has fallen silent; the sweeper takes the work back once all reports sent by then are applied"
+    return _answer(facts, "lease-over", sentence, evidence=evidence, since=facts.item.lease_until)
+
+
+def _failed(facts: Facts) -> Why:
+    item = facts.item
+    sentence = f"step {item.step} failed for good: {item.reason or item.reason_code or 'no reason was given'}"
+    evidence = [f"tried {plural(item.failures, 'time')} without success; the retry budget is {item.retries}"]
+    if item.nodes:
+        evidence.append(f"on {', '.join(item.nodes)}")
+    if item.log:
+        evidence.append(f"log {item.log}")
+    again = command("requeue", *facts.named)
+    evidence.append(f"to give it up instead: {command('abandon', *facts.named)}")
+    since = item.trouble_since or item.since
+    code = item.reason_code or "failed"
+    return _answer(facts, code, sentence, Who.OPERATOR, evidence=tuple(evidence), since=since, does=again)
+
+
+def _held(facts: Facts) -> Why:
+    item = facts.item
+    if item.reason_code == "run-type-unknown":
+        sentence = f"the type of run {facts.run} is not configured, so nobody knows whether it must be salted"
+        does = command("run", "reclassify", str(facts.run), "TYPE")
+        return _answer(facts, "run-type-unknown", sentence, Who.OPERATOR, does=does)
+    release = command("release", *facts.named)
+    if item.reason_code == "duplicate-content":
+        abandon = f"to leave it out: {command('abandon', *facts.named)}"
+        sentence = f"it is held because it has the {item.reason}"
+        return _answer(facts, "duplicate-content", sentence, Who.OPERATOR, evidence=(abandon,), does=release)
+    sentence = f"{item.actor or 'somebody'} holds it: {item.reason or 'no reason was given'}"
+    return _answer(facts, item.reason_code or "held", sentence, Who.OPERATOR, does=release)
+
+
+def _abandoned(facts: Facts) -> Why:
+    item = facts.item
+    sentence = f"{item.actor or 'somebody'} has abandoned it: {item.reason or 'no reason was given'}"
+    back = f"to take it back: {command('recover', *facts.named)}"
+    return _answer(facts, "abandoned", sentence, evidence=(back,))
+
+
+def _done(facts: Facts) -> Why:
+    return _answer(facts, "done", f"all its steps are done: it is {facts.item.state}")
+
+
+def _waiting(facts: Facts) -> Why:
+    return _answer(facts, "waiting", "it waits for its files")
+
+
+PHASES: dict[str, Callable[[Facts], Why]] = {
+    "ready": _ready,
+    "submitted": _submitted,
+    "executing": _executing,
+    "failed": _failed,
+    "held": _held,
+    "abandoned": _abandoned,
+    "done": _done,
+    "waiting": _waiting,
+}
+
+
+def _answer(
+    facts: Facts,
+    code: str,
+    sentence: str,
+    who: Who = Who.NOBODY,
+    *,
+    evidence: tuple[str, ...] = (),
+    since: datetime | None = None,
+    next_try: datetime | None = None,
+    does: str = "",
+) -> Why:
+    item = facts.item
+    return Why(
+        subject=facts.subject,
+        code=code,
+        sentence=sentence,
+        state=item.state,
+        phase=item.phase,
+        evidence=(*evidence, *_surroundings(facts)),
+        since=since or item.since,
+        who=who,
+        next_try=next_try,
+        command=does,
+    )
+
+
+def _surroundings(facts: Facts) -> tuple[str, ...]:
+    tries = [
+        f"attempt {a.epoch} at {a.step} {a.outcome}" + (f" on {a.host}" if a.host else "") + _reason(a.reason_code)
+        for a in facts.attempts
+        if a.step == facts.item.step or facts.item.phase == "done"
+    ]
+    down = facts.machine.sites_down if facts.item.phase not in ("done", "abandoned") else ()
+    return (*tries, *facts.notes, *down)
+
+
+def _reason(code: str) -> str:
+    return f" ({code})" if code else ""
+
+
+def _steps(detail: dict[str, Any]) -> str:
+    steps = detail.get("steps") or ("all",)
+    return ", ".join(str(step) for step in steps)

@@ -1,0 +1,209 @@
+"""Why a run is where it is: what it waits for, the most pressing first."""
+
+from datetime import datetime
+
+import msgspec
+from sqlalchemy import Connection
+
+from ..views import Gaps, ReasonCount, RunDetail, run
+from .answer import Who, Why, at, command, plural
+from .facts import Machine, facts, machine
+from .items import why_item
+
+SHOWN = 8
+
+
+def why_run(conn: Connection, number: int) -> Why | None:
+    """Explain one run; none where there is no such run."""
+    found = run(conn, number)
+    if found is None:
+        return None
+    notes = [f"dead letter {letter.code}: {letter.sentence}" for letter in found.dead_letters]
+    row = found.row
+    if row.item is not None and row.phase != "waiting":
+        named = ("--run", str(number), "--scope", "run")
+        return why_item(facts(conn, f"run {number}", named, number, row.item, (*notes, *_abandoned(found))))
+    surroundings = machine(conn)
+    for judge in (_unknown_type, _failed, _held, _too_many, _missing, _open, _in_progress):
+        answer = judge(found, surroundings)
+        if answer is not None:
+            return _with(answer, (*notes, *_abandoned(found)))
+    return _with(_gathering(found, surroundings), (*notes, *_abandoned(found)))
+
+
+def _unknown_type(found: RunDetail, _: Machine) -> Why | None:
+    row = found.row
+    if found.known_kind or (row.kind == "" and not row.held):
+        return None
+    said = f"type {row.kind} is not configured" if row.kind else "nobody has said its type"
+    sentence = f"{said}, so its {plural(row.held, 'file')} are held: nobody knows whether they must be salted"
+    does = command("run", "reclassify", str(row.number), "TYPE")
+    return _answer(found, "run-type-unknown", sentence, Who.OPERATOR, does=does)
+
+
+def _failed(found: RunDetail, _: Machine) -> Why | None:
+    row = found.row
+    if not row.failed:
+        return None
+    sentence = f"{plural(row.failed, 'file')} of it failed; somebody must look, then requeue or abandon"
+    does = command("requeue", "--run", str(row.number), "--phase", "failed")
+    return _answer(found, "files-failed", sentence, Who.OPERATOR, evidence=_grouped(found, "failed"), does=does)
+
+
+def _held(found: RunDetail, _: Machine) -> Why | None:
+    row = found.row
+    if not row.held:
+        return None
+    sentence = f"{plural(row.held, 'file')} of it held until somebody releases or abandons them"
+    does = command("release", "--run", str(row.number), "--phase", "held")
+    return _answer(found, "files-held", sentence, Who.OPERATOR, evidence=_grouped(found, "held"), does=does)
+
+
+def _too_many(found: RunDetail, _: Machine) -> Why | None:
+    row = found.row
+    if row.expected is None or row.registered + row.waived <= row.expected:
+        return None
+    waived = f" and {row.waived} declared missing" if row.waived else ""
+    sentence = f"more files came than were announced: {row.registered}{waived}, announced were {row.expected}"
+    does = command("run", "expect", str(row.number), str(row.registered + row.waived))
+    return _answer(found, "more-files-than-announced", sentence, Who.OPERATOR, does=does)
+
+
+def _missing(found: RunDetail, _: Machine) -> Why | None:
+    """Only a closed run misses files; while it is open the rest may simply not have been written yet."""
+    row = found.row
+    if found.row.closed is None or not row.missing:
+        return None
+    sentence = f"{plural(row.missing, 'file')} of {row.expected} announced have not come"
+    does = command("run", "waive", str(row.number), *(_first(found.gaps) or ("SEQUENCE",)))
+    evidence = (*_named(found.gaps), f"the last file came {at(found.last_file_at)}")
+    return _answer(
+        found, "files-missing", sentence, Who.DETECTOR, evidence=evidence, since=found.last_file_at, does=does
+    )
+
+
+def _open(found: RunDetail, _: Machine) -> Why | None:
+    row = found.row
+    if row.closed is not None and row.expected is not None:
+        return None
+    so_far = f"{row.registered} of {row.expected}" if row.expected is not None else f"{row.registered}"
+    last = f"{so_far} files so far, the last one came {at(found.last_file_at)}"
+    close = command("run", "close", str(row.number))
+    evidence = (last, *_named(found.gaps)[:3])
+    if not found.source:
+        sentence = "no run database has said anything of it, so nobody knows whether it is complete"
+        return _answer(
+            found, "waiting-for-metadata", sentence, Who.DETECTOR, evidence=evidence, since=row.since, does=close
+        )
+    sentence = f"the detector has not ended it, says {found.source}"
+    since = row.started or row.since
+    return _answer(found, "open", sentence, Who.DETECTOR, evidence=evidence, since=since, does=close)
+
+
+def _in_progress(found: RunDetail, around: Machine) -> Why | None:
+    row = found.row
+    under_way = {phase: row.phases.get(phase, 0) for phase in ("ready", "submitted", "executing")}
+    n = sum(under_way.values())
+    if not n:
+        return None
+    lines = tuple(
+        f"{state}: " + ", ".join(f"{phases[phase]} {phase}" for phase in under_way if phases.get(phase))
+        for state, phases in row.files.items()
+        if any(phases.get(phase) for phase in under_way)
+    )
+    lines += _grouped(found, "ready")
+    if not around.has("conductor"):
+        return _no_conductor(found, around, lines)
+    waiting = _steps_waiting(found)
+    idle = [step for step in waiting if not around.workers(step)]
+    if idle and not under_way["executing"]:
+        sentence = f"{plural(n, 'file')} wait, and no worker takes {' or '.join(idle)}"
+        does = "headframe worker"
+        return _answer(found, "no-worker", sentence, Who.ADMINISTRATOR, evidence=lines, does=does)
+    paused = tuple(f"{p.what} {p.name} is paused by {p.actor}: {p.reason}" for p in around.pauses)
+    if paused and not under_way["executing"]:
+        return _answer(found, "paused", paused[0], Who.OPERATOR, evidence=(*paused[1:], *lines))
+    return _answer(found, "in-progress", f"{plural(n, 'file')} of it are under way", evidence=lines)
+
+
+def _gathering(found: RunDetail, around: Machine) -> Why:
+    if not around.has("conductor"):
+        return _no_conductor(found, around, ())
+    if found.row.item is None:
+        return _answer(found, "no-files", "no file of it has come", Who.DETECTOR)
+    return _answer(found, "gathering", "all its files got there; the conductor or the sweeper moves it on in a moment")
+
+
+def _no_conductor(found: RunDetail, around: Machine, lines: tuple[str, ...]) -> Why:
+    sentence = "no conductor has been heard of lately, so nothing changes state"
+    seen = f"the last conductor was heard of: {at(around.last_conductor)}"
+    does = "headframe conductor"
+    return _answer(found, "no-conductor", sentence, Who.ADMINISTRATOR, evidence=(seen, *lines), does=does)
+
+
+def _steps_waiting(found: RunDetail) -> tuple[str, ...]:
+    """Give the steps for which files of the run are ready or submitted."""
+    step_of = dict(zip(found.states, found.steps, strict=False))
+    busy = [state for state, phases in found.row.files.items() if phases.get("ready") or phases.get("submitted")]
+    return tuple(step_of[state] for state in busy if state in step_of)
+
+
+def _grouped(found: RunDetail, phase: str) -> tuple[str, ...]:
+    return tuple(_group(reason) for reason in found.reasons if reason.phase == phase)[:SHOWN]
+
+
+def _group(reason: ReasonCount) -> str:
+    again = " tried again" if reason.phase == "ready" else ""
+    what = reason.reason_code or reason.phase
+    return f"{reason.n}{again} at {reason.step}: {what}: {reason.reason} (such as {reason.example})"
+
+
+def _named(gaps: Gaps) -> tuple[str, ...]:
+    spans = [f"{r.first}" if r.first == r.last else f"{r.first}-{r.last}" for r in gaps.ranges]
+    names = [each.name for each in gaps.files if not each.waived]
+    lines = []
+    if spans:
+        more = f" and {len(spans) - SHOWN} more gaps" if len(spans) > SHOWN else ""
+        lines.append(f"missing sequence {', '.join(spans[:SHOWN])}{more}")
+    if names:
+        more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+        lines.append(f"announced, not come: {', '.join(names[:SHOWN])}{more}")
+    return tuple(lines)
+
+
+def _first(gaps: Gaps) -> tuple[str, ...]:
+    names = tuple(each.name for each in gaps.files if not each.waived)[:SHOWN]
+    return names or tuple(str(r.first) for r in gaps.ranges[:SHOWN])
+
+
+def _abandoned(found: RunDetail) -> tuple[str, ...]:
+    n = found.row.abandoned
+    return (f"{plural(n, 'file')} abandoned", *_grouped(found, "abandoned")) if n else ()
+
+
+def _with(answer: Why, notes: tuple[str, ...]) -> Why:
+    return msgspec.structs.replace(answer, evidence=(*answer.evidence, *notes))
+
+
+def _answer(
+    found: RunDetail,
+    code: str,
+    sentence: str,
+    who: Who = Who.NOBODY,
+    *,
+    evidence: tuple[str, ...] = (),
+    since: datetime | None = None,
+    does: str = "",
+) -> Why:
+    row = found.row
+    return Why(
+        subject=f"run {row.number}",
+        code=code,
+        sentence=sentence,
+        state=row.state,
+        phase=row.phase,
+        evidence=evidence,
+        since=since or row.since,
+        who=who,
+        command=does,
+    )
