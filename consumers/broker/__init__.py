@@ -1,16 +1,20 @@
 """The broker contract and its two implementations: RabbitMQ (`rabbit`) and in memory (`memory`)."""
 
-from .base import Broker, BrokerUnavailableError, Delivery, Outgoing, Queue, Subscription, Topology
+from .base import Broker, BrokerRefusedError, BrokerUnavailableError, Delivery, Outgoing, Queue, Subscription, Topology
+from .connect import Tls, connect
 from .topology import LANES, Names
 
 __all__ = [
     "LANES",
     "Broker",
+    "BrokerRefusedError",
     "BrokerUnavailableError",
     "Delivery",
     "Names",
     "Outgoing",
     "Queue",
     "Subscription",
+    "Tls",
     "Topology",
+    "connect",
 ]

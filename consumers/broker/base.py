@@ -10,9 +10,21 @@ from typing import Protocol
 
 from ...statemachine.records import Record
 
+REASON_HEADER = "headframe-reason"
+QUEUE_HEADER = "headframe-queue"
+DEFAULT_PREFETCH = 1000
+LONGEST_REASON = 2000
+
 
 class BrokerUnavailableError(Exception):
     """The broker cannot be reached just now. The text says which one and why; trying again is right."""
+
+
+class BrokerRefusedError(BrokerUnavailableError):
+    """The broker answers, but says no: a wrong password, a missing queue, a queue declared otherwise.
+
+    A loop that tries again stays right (somebody may mend it); a start-up check can tell it from an outage.
+    """
 
 
 class Outgoing(Record):
@@ -60,12 +72,16 @@ class Topology(Record):
 class Subscription(Protocol):
     """A consumer of several queues, earlier ones first where several have messages waiting here.
 
-    All methods may be called from any thread, but one thread takes. After a lost connection the subscription
-    comes back by itself; acks for deliveries of the dead channel are dropped (the broker redelivers those).
+    All methods may be called from any thread, but one thread takes. After a lost connection or a deleted queue
+    the subscription comes back by itself; until then `take` gives nothing. What was not acknowledged is then
+    redelivered, and acks (or the like) for deliveries of the dead channel, or said twice, are dropped.
     """
 
     def take(self, limit: int, wait_s: float) -> list[Delivery]:
-        """Give up to `limit` deliveries; wait up to `wait_s` seconds for the first, then never longer."""
+        """Give up to `limit` deliveries; wait up to `wait_s` seconds for the first, then never longer.
+
+        Returns at once, with nothing, when closed.
+        """
         ...
 
     def ack(self, deliveries: Sequence[Delivery]) -> None:
@@ -73,15 +89,22 @@ class Subscription(Protocol):
         ...
 
     def give_back(self, deliveries: Sequence[Delivery]) -> None:
-        """Return these to their queue, to be delivered again (marked `redelivered`)."""
+        """Return these to the front of their queue, in order, to be delivered again (marked `redelivered`)."""
         ...
 
     def reject(self, deliveries: Sequence[Delivery], reason: str) -> None:
-        """Send these to the dead-letter queue, with the reason in the header `headframe-reason`."""
+        """Send these to the dead-letter queue that was declared last, and acknowledge them once they are there.
+
+        Header `headframe-reason` gets the reason, cut to 2,000 characters, and `headframe-queue` the queue they
+        came from. Raises `BrokerUnavailableError`, and then they remain unacknowledged.
+        """
         ...
 
     def pause(self) -> None:
-        """Stop deliveries: on return none is on its way; those not yet taken have gone back to their queue."""
+        """Stop deliveries: on return none is on its way; those not yet taken have gone back to their queue.
+
+        Lasts over reconnections. Acks and the like of what has been taken go on working.
+        """
         ...
 
     def resume(self) -> None:
@@ -89,11 +112,11 @@ class Subscription(Protocol):
         ...
 
     def wake(self) -> None:
-        """Let a `take` that waits return at once, with what there is."""
+        """Let the `take` that waits, or else the next one, return at once with what there is."""
         ...
 
     def close(self) -> None:
-        """Stop consuming. Untaken and unacknowledged deliveries go back to their queues."""
+        """Stop consuming. Untaken and unacknowledged deliveries go back to their queues. Idempotent."""
         ...
 
 
@@ -101,22 +124,34 @@ class Broker(Protocol):
     """A connection to a broker, safe to share between threads, that reconnects by itself."""
 
     def declare(self, topology: Topology) -> None:
-        """Make exchanges, queues and bindings; harmless where they exist. Before any publish or subscribe."""
+        """Make exchanges, queues and bindings; harmless where they exist. Before any publish or subscribe.
+
+        Remembered: after a lost connection, or where a declared queue has vanished, it is declared again.
+        Raises `BrokerUnavailableError`, or `BrokerRefusedError` where one exists with other properties.
+        """
         ...
 
     def publish(self, messages: Sequence[Outgoing]) -> list[bool]:
         """Publish with confirms; True at a place means confirmed and routed. Raises `BrokerUnavailableError`.
 
-        After that error any of the messages may or may not have been sent.
+        A message that is not `mandatory` is True though no queue wanted it. After the error any of the messages
+        may or may not have been sent. `BrokerRefusedError`: there is no such exchange.
         """
         ...
 
     def subscribe(self, queues: Sequence[str], prefetch: int) -> Subscription:
-        """Consume from these queues, the first ones first, with at most `prefetch` unacknowledged (0: 1000)."""
+        """Consume from these queues, the first ones first, with at most `prefetch` unacknowledged (0: 1000).
+
+        With fewer than there are queues (1, say) the first queue that has a message is strictly preferred;
+        with more, each queue has its share. Raises `BrokerRefusedError` where there is no such queue.
+        """
         ...
 
     def depth(self, queue: str) -> int:
-        """Count the messages that wait in a queue (ready ones only). Raises `BrokerUnavailableError`."""
+        """Count the messages that wait in a queue (ready ones only). Raises `BrokerUnavailableError`.
+
+        `BrokerRefusedError`: there is no such queue.
+        """
         ...
 
     def purge(self, queue: str) -> int:
@@ -135,3 +170,9 @@ class Broker(Protocol):
 def headers_of(values: Mapping[str, object] | None) -> dict[str, str]:
     """Keep the text headers of a message."""
     return {name: value for name, value in (values or {}).items() if isinstance(value, str)}
+
+
+def dead_letter(delivery: Delivery, dead: str, reason: str) -> Outgoing:
+    """Make the dead letter of a delivery that is given up."""
+    extra = {REASON_HEADER: reason[:LONGEST_REASON], QUEUE_HEADER: delivery.queue}
+    return Outgoing(key=dead, body=delivery.body, headers=delivery.headers | extra)
