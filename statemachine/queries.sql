@@ -102,7 +102,8 @@ returning i.id as item, l.was_epoch as epoch, i.epoch as now_epoch, i.run_id, i.
   i.phase, l.owner;
 
 -- name: interrupt
--- submitted, executing -> ready not before T: the infrastructure was at fault. N lost workers in a row on
+-- submitted, executing (or ready, where the report was quicker than our note that the hint went out) -> ready not
+-- before T: the infrastructure was at fault. N lost workers in a row on
 -- different nodes, or a second walltime or memory shortage, make it failed.
 with wanted as (
   select * from jsonb_to_recordset(cast(:rows as jsonb)) as r(item bigint, epoch bigint, owner text,

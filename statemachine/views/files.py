@@ -93,8 +93,11 @@ KEYS: dict[str, ColumnElement[Any]] = {
 def files(conn: Connection, where: FileFilter | None = None, page: Page | None = None) -> Listed[FileRow]:
     """List files; the module says in which order."""
     where, page = where or FileFilter(), page or Page()
-    order = _order(where)
-    wanted = _narrowed(conn, selected(), where)
+    found = _resolved(conn, where)
+    if found is None:
+        return Listed((), "")
+    order = _order(where, found)
+    wanted = _narrowed(selected(), where, found)
     keys = tuple_(*(KEYS[name] for name in order.columns))
     after = key(page, *order.kinds)
     if after is not None:
@@ -136,52 +139,72 @@ def made(row: Row[Any]) -> FileRow:
     return FileRow(**{**values, "step": values["step"] or "", "owner": values["owner"] or ""})
 
 
-def _order(where: FileFilter) -> _Order:
+class _Resolved(Record):
+    """What a filter's names stand for. `is_open` says that nothing it asks for can be in its last state."""
+
+    run: int | None = None
+    campaign: int | None = None
+    is_open: bool = False
+
+
+def _resolved(conn: Connection, where: FileFilter) -> _Resolved | None:
+    """Look names up before the list is planned, so that the planner knows how rare they are; none for no match."""
+    run_id = campaign_id = None
     if where.run is not None:
+        run_id = conn.execute(select(run.c.id).where(run.c.number == where.run)).scalar()
+    if where.campaign is not None:
+        campaign_id = conn.execute(select(campaign.c.id).where(campaign.c.name == where.campaign)).scalar()
+    if (where.run is not None and run_id is None) or (where.campaign is not None and campaign_id is None):
+        return None
+    under_way = where.step is not None or (where.state is not None and not _is_last(conn, where.state))
+    if under_way and where.phase == "done":
+        return None
+    return _Resolved(run=run_id, campaign=campaign_id, is_open=under_way or where.phase not in (None, "done"))
+
+
+def _order(where: FileFilter, found: _Resolved) -> _Order:
+    if found.run is not None:
         return BY_SEQUENCE
     if where.phase == "ready":
         return BY_QUEUE
-    if where.phase is None and where.state is None and where.name is None:
-        if where.campaign is not None:
+    if not found.is_open and where.name is None and where.reason_code is None:
+        if found.campaign is not None:
             return BY_CAMPAIGN
         if where.kind is not None:
             return BY_RUN
     return BY_AGE
 
 
-def _narrowed(conn: Connection, wanted: Select[Any], where: FileFilter) -> Select[Any]:
+def _narrowed(wanted: Select[Any], where: FileFilter, found: _Resolved) -> Select[Any]:
     wanted = wanted.where(item.c.scope == "file")
-    if where.run is not None:
-        number = select(run.c.id).where(run.c.number == where.run).scalar_subquery()
-        wanted = wanted.where(item.c.run_id == number, file.c.run_id == number)
-    if where.campaign is not None:
-        named = select(campaign.c.id).where(campaign.c.name == where.campaign).scalar_subquery()
-        wanted = wanted.where(item.c.campaign_id == named)
-    if where.kind is not None:
-        wanted = wanted.where(run.c.kind == where.kind)
     for column, value in (
+        (item.c.run_id, found.run),
+        (file.c.run_id, found.run),
+        (item.c.campaign_id, found.campaign),
+        (run.c.kind, where.kind),
         (item.c.state, where.state),
         (item.c.step, where.step),
         (item.c.reason_code, where.reason_code),
         (file.c.name, where.name),
+        (item.c.phase, where.phase),
     ):
         if value is not None:
             wanted = wanted.where(column == value)
-    return _in_phase(conn, wanted, where)
-
-
-def _in_phase(conn: Connection, wanted: Select[Any], where: FileFilter) -> Select[Any]:
-    """Name the phase so that the partial indexes serve: an item that is not in its last state is never done."""
-    if where.phase is not None:
-        wanted = wanted.where(item.c.phase == where.phase)
-        return wanted.where(item.c.phase.in_(TROUBLE)) if where.phase in TROUBLE else wanted
-    if where.step is not None or (where.state is not None and not _is_last(conn, where.state)):
-        open_phases = [item.c.phase == phase for phase in ("ready", "submitted", "executing")]
-        return wanted.where(or_(*open_phases, item.c.phase.in_(TROUBLE)))
-    if where.reason_code:
-        # A reason code stays on a finished item only where a step was skipped; who asks wants the troubled ones.
-        return wanted.where(or_(item.c.phase == "ready", item.c.phase.in_(TROUBLE)))
+    if where.phase in TROUBLE:
+        return wanted.where(item.c.phase.in_(TROUBLE))
+    if where.phase is None and (found.is_open or where.reason_code):
+        return wanted.where(_under_way(also_running=found.is_open))
     return wanted
+
+
+def _under_way(*, also_running: bool) -> ColumnElement[bool]:
+    """Name the phases of what is not in its last state, so that the partial indexes serve.
+
+    A reason code stays on a finished item only where a step was skipped; who asks for one wants what is in
+    trouble or tried again.
+    """
+    phases = ("ready", "submitted", "executing") if also_running else ("ready",)
+    return or_(*(item.c.phase == phase for phase in phases), item.c.phase.in_(TROUBLE))
 
 
 def _is_last(conn: Connection, state: str) -> bool:

@@ -1,0 +1,142 @@
+"""One attempt: its folder, its job, and the outcome that its answer becomes."""
+
+import shutil
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+
+from ...statemachine.naming import attempt_folder, log_path
+from ...statemachine.records import Content, Location, Outcome
+from ..messages import Work, WorkItem
+from ..steps.api import InfrastructureError, Input, Job, PayloadError, Site
+from ..steps.files import make_folder, storage_errors
+from .child import Answer, Request
+from .settings import WorkerSettings
+
+TRIGGERS = {"succeed": "succeed", "skip": "succeed", "fail": "fail", "interrupt": "interrupt"}
+
+
+class Attempt:
+    """One item of a parcel, worked on in one epoch by one owner."""
+
+    def __init__(self, work: Work, item: WorkItem, owner: str, settings: WorkerSettings) -> None:
+        self.work, self.item, self.settings = work, item, settings
+        self.folder = attempt_folder(item.folder, item.epoch, owner)
+        self.log = Location(site=item.folder.site, path=log_path(item.folder.path, item.epoch, owner))
+        self.started_at: datetime | None = None
+
+    @property
+    def command(self) -> str | None:
+        """Give the name of the command that the step runs, none for an entry point."""
+        return self.work.use.removeprefix("command:") if self.work.use.startswith("command:") else None
+
+    def prepare(self) -> Request:
+        """Make the attempt's folder and describe the job. Raises `PayloadError`, `InfrastructureError`."""
+        self.started_at = datetime.now(UTC)
+        site = self._site(self.folder.site)
+        with storage_errors(f"preparing step {self.work.step} of {self.item.name}"):
+            make_folder(site, str(Path(self.log.path).parent))
+            if self.work.makes != "nothing" or self.command is not None:
+                make_folder(site, self.folder.path)
+        use = "command" if self.command is not None else self.work.use
+        return Request(use=use, job=self._job(site), log=str(site.open_path(self.log.path)))
+
+    def outcome(self, answer: Answer) -> Outcome:
+        """Say what an answer means for the item; clean up what will not be accepted."""
+        if answer.kind in ("fail", "interrupt"):
+            self.remove()
+        result = answer.result
+        outcome = Outcome(
+            item=self.item.item,
+            epoch=self.item.epoch,
+            trigger=TRIGGERS[answer.kind],  # type: ignore[arg-type]
+            step=self.work.step,
+            reason_code=answer.code,
+            reason=answer.reason,
+            permanent=answer.permanent,
+            skipped=answer.kind == "skip",
+            usage=answer.usage,
+            log=self.log if self._path(self.log).exists() else None,
+            folder=self.folder,
+            started_at=self.started_at,
+        )
+        if result is None:
+            return outcome
+        return msgspec.structs.replace(
+            outcome,
+            products=result.products,
+            copies=result.copies,
+            salt=result.salt,
+            raw=result.raw,
+            events=result.events,
+            catalog=result.catalog,
+        )
+
+    def started(self) -> Outcome:
+        """Say that the attempt has begun."""
+        return Outcome(
+            item=self.item.item,
+            epoch=self.item.epoch,
+            trigger="start",
+            step=self.work.step,
+            log=self.log,
+            folder=self.folder,
+            started_at=self.started_at or datetime.now(UTC),
+        )
+
+    def given_back(self, code: str, reason: str) -> Outcome:
+        """Say that the worker hands the item back, undone, for no fault of the item's."""
+        self.remove()
+        return msgspec.structs.replace(self.started(), trigger="interrupt", reason_code=code, reason=reason)
+
+    def remove(self) -> None:
+        """Remove the attempt's folder; its log stays. What cannot be removed now is settled later."""
+        shutil.rmtree(self._path(self.folder), ignore_errors=True)
+
+    def _path(self, place: Location) -> Path:
+        return self.settings.sites[place.site].open_path(place.path)
+
+    def _site(self, name: str) -> Site:
+        if name not in self.settings.sites:
+            raise InfrastructureError("unknown-site", f"this worker's configuration has no site {name or '(none)'}")
+        return self.settings.sites[name]
+
+    def _job(self, site: Site) -> Job:
+        work, item = self.work, self.item
+        return Job(
+            item=item.item,
+            epoch=item.epoch,
+            step=work.step,
+            scope=work.scope,
+            campaign=work.campaign,
+            run=item.run,
+            kind=item.kind,
+            name=item.name,
+            sequence=item.sequence,
+            inputs=tuple(self._input(content) for content in item.inputs),
+            folder=str(site.open_path(self.folder.path)),
+            site=site.name,
+            folder_path=self.folder.path,
+            sites=self.settings.sites,
+            options=work.options,
+            private=self._private(),
+            conditions=item.conditions,
+            seed=item.seed,
+            threads=self.settings.threads,
+            resources=item.resources,
+            metadata=item.metadata,
+        )
+
+    def _input(self, content: Content) -> Input:
+        site = self._site(content.location.site)
+        return Input(content=content, path=str(site.open_path(content.location.path)))
+
+    def _private(self) -> dict[str, object]:
+        if self.command is None:
+            return self.settings.private.get(self.work.step, {})
+        if self.command not in self.settings.commands:
+            sentence = f"this worker's configuration has no [command.{self.command}]"
+            raise PayloadError("no-such-command", sentence, permanent=True)
+        spec = self.settings.commands[self.command]
+        return {"command": msgspec.to_builtins(spec), "makes": self.work.makes}

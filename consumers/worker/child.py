@@ -1,0 +1,181 @@
+"""The process in which steps run: reads a job a line, answers a line, keeps the step's output in the attempt's log.
+
+A step may crash, hang or eat memory without taking the worker's heartbeats with it. The process ends as soon as
+its worker does: its standard input closes.
+"""
+
+import importlib.metadata
+import io
+import os
+import resource
+import signal
+import sys
+import threading
+import time
+import traceback
+from functools import cache
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import msgspec
+
+from ...statemachine.records import Record, Usage
+from ..steps.api import InfrastructureError, Job, PayloadError, Result, SkipItem, Step
+
+GROUP = "headframe.steps"
+
+
+class Request(Record):
+    """One attempt: the entry point to call, its job, and where its output goes."""
+
+    use: str
+    job: Job
+    log: str
+
+
+class Answer(Record):
+    """How an attempt ended: `kind` is succeed, fail, interrupt or skip."""
+
+    kind: str
+    result: Result | None = None
+    code: str = ""
+    reason: str = ""
+    permanent: bool = False
+    usage: Usage = Usage()
+
+
+@cache
+def load_step(name: str) -> Step:
+    """Find a step by its entry point. Raises `PayloadError` where it is not installed or does not load."""
+    found = [point for point in importlib.metadata.entry_points(group=GROUP) if point.name == name]
+    if not found:
+        raise PayloadError("no-such-step", f"no step {name} is installed here (entry point in {GROUP})", permanent=True)
+    try:
+        step: Step = found[0].load()
+    except ImportError as error:
+        sentence = f"step {name} does not load here: {error}; install its packages"
+        raise InfrastructureError("step-not-loadable", sentence) from error
+    return step
+
+
+def attempt(request: Request) -> Answer:
+    """Run one attempt; everything that a step can raise becomes an answer."""
+    try:
+        return Answer(kind="succeed", result=load_step(request.use)(request.job))
+    except SkipItem as skip:
+        return Answer(kind="skip", code=skip.code, reason=skip.sentence)
+    except InfrastructureError as error:
+        return Answer(kind="interrupt", code=error.code, reason=error.sentence)
+    except PayloadError as error:
+        return Answer(kind="fail", code=error.code, reason=error.sentence, permanent=error.permanent)
+    except MemoryError:
+        traceback.print_exc()
+        return Answer(kind="interrupt", code="memory", reason=f"{request.job.name}: out of memory")
+    except Exception as error:
+        traceback.print_exc()
+        return Answer(kind="fail", code="step-error", reason=f"{type(error).__name__}: {error}")
+
+
+def measured(request: Request) -> Answer:
+    """Run one attempt with its output in its log, and measure what it used."""
+    limit_memory(request.job.resources.memory)
+    _reset_peak()
+    before, began = _cpu(), time.monotonic()
+    with _Output(request.log):
+        answer = attempt(request)
+    usage = Usage(wall_s=time.monotonic() - began, cpu_s=_cpu() - before, memory_peak=_peak())
+    return msgspec.structs.replace(answer, usage=usage)
+
+
+def limit_memory(limit: int) -> None:
+    """Let this process map at most `limit` bytes more than nothing; 0 lifts the limit."""
+    _, hard = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (limit or hard, hard))
+
+
+class _Output:
+    """Sends file descriptors 1 and 2 to the attempt's log; an empty log is removed again."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.log = -1
+
+    def __enter__(self) -> None:
+        self.log = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o664)
+        os.dup2(self.log, 1)
+        os.dup2(self.log, 2)
+
+    def __exit__(self, *_: object) -> None:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        empty = os.fstat(self.log).st_size == 0
+        os.close(self.log)
+        _to_null()
+        if empty:
+            Path(self.path).unlink(missing_ok=True)
+
+
+def main() -> None:
+    """Serve requests from standard input until it closes."""
+    answers = os.fdopen(os.dup(1), "wb", buffering=0)
+    _to_null()
+    sys.stdout = io.TextIOWrapper(io.FileIO(1, "w", closefd=False), write_through=True)
+    sys.stderr = io.TextIOWrapper(io.FileIO(2, "w", closefd=False), write_through=True)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    requests: list[bytes] = []
+    bell = threading.Semaphore(0)
+    threading.Thread(target=_listen, args=(requests, bell), daemon=True).start()
+    while bell.acquire():
+        _answer(requests.pop(0), answers)
+
+
+def _answer(line: bytes, answers: BinaryIO) -> None:
+    request = msgspec.json.decode(line, type=Request)
+    answers.write(msgspec.json.encode(_safely(request)) + b"\n")
+
+
+def _safely(request: Request) -> Answer:
+    try:
+        return measured(request)
+    except OSError as error:
+        return Answer(kind="interrupt", code="io-error", reason=f"the attempt's log: {error}")
+
+
+def _listen(requests: list[bytes], bell: threading.Semaphore) -> None:
+    with os.fdopen(0, "rb") as source:
+        for line in source:
+            requests.append(line)
+            bell.release()
+    os.killpg(0, signal.SIGKILL)
+
+
+def _to_null() -> None:
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, 1)
+    os.dup2(null, 2)
+    os.close(null)
+
+
+def _cpu() -> float:
+    mine, theirs = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
+    return mine.ru_utime + mine.ru_stime + theirs.ru_utime + theirs.ru_stime
+
+
+def _reset_peak() -> None:
+    try:
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+    except OSError:
+        return
+
+
+def _peak() -> int:
+    status: dict[str, Any] = {}
+    for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
+        name, _, value = line.partition(":")
+        status[name] = value
+    return int(status.get("VmHWM", "0 kB").split()[0]) * 1024
+
+
+if __name__ == "__main__":
+    main()

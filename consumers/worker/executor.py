@@ -1,0 +1,81 @@
+"""Runs attempts in a child process, one at a time: the worker stays free for heartbeats, and can kill."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from queue import Empty, SimpleQueue
+from typing import BinaryIO, cast
+
+import msgspec
+
+from . import child as child_module
+from .child import Answer, Request
+
+
+class Executor:
+    """A child process for steps, started when first needed and anew after it died or was killed."""
+
+    def __init__(self) -> None:
+        self._child: subprocess.Popen[bytes] | None = None
+        self._answers: SimpleQueue[Answer] = SimpleQueue()
+
+    def begin(self, request: Request) -> None:
+        """Start an attempt. Exactly one `Answer` follows, unless it is killed."""
+        requests = cast(BinaryIO, self._alive().stdin)
+        try:
+            requests.write(msgspec.json.encode(request) + b"\n")
+            requests.flush()
+        except BrokenPipeError:
+            return  # the reader of its output says how it died
+
+    def wait(self, seconds: float) -> Answer | None:
+        """Wait for the answer; none if it takes longer."""
+        try:
+            return self._answers.get(timeout=max(0.0, seconds))
+        except Empty:
+            return None
+
+    def kill(self) -> None:
+        """End the child and all that it started, at once. No answer of its attempt comes after."""
+        child, self._child = self._child, None
+        if child is None:
+            return
+        self._answers = SimpleQueue()
+        _kill_group(child.pid)
+        child.wait()
+
+    def _alive(self) -> subprocess.Popen[bytes]:
+        if self._child is None or self._child.poll() is not None:
+            self._child = subprocess.Popen(
+                [sys.executable, "-m", child_module.__name__],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+            self._answers = SimpleQueue()
+            threading.Thread(target=_read, args=(self._child, self._answers), daemon=True).start()
+        return self._child
+
+
+def _read(child: subprocess.Popen[bytes], answers: "SimpleQueue[Answer]") -> None:
+    for line in cast(BinaryIO, child.stdout):
+        answers.put(msgspec.json.decode(line, type=Answer))
+    code = child.wait()
+    answers.put(Answer(kind="fail", code="step-died", reason=f"the step's process died: {_cause(code)}"))
+
+
+def _cause(code: int) -> str:
+    if code >= 0:
+        return f"exit code {code}"
+    name = signal.Signals(-code).name if -code in signal.valid_signals() else str(-code)
+    return f"signal {name}" + (" (out of memory?)" if -code == signal.SIGKILL else "")
+
+
+def _kill_group(pid: int) -> None:
+    try:
+        os.killpg(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return

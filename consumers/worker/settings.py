@@ -1,0 +1,46 @@
+"""What a worker process is told by its configuration, and the random id under which it owns epochs."""
+
+import secrets
+import socket
+from typing import Any
+
+from ...statemachine.records import Record, Reporter
+from ..steps.api import Site
+
+SETTLE = "settle"
+
+
+class CommandSpec(Record):
+    """A program that a command step runs, as this host has it. Exit codes not named are a fail, 0 is done."""
+
+    argv: tuple[str, ...]
+    setup: str | None = None
+    image: str | None = None
+    exit_codes: dict[int, str] = {}
+    environment: dict[str, str] = {}
+
+
+class WorkerSettings(Record):
+    """`steps` in order of preference. Times in seconds: a step longer than `quick_s` says that it has started."""
+
+    steps: tuple[str, ...]
+    sites: dict[str, Site]
+    commands: dict[str, CommandSpec] = {}
+    private: dict[str, dict[str, Any]] = {}
+    heartbeat_s: float = 10.0
+    presence_s: float = 5.0
+    grace_s: float = 30.0
+    quick_s: float = 1.0
+    name: str = ""
+    job: str = ""
+    threads: int = 1
+
+
+def new_owner() -> str:
+    """Give a random id for this process start; never a host or pod name, which come again."""
+    return secrets.token_hex(6)
+
+
+def reporter(settings: WorkerSettings, owner: str) -> Reporter:
+    """Give what each report of this worker is signed with."""
+    return Reporter(owner=owner, host=socket.gethostname(), job=settings.job, worker=settings.name)
