@@ -670,3 +670,22 @@ with wanted as (
 )
 update file f set size = n.size, mtime_ns = n.mtime_ns, adler32 = null, blake3 = null
 from newest n where f.id = n.id;
+
+-- name: settle_due
+update settle s set not_before = clock_timestamp() + make_interval(secs => :again_s * power(2, least(s.tries, 6))),
+  tries = s.tries + 1
+from (select id from settle where not_before <= clock_timestamp() order by not_before limit :room
+  for update skip locked) as d
+where s.id = d.id
+returning s.id, s.action, s.site, s.path, s.link;
+
+-- name: settle_failed
+update settle s set error = w.error
+from jsonb_to_recordset(cast(:rows as jsonb)) as w(id bigint, error text) where s.id = w.id;
+
+-- name: settle_done
+with gone as (
+  delete from settle s using jsonb_to_recordset(cast(:rows as jsonb)) as w(id bigint) where s.id = w.id
+  returning s.replica_id, s.link
+)
+update replica r set link = gone.link from gone where r.id = gone.replica_id and gone.link is not null;

@@ -23,7 +23,7 @@ class Executor:
 
     def begin(self, request: Request) -> None:
         """Start an attempt. Exactly one `Answer` follows, unless it is killed."""
-        requests = cast(BinaryIO, self._alive().stdin)
+        requests = cast("BinaryIO", self._alive().stdin)
         try:
             requests.write(msgspec.json.encode(request) + b"\n")
             requests.flush()
@@ -61,7 +61,7 @@ class Executor:
 
 
 def _read(child: subprocess.Popen[bytes], answers: "SimpleQueue[Answer]") -> None:
-    for line in cast(BinaryIO, child.stdout):
+    for line in cast("BinaryIO", child.stdout):
         answers.put(msgspec.json.decode(line, type=Answer))
     code = child.wait()
     answers.put(Answer(kind="fail", code="step-died", reason=f"the step's process died: {_cause(code)}"))

@@ -277,5 +277,6 @@ def _too_long(attempt: Attempt) -> Answer:
 
 
 def _refused(error: StepError) -> Answer:
-    kind = "interrupt" if not hasattr(error, "permanent") else "fail"
-    return Answer(kind=kind, code=error.code, reason=error.sentence, permanent=bool(getattr(error, "permanent", False)))
+    if isinstance(error, PayloadError):
+        return Answer(kind="fail", code=error.code, reason=error.sentence, permanent=error.permanent)
+    return Answer(kind="interrupt", code=error.code, reason=error.sentence)

@@ -15,7 +15,7 @@ from ..records import Record
 class Book(Record):
     """What the configuration says at present: which pipeline a run type follows.
 
-    `default` carries runs whose type is unknown; their files are held there. `period` is `week` or a fixed name.
+    `default` carries runs whose type is unknown; their files are held there. `period` is `run`, `day`, `week` or `month`.
     """
 
     pipelines: dict[str, Pipeline]
@@ -94,10 +94,10 @@ def load_pipeline(connection: Connection, pipeline_id: int) -> Pipeline:
     return known[pipeline_id]
 
 
-def realtime_campaign(connection: Connection, pipeline: Pipeline, period: str) -> Pinned:
+def realtime_campaign(connection: Connection, pipeline: Pipeline, period: str, run: int) -> Pinned:
     """Give the realtime campaign of a pipeline version in this period, made where it is missing."""
     pipeline_id = ensure_pipeline(connection, pipeline)
-    name = f"realtime-{pipeline.name}-{pipeline.version}-{_period(period, datetime.now(UTC))}"
+    name = f"realtime-{pipeline.name}-{pipeline.version}-{_period(period, datetime.now(UTC), run)}"
     row = connection.execute(
         text(
             "insert into campaign (name, pipeline_id, kind, lane) values (:name, :pipeline_id, 'realtime', 'live') "
@@ -113,11 +113,11 @@ def file_rank(pipeline: Pipeline) -> int:
     return len(states_of(pipeline, "file")) - 1
 
 
-def _period(period: str, now: datetime) -> str:
+def _period(period: str, now: datetime, run: int) -> str:
     if period == "week":
         year, week, _ = now.isocalendar()
         return f"{year}w{week:02d}"
-    return period
+    return {"day": f"{now:%Y%m%d}", "month": f"{now:%Y%m}", "run": f"run{run:06d}"}[period]
 
 
 _INSERT_RULE = """

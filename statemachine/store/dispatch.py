@@ -188,3 +188,9 @@ def _content(row: Row[Any]) -> Content:
         file=row.file_id,
         sequence=row.sequence,
     )
+
+
+def lock_lane(connection: Connection, step: str, lane: str) -> bool:
+    """Become the one refiller of a step and lane until this transaction ends; False if another is."""
+    statement = text("select pg_try_advisory_xact_lock(hashtext(current_schema() || '.refill'), hashtext(:lane))")
+    return bool(connection.execute(statement, {"lane": f"{step}.{lane}"}).scalar_one())

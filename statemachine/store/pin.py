@@ -41,7 +41,7 @@ def pin_runs(connection: Connection, kinds: dict[int, str | None], book: Book) -
 def _pin(
     connection: Connection, run_id: int, number: int, kind: str | None, campaign_id: int | None, book: Book
 ) -> RunRow:
-    pinned = realtime_campaign(connection, book.pipeline_for(kind), book.period)
+    pinned = realtime_campaign(connection, book.pipeline_for(kind), book.period, number)
     known = book.known(kind)
     connection.execute(
         text(

@@ -93,7 +93,7 @@ def reclassify(
         raise RefusedError(f"run type {kind} is not configured; nothing was changed")
     if run.kind == kind and run.known_kind:
         raise RefusedError(f"run {number} is of type {kind} already")
-    to = realtime_campaign(connection, pipeline, period)
+    to = realtime_campaign(connection, pipeline, period, number)
     values = {"kind": kind, "known_kind": True, "campaign_id": to.campaign_id}
     _operate(connection, run, "reclassify", actor, reason, "", values)
     moved = move_items(connection, run.id, run.campaign_id, to, kind, True, actor, reason)
@@ -108,7 +108,9 @@ def learn(connection: Connection, book: Book) -> int:
         {"kinds": sorted(book.pipelines)},
     ).all()
     for row in rows:
-        reclassify(connection, row.number, row.kind, book.pipeline_for, "conductor", "the type is configured now")
+        reclassify(
+            connection, row.number, row.kind, book.pipelines.get, "conductor", "the type is configured now", book.period
+        )
     return len(rows)
 
 

@@ -1,0 +1,1 @@
+"""The conductor: the one who changes states. Takes reports and arrivals, applies them, sends out work."""

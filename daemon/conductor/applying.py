@@ -1,0 +1,88 @@
+"""Applies a sorted batch in one transaction, and lets the touched runs follow in a second."""
+
+import os
+from collections.abc import Iterable
+from typing import Any
+
+from sqlalchemy import Connection, Engine
+
+from ... import __version__
+from ...consumers.messages import Report
+from ...statemachine.records import Record
+from ...statemachine.store.arrivals import register
+from ...statemachine.store.campaigns import Book
+from ...statemachine.store.core import Ready, Touched, execute
+from ...statemachine.store.dead import bury
+from ...statemachine.store.gather import RunMoved, gather
+from ...statemachine.store.reports import Stale, apply_reports, renew
+from ...statemachine.store.runs import campaigns_of, inform
+from ...statemachine.store.settling import settled
+from ...statemachine.store.sweep import mark_applied
+from .sorting import Sorted
+
+
+class Effects(Record):
+    """What a batch led to: work to send, owners to tell, runs that may move, runs that moved."""
+
+    ready: tuple[Ready, ...] = ()
+    stale: tuple[Stale, ...] = ()
+    touched: frozenset[tuple[int, int]] = frozenset()
+    moved: tuple[RunMoved, ...] = ()
+
+
+def apply(connection: Connection, batch: Sorted, book: Book) -> Effects:
+    """Apply a batch in the caller's transaction."""
+    touched: Touched = set()
+    for info in batch.runs:
+        bury(connection, inform(connection, info, book))
+        touched |= campaigns_of(connection, info.run)
+    arrived = register(connection, batch.files, book)
+    bury(connection, [*batch.troubles, *arrived.troubles])
+    reports = apply_reports(connection, batch.said)
+    stale = [*reports.stale, *renew(connection, batch.beats)]
+    settled(connection, [(entry.id, entry.done, entry.error) for entry in batch.settled])
+    see(connection, batch.workers.values())
+    mark_applied(connection, batch.marks)
+    return Effects(
+        ready=(*arrived.ready, *reports.ready),
+        stale=tuple(stale),
+        touched=frozenset(touched) | arrived.touched | reports.touched,
+    )
+
+
+def follow(engine: Engine, effects: Effects) -> Effects:
+    """Let the runs that a batch touched move with their files, in a transaction that sees all other commits."""
+    if not effects.touched:
+        return Effects()
+    with engine.begin() as connection:
+        gathered = gather(connection, effects.touched)
+    return Effects(ready=gathered.ready, moved=gathered.moved)
+
+
+def see(connection: Connection, reports: Iterable[Report]) -> None:
+    """Write down which workers were heard of."""
+    execute(connection, "see_process", [_worker_row(report) for report in reports])
+
+
+def see_self(connection: Connection, owner: str, role: str, host: str, detail: dict[str, Any]) -> None:
+    """Write down that this process is alive."""
+    row = {"owner": owner, "role": role, "host": host, "pid": os.getpid(), "version": __version__, "detail": detail}
+    execute(connection, "see_process", [row])
+
+
+def _worker_row(report: Report) -> dict[str, Any]:
+    reporter = report.reporter
+    return {
+        "owner": reporter.owner,
+        "role": "worker",
+        "host": reporter.host,
+        "pid": None,
+        "version": "",
+        "detail": {
+            "steps": report.steps,
+            "job": reporter.job,
+            "draining": report.draining,
+            "name": reporter.worker,
+            "busy": len(report.beats),
+        },
+    }

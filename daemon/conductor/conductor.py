@@ -1,0 +1,157 @@
+"""The conductor's loop: take what waits, apply it in one transaction, send what became ready, acknowledge.
+
+Commit comes before publish, publish before `submit`, and the acknowledgement last; a crash between any two
+leaves items `ready` or messages unacknowledged, and both come back.
+"""
+
+import socket
+import threading
+import time
+from collections.abc import Sequence
+
+import structlog
+from blake3 import blake3
+from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
+
+from ...consumers.broker import Broker, BrokerUnavailableError, Delivery, Names
+from ...consumers.worker.settings import new_owner
+from ...statemachine.database import first_line, is_unreachable
+from ...statemachine.records import Record, Trouble
+from ...statemachine.store.campaigns import Book
+from ...statemachine.store.dead import bury
+from ...statemachine.store.runs import learn
+from .applying import Effects, apply, follow, see_self
+from .outbox import Outbox
+from .sorting import Sorted
+
+log = structlog.get_logger("headframe.conductor")
+PRESENCE_S = 2.0
+LONGEST_BACKOFF_S = 10.0
+
+
+class ConductorSettings(Record):
+    """`batch` messages at most in one transaction; `refill_s` between looks for work left behind."""
+
+    batch: int = 1000
+    refill_s: float = 1.0
+
+
+class Conductor:
+    """One conductor; any number may run at once."""
+
+    def __init__(self, engine: Engine, broker: Broker, names: Names, book: Book, settings: ConductorSettings) -> None:
+        self.engine, self.broker, self.names, self.book, self.settings = engine, broker, names, book, settings
+        self.owner = new_owner()
+        self.outbox = Outbox(engine, broker, names, self.owner)
+        self._refilled = self._seen = 0.0
+        self._wanted = threading.Event()
+        queues = [names.reports("live"), names.arrivals, names.reports("bulk")]
+        self.subscription = broker.subscribe(queues, prefetch=2 * settings.batch)
+
+    def wake(self) -> None:
+        """Look for work now: an operator or a sweeper has committed something."""
+        self._wanted.set()
+        self.subscription.wake()
+
+    def run(self, stop: threading.Event) -> None:
+        """Conduct until told to stop."""
+        backoff = 0.1
+        while not stop.is_set():
+            try:
+                self.turn()
+                backoff = 0.1
+            except (SQLAlchemyError, BrokerUnavailableError) as error:
+                log.warning("waiting for a server", cause=first_line(error), seconds=backoff)
+                stop.wait(backoff)
+                backoff = min(LONGEST_BACKOFF_S, backoff * 2)
+        self.subscription.close()
+
+    def turn(self, wait_s: float | None = None) -> int:
+        """Take one batch and deal with it; refill when it is time. Give the number of messages taken."""
+        wait = self._until_refill() if wait_s is None else wait_s
+        deliveries = self.subscription.take(self.settings.batch, wait)
+        if deliveries:
+            self._deal(deliveries)
+        if self._wanted.is_set() or self._until_refill() <= 0:
+            self._wanted.clear()
+            self._refilled = time.monotonic()
+            self._present()
+            self.outbox.refill()
+        return len(deliveries)
+
+    def _until_refill(self) -> float:
+        pace = min(0.05, self.settings.refill_s) if self.outbox.backlogged else self.settings.refill_s
+        return max(0.0, self._refilled + pace - time.monotonic())
+
+    def _present(self) -> None:
+        if time.monotonic() - self._seen < PRESENCE_S:
+            return
+        self._seen = time.monotonic()
+        with self.engine.begin() as connection:
+            see_self(connection, self.owner, "conductor", socket.gethostname(), {})
+            learn(connection, self.book)
+
+    def _deal(self, deliveries: list[Delivery]) -> None:
+        try:
+            effects = self._commit(deliveries)
+        except BaseException:
+            self.subscription.give_back(deliveries)
+            raise
+        self._send(effects)
+        self.subscription.ack(deliveries)
+        followed = follow(self.engine, effects)
+        self._send(followed)
+
+    def _send(self, effects: Effects) -> None:
+        """Send what a batch led to. What cannot be sent now stays ready, and the refiller finds it."""
+        try:
+            self.outbox.send_new(effects.ready)
+            self.outbox.tell_stale(effects.stale)
+            self.outbox.tell_public(effects.moved)
+        except BrokerUnavailableError as error:
+            log.warning("work stays ready until the broker is back", cause=str(error), items=len(effects.ready))
+
+    def _commit(self, deliveries: Sequence[Delivery]) -> Effects:
+        """Apply deliveries in one transaction; where one of them is poison, halve until it stands alone."""
+        batch = Sorted(deliveries)
+        try:
+            with self.engine.begin() as connection:
+                bury(connection, [_unreadable(*entry) for entry in batch.unreadable], "messages")
+                return apply(connection, batch, self.book)
+        except Exception as error:
+            if is_unreachable(error):
+                raise
+            if len(deliveries) == 1:
+                return self._quarantine(deliveries[0], error)
+        half = len(deliveries) // 2
+        first, second = self._commit(deliveries[:half]), self._commit(deliveries[half:])
+        return Effects(
+            ready=first.ready + second.ready, stale=first.stale + second.stale, touched=first.touched | second.touched
+        )
+
+    def _quarantine(self, delivery: Delivery, error: Exception) -> Effects:
+        log.error("message put aside", queue=delivery.queue, cause=first_line(error))
+        with self.engine.begin() as connection:
+            bury(connection, [_poison(delivery, error)], "messages")
+        return Effects()
+
+
+def _unreadable(delivery: Delivery, reason: str) -> Trouble:
+    body = delivery.body[:4000].decode("utf-8", "backslashreplace")
+    return Trouble(
+        code="message-unreadable",
+        sentence=f"a message on {delivery.queue} was put aside: {reason}",
+        subject=f"{delivery.queue} {blake3(delivery.body).hexdigest(8)}",
+        payload=body,
+    )
+
+
+def _poison(delivery: Delivery, error: Exception) -> Trouble:
+    trouble = _unreadable(delivery, first_line(error))
+    return Trouble(
+        code="message-refused",
+        sentence=f"a message on {delivery.queue} could not be applied: {first_line(error)}",
+        subject=trouble.subject,
+        payload=trouble.payload,
+    )

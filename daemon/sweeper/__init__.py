@@ -1,0 +1,1 @@
+"""The sweeper: stands outside what it repairs."""
