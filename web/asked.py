@@ -1,0 +1,46 @@
+"""What a request asks for, read from its address and checked; what makes no sense is a 400 with one clear line."""
+
+import re
+
+from flask import request
+from werkzeug.exceptions import BadRequest
+
+from ..statemachine.views import Page
+
+MOST_NUMBERS = 1000
+LARGEST = 2**63 - 1
+LONGEST = 500
+
+
+def word(name: str) -> str | None:
+    """Give a filter's value, none where it is empty. Raises `BadRequest` for one that no record can hold."""
+    value = request.args.get(name, "").strip()
+    if len(value) > LONGEST or "\0" in value:
+        raise BadRequest(f"{name}: this is too long, or holds a character that no name can hold.")
+    return value or None
+
+
+def page(limit: int) -> Page:
+    """Give the part of the list that is asked for."""
+    return Page(limit=limit, after=word("after") or "")
+
+
+def numbers(name: str) -> tuple[int, ...]:
+    """Read run numbers: `1201 1203, 1210-1215`. Raises `BadRequest` naming what is wrong."""
+    written = request.args.get(name, "").strip()
+    found: list[int] = []
+    for part in re.split(r"[\s,;]+", written) if written else ():
+        found += _span(part)
+        if len(found) > MOST_NUMBERS:
+            raise BadRequest(f"More than {MOST_NUMBERS} run numbers at once; please ask for fewer.")
+    return tuple(dict.fromkeys(found))
+
+
+def _span(part: str) -> range:
+    match = re.fullmatch(r"([0-9]{1,18})(?:-([0-9]{1,18}))?", part)
+    if match is None:
+        raise BadRequest(f"“{part[:40]}” is no run number; write numbers or ranges, such as 1201 1203-1210.")
+    first, last = int(match[1]), int(match[2] or match[1])
+    if last < first:
+        raise BadRequest(f"The range {part} runs backwards.")
+    return range(first, min(last, first + MOST_NUMBERS) + 1)

@@ -1,0 +1,113 @@
+"""/metrics: what Prometheus scrapes, read at that moment. No label carries a run, a file or an owner."""
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from flask import Blueprint, Flask, Response, current_app, g, request
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from ..statemachine.database import DatabaseUnavailableError
+from .context import reading
+from .measures import Measures, measure
+
+REGISTRY = "headframe-metrics"
+LATENCIES = "headframe-latencies"
+BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
+blueprint = Blueprint("metrics", __name__)
+
+
+def install(app: Flask) -> None:
+    """Add the page, a registry of the application's own, and the measuring of each answer's time."""
+    registry = CollectorRegistry(auto_describe=False)
+    app.extensions[REGISTRY] = registry
+    app.extensions[LATENCIES] = Histogram(
+        "headframe_web_request_seconds", "Time to answer a request, at the server", ["route", "status"],
+        registry=registry, buckets=BUCKETS,
+    )  # fmt: skip
+    registry.register(KeptCounts())
+    app.before_request(_begin)
+    app.after_request(_end)
+    app.register_blueprint(blueprint)
+
+
+@blueprint.get("/metrics")
+def metrics() -> Response:
+    """Give all metrics in Prometheus' text format."""
+    shown = generate_latest(current_app.extensions[REGISTRY])
+    return Response(shown, headers={"Content-Type": CONTENT_TYPE_LATEST, "Cache-Control": "no-store"})
+
+
+class KeptCounts(Collector):
+    """Reads the database when scraped; while it is away, `headframe_database_up` is 0 and the rest is absent."""
+
+    def describe(self) -> list[Metric]:
+        """Say nothing beforehand, so that registering asks the database nothing."""
+        return []
+
+    def collect(self) -> Iterator[Metric]:
+        """Give what the database says now."""
+        up = GaugeMetricFamily("headframe_database_up", "Whether the database answered this scrape")
+        try:
+            with reading() as connection:
+                now = measure(connection)
+        except DatabaseUnavailableError:
+            up.add_metric([], 0)
+            yield up
+            return
+        up.add_metric([], 1)
+        yield up
+        yield from _families(now)
+
+
+def _families(now: Measures) -> Iterator[Metric]:
+    items = _gauge("items", "Items of the machine", "scope", "step", "lane", "state", "phase")
+    for each in now.items:
+        items.add_metric(each[:5], each.n)
+    yield items
+    yield _filled(_gauge("replicas", "Copies at sites", "site", "role", "status"), now.copies)
+    age = _gauge("oldest_ready_seconds", "How long the oldest at the head of a queue has waited", "step", "lane")
+    yield _filled(age, now.oldest)
+    yield _filled(_gauge("dead_letters", "Dead letters not cleared", "code"), {(c,): n for c, n in now.dead.items()})
+    leases = _gauge("leases", "Attempts that hold a lease", "step", "lease")
+    for step, (running, expired) in now.leases.items():
+        leases.add_metric([step, "running"], running)
+        leases.add_metric([step, "expired"], expired)
+    yield leases
+    yield from _process_families(now)
+    yield _filled(_gauge("count_deltas_waiting", "Count changes not folded yet, up to 100 000"), {(): now.deltas})
+
+
+def _process_families(now: Measures) -> Iterator[Metric]:
+    alive: dict[tuple[str], float] = {}
+    silent: dict[tuple[str], float] = {}
+    for each in now.processes:
+        age = max(0.0, (now.at - each.seen_at).total_seconds())
+        alive[each.role,] = alive.get((each.role,), 0) + each.alive
+        silent[each.role,] = min(age, silent.get((each.role,), age))
+    yield _filled(_gauge("processes", "Processes heard of within a minute", "role"), alive)
+    yield _filled(_gauge("process_silence_seconds", "Since when no process of a role was heard of", "role"), silent)
+
+
+def _gauge(name: str, help_text: str, *labels: str) -> GaugeMetricFamily:
+    return GaugeMetricFamily(f"headframe_{name}", help_text, labels=labels)
+
+
+def _filled(family: GaugeMetricFamily, values: Any) -> GaugeMetricFamily:
+    for labels, value in values.items():
+        family.add_metric(labels, value)
+    return family
+
+
+def _begin() -> None:
+    g.began = time.perf_counter()
+
+
+def _end(response: Response) -> Response:
+    took = time.perf_counter() - g.began
+    route = request.url_rule.rule if request.url_rule else "(none)"
+    current_app.extensions[LATENCIES].labels(route, str(response.status_code)).observe(took)
+    response.headers["Server-Timing"] = f"app;dur={took * 1000:.1f}"
+    return response

@@ -1,0 +1,23 @@
+"""`/files/<id>`: one file: where it is, what was made of it, what was tried and why it stands where it stands."""
+
+from flask import Blueprint, Response
+from werkzeug.exceptions import NotFound
+
+from ...statemachine.views import file as find_file
+from ...statemachine.why import why_file
+from .. import asked
+from ..context import reading
+from ..live import live_page
+
+blueprint = Blueprint("file", __name__)
+
+
+@blueprint.get("/files/<int:number>")
+def show(number: int) -> Response:
+    """Show one file by its number."""
+    with reading() as connection:
+        file = find_file(connection, number) if number <= asked.LARGEST else None
+        if file is None:
+            raise NotFound(f"There is no file with the number {number} here.")
+        why = why_file(connection, number)
+    return live_page("file", file=file, why=why)
