@@ -38,9 +38,7 @@ def _timezone(config: Config, mistakes: Mistakes) -> None:
     try:
         ZoneInfo(config.timezone)
     except (KeyError, ValueError, OSError):
-        mistakes.add(
-            "timezone", f'"{config.timezone}" is no time zone; expected a name such as Europe/Rome or UTC'
-        )
+        mistakes.add("timezone", f'"{config.timezone}" is no time zone; expected a name such as Europe/Rome or UTC')
 
 
 def _database(config: Config, mistakes: Mistakes) -> None:
@@ -56,9 +54,7 @@ def _database(config: Config, mistakes: Mistakes) -> None:
 def _broker(config: Config, mistakes: Mistakes) -> None:
     broker = config.broker
     if not broker.url.startswith(("memory:", "amqp://", "amqps://")):
-        mistakes.add(
-            "broker.url", f'"{_scheme(broker.url)}" is not possible; expected memory: or amqp(s)://host/vhost'
-        )
+        mistakes.add("broker.url", f'"{_scheme(broker.url)}" is not possible; expected memory: or amqp(s)://host/vhost')
     if not broker.url.startswith("amqps:"):
         for name in ("cafile", "cert", "key"):
             if getattr(broker, name):
@@ -167,7 +163,7 @@ def _entry_points(config: Config, mistakes: Mistakes) -> None:
 
 
 def _installed(group: str) -> set[str]:
-    from importlib.metadata import entry_points  # noqa: PLC0415 (25 ms, and seldom wanted)
+    from importlib.metadata import entry_points
 
     return {point.name for point in entry_points(group=group)} | SHIPPED[group]
 

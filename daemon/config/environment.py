@@ -24,9 +24,7 @@ class FromEnvironment(str):
             return str(self)
 
 
-def overlay(
-    table: dict[str, Any], environ: Mapping[str, str], top: Mapping[str, bool], mistakes: Mistakes
-) -> None:
+def overlay(table: dict[str, Any], environ: Mapping[str, str], top: Mapping[str, bool], mistakes: Mistakes) -> None:
     """Put variables into `table`. `top` tells of each known first key whether it is a table.
 
     A name without `__` counts only where it is a known plain key: Kubernetes puts names such as
@@ -41,9 +39,7 @@ def overlay(
         _put(table, words, variable, FromEnvironment(environ[variable]), mistakes)
 
 
-def _put(
-    table: dict[str, Any], words: list[str], variable: str, value: FromEnvironment, mistakes: Mistakes
-) -> None:
+def _put(table: dict[str, Any], words: list[str], variable: str, value: FromEnvironment, mistakes: Mistakes) -> None:
     keys: list[str] = []
     for word in words[:-1]:
         keys.append(_key(table, word))

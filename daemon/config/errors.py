@@ -35,7 +35,7 @@ class Mistakes:
 
 def suggest(name: str, allowed: Iterable[str]) -> str:
     """Give `; did you mean "x"? allowed: ...` for a name that is none of those allowed."""
-    from difflib import get_close_matches  # noqa: PLC0415 (only wanted where there is a mistake)
+    from difflib import get_close_matches
 
     names = sorted(allowed)
     if not names:

@@ -102,7 +102,7 @@ def _join(key: str, name: str) -> str:
 
 def _problem(kind: Any, value: object, error: str) -> str:
     if isinstance(value, str) and get_origin(kind) is Literal:
-        from .errors import suggest  # noqa: PLC0415
+        from .errors import suggest
 
         return f"{_shown(value)} is not possible{suggest(value, map(str, get_args(kind)))}"
     if error.startswith(("Expected", "Invalid")):

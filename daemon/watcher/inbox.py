@@ -8,7 +8,7 @@ from ...statemachine.records import ArrivedFile, Record
 from ..config.model import Inbox
 from .arrival import refuse
 from .inspect import Inspector, Met
-from .look import nobody_writes
+from .look import Refused, nobody_writes
 from .post import BATCH, Post
 from .walk import walk
 
@@ -55,11 +55,11 @@ class InboxWatch:
         whole = True
         batch: list[Met] = []
         try:
-            for path, refused in walk(root, self._inspect.names):
-                if refused is not None:
+            for path, found in walk(root, self._inspect.names):
+                if isinstance(found, Refused):
                     whole = False
-                    self._inspect.say(path, refused.facts, refuse(refused.code, refused.sentence))
-                elif met := self._inspect.meet(root, path):
+                    self._inspect.say(path, found.facts, refuse(found.code, found.sentence))
+                elif met := self._inspect.meet(root, path, entry=found):
                     batch.append(met)
                 if len(batch) == BATCH:
                     self._offer(batch)
@@ -114,8 +114,8 @@ class InboxWatch:
         present: set[str] = set()
         if self._inbox.arrival != "manifest":
             return present
-        for path, refused in walk(root, self._inspect.names):
-            if refused is None and self._inspect.names.read(path).role == "manifest":
+        for path, found in walk(root, self._inspect.names):
+            if not isinstance(found, Refused) and self._inspect.names.read(path).role == "manifest":
                 present.add(path)
                 self._inspect.read_manifest(root, path, at_once=False)
         return present

@@ -46,29 +46,37 @@ class Inspector:
         self._troubles = Troubles(name, clock)
         self.lock = threading.RLock()
 
-    def meet(self, root: str, path: str, closed_ns: int | None = None, announced_ns: int | None = None) -> Met | None:
+    def meet(
+        self,
+        root: str,
+        path: str,
+        closed_ns: int | None = None,
+        announced_ns: int | None = None,
+        entry: os.DirEntry[str] | None = None,
+    ) -> Met | None:
         """Look at a path; none where nothing is to be done about it now.
 
         `closed_ns` is when an event said that it is complete, `announced_ns` when something promised it.
+        `entry` is the folder's entry where a walk has met it.
         """
         name = self.names.read(path)
         if name.role not in ("file", "bad"):
             return None
-        facts = look(root, path, follow=self._inbox.follow_symlinks)
+        facts = look(root, path, follow=self._inbox.follow_symlinks, entry=entry)
         if facts is None:
             self.gone(root, path, promised=announced_ns is not None)
             return None
         with self.lock:
             seen = facts.facts if isinstance(facts, Refused) else facts
-            entry = self.memory.observe(path, seen, self.clock())
-            entry.proven = entry.proven or closed_ns is not None
-            entry.closed_ns = closed_ns or announced_ns or entry.closed_ns
-            if not self._is_due(entry):
+            known = self.memory.observe(path, seen, self.clock())
+            known.proven = known.proven or closed_ns is not None
+            known.closed_ns = closed_ns or announced_ns or known.closed_ns
+            if not self._is_due(known):
                 return None
             refused = facts if isinstance(facts, Refused) else None
-            decision = self._refused(name, refused) if refused else self._decide(root, path, name, entry)
-            file = self._file(path, name, entry) if name.role == "file" and seen.size >= 0 else None
-            return Met(path, entry, decision, file)
+            decision = self._refused(name, refused) if refused else self._decide(root, path, name, known)
+            file = self._file(path, name, known) if name.role == "file" and seen.size >= 0 else None
+            return Met(path, known, decision, file)
 
     def gone(self, root: str, path: str, *, promised: bool) -> None:
         """Forget a file that has gone; it is a trouble only where it was promised and never sent."""
@@ -127,8 +135,10 @@ class Inspector:
             return self._troubles.take()
 
     def _is_due(self, entry: Entry) -> bool:
-        patience = {"waiting": 0.0, "sent": self._inbox.resend_s, "settled": self._inbox.recheck_s}
-        return entry.state == "waiting" or self.clock() >= entry.at + patience[entry.state]
+        if entry.state == "waiting":
+            return True
+        patience = self._inbox.resend_s if entry.state == "sent" else self._inbox.recheck_s
+        return self.clock() >= entry.at + patience
 
     def _decide(self, root: str, path: str, name: Name, entry: Entry) -> Decision:
         now = self.clock()

@@ -24,22 +24,20 @@ class Refused(Record):
     facts: Facts = Facts(size=-1, mtime_ns=0)
 
 
-def look(root: str, path: str, *, follow: bool) -> Facts | Refused | None:
-    """Look at a path below the real path `root`; none where nothing is (or is any longer)."""
+def look(root: str, path: str, *, follow: bool, entry: os.DirEntry[str] | None = None) -> Facts | Refused | None:
+    """Look at a path below the real path `root`; none where nothing is (or is any longer).
+
+    `entry` is what a walk has met there: it has entered no links, so that only the last part can be one.
+    """
     full = f"{root}/{path}"
     try:
+        if entry is not None and not entry.is_symlink():
+            return _judged(full, entry.stat(follow_symlinks=False))
         # A manifest or an event may name a file below a linked folder, so the whole path counts.
         if not inside(root, full):
             return Refused(code="outside-inbox", sentence="a symbolic link leads out of the inbox", facts=_own(full))
         found = os.lstat(full)
-        if stat.S_ISLNK(found.st_mode):
-            found = Path(full).stat()
-            if stat.S_ISDIR(found.st_mode):
-                return None
-            if not follow:
-                facts = Facts(size=found.st_size, mtime_ns=found.st_mtime_ns)
-                return Refused(code="symbolic-link", sentence="symbolic links are not followed here", facts=facts)
-        return _judged(full, found)
+        return _linked(full, follow=follow) if stat.S_ISLNK(found.st_mode) else _judged(full, found)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
@@ -76,6 +74,16 @@ def nobody_writes(full: str) -> bool:
 def _own(full: str) -> Facts:
     found = os.lstat(full)
     return Facts(size=found.st_size, mtime_ns=found.st_mtime_ns)
+
+
+def _linked(full: str, *, follow: bool) -> Facts | Refused | None:
+    found = Path(full).stat()
+    if stat.S_ISDIR(found.st_mode):
+        return None
+    if follow:
+        return _judged(full, found)
+    facts = Facts(size=found.st_size, mtime_ns=found.st_mtime_ns)
+    return Refused(code="symbolic-link", sentence="symbolic links are not followed here", facts=facts)
 
 
 def _judged(full: str, found: os.stat_result) -> Facts | Refused:

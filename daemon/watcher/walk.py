@@ -7,7 +7,7 @@ from .look import Refused
 from .names import Names
 
 
-def walk(root: str, names: Names) -> Iterator[tuple[str, Refused | None]]:
+def walk(root: str, names: Names) -> Iterator[tuple[str, os.DirEntry[str] | Refused]]:
     """Give each path below `root` that is not a folder, and each folder that cannot be read with the reason.
 
     Linked folders are not entered: what they lead to inside the inbox is found at its own place.
@@ -20,7 +20,7 @@ def walk(root: str, names: Names) -> Iterator[tuple[str, Refused | None]]:
                 for entry in entries:
                     path = f"{folder}{entry.name}"
                     if not entry.is_dir(follow_symlinks=False):
-                        yield path, None
+                        yield path, entry
                     elif not names.ignored(path):
                         folders.append(f"{path}/")
         except OSError as error:
