@@ -89,7 +89,11 @@ class Subscription(Protocol):
         ...
 
     def give_back(self, deliveries: Sequence[Delivery]) -> None:
-        """Return these to the front of their queue, in order, to be delivered again (marked `redelivered`)."""
+        """Return these to the front of their queue, in order, to be delivered again (marked `redelivered`).
+
+        RabbitMQ 3.10 does so only in a quorum queue with a delivery limit (a million will do); without one, it
+        puts them at the end. Order is no promise anyway where several consume.
+        """
         ...
 
     def reject(self, deliveries: Sequence[Delivery], reason: str) -> None:

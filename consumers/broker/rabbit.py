@@ -35,7 +35,8 @@ MEND_EVERY_S = 2.0
 def queue_properties(queue: Queue) -> dict[str, Any]:
     """Give how a queue is declared, the same for ever: it can only be declared again exactly alike.
 
-    So only what no policy can set is here. The delivery limit and dead-lettering are the business of policies.
+    So only what no policy can set is here. The delivery limit and dead-lettering are the business of policies
+    (give every queue a limit, a million where there should be none: see `Subscription.give_back`).
     An exclusive queue goes with its connection; `auto_delete` would take it away in a pause too.
     """
     if queue.exclusive:
@@ -119,7 +120,11 @@ class RabbitBroker:
         if self._closed:
             work.close()
             raise BrokerUnavailableError(f"{self._endpoint}: this connection is closed")
-        return self._io.run(work, self._endpoint.timeout_s, (link or self._consuming).trouble)
+        try:
+            return self._io.run(work, self._endpoint.timeout_s, (link or self._consuming).trouble)
+        except BrokerUnavailableError as error:
+            where = str(self._endpoint)
+            raise type(error)(str(error) if where in str(error) else f"{where}: {error}") from error
 
     async def _publish(self, messages: Sequence[Outgoing]) -> list[bool]:
         self._publishing.start()
@@ -130,8 +135,6 @@ class RabbitBroker:
         channel = await self._consuming.channel()
         try:
             return await channel.call(method, queue=queue, **arguments)
-        except BrokerUnavailableError as error:
-            raise type(error)(f"{self._endpoint}: {error}") from error
         finally:
             if channel.raw.is_open:
                 channel.raw.close()
@@ -146,7 +149,7 @@ class RabbitBroker:
             try:
                 await self._declare_over(await Channel.open(connection), topology)
             except BrokerRefusedError as error:
-                log.warning("%s", error)
+                log.warning("%s: %s", self._endpoint, error)
 
     async def _declare_over(self, channel: Channel, topology: Topology) -> None:
         try:
@@ -157,8 +160,6 @@ class RabbitBroker:
                 if queue.exchange:
                     bound = {"queue": queue.name, "exchange": queue.exchange, "routing_key": queue.binding}
                     await channel.call("queue_bind", **bound)
-        except BrokerUnavailableError as error:
-            raise type(error)(f"{self._endpoint}: {error}") from error
         finally:
             if channel.raw.is_open:
                 channel.raw.close()

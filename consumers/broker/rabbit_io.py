@@ -10,6 +10,7 @@ subscribe again; pause; close) are coroutines, read from top to bottom, and can 
 import asyncio
 import concurrent.futures
 import logging
+import re
 import threading
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
@@ -22,6 +23,8 @@ from .base import BrokerRefusedError, BrokerUnavailableError
 T = TypeVar("T")
 REFUSALS = {403, 404, 405, 406, 530, 540}
 """AMQP reply codes that mean a mistake or a missing right, not an outage."""
+WRAPPED = re.compile(r"""\w+: \(['"](.*)['"],\)""")
+"""How pika quotes one exception in the text of another."""
 
 
 class IoThread:
@@ -152,7 +155,11 @@ def explain(error: BaseException) -> BrokerUnavailableError:
         kind = BrokerRefusedError if error.reply_code in REFUSALS else BrokerUnavailableError
         return kind(f"{error.reply_text} ({error.reply_code})")
     cause = root_of(error)
-    return BrokerUnavailableError(str(cause) or type(cause).__name__)
+    text = cause.args[0] if cause.args and isinstance(cause.args[0], str) else str(cause)
+    if wrapped := WRAPPED.fullmatch(text):
+        text = wrapped[1]
+    text = text.replace("Transport indicated EOF", "the connection was closed at the other end")
+    return BrokerUnavailableError(text or type(cause).__name__)
 
 
 def root_of(error: BaseException) -> BaseException:

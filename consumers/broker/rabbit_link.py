@@ -38,6 +38,7 @@ class Link:
 
     def __init__(self, endpoint: Endpoint, purpose: str, prepare: Callable[[Any], Awaitable[None]]) -> None:
         self._endpoint = endpoint
+        self._purpose = purpose
         self._prepare = prepare
         self._parameters = _parameters(endpoint, purpose)
         self._connection: Any = None
@@ -159,7 +160,7 @@ class Link:
 
     def _set(self, connection: Any, failure: BrokerUnavailableError | None) -> None:
         if connection is not None and self._failure is not None:
-            log.info("%s: connected again", self._endpoint)
+            log.info("%s: what %s is connected again", self._endpoint, self._purpose)
         self._connection, self._failure, self._blocked = connection, failure, ""
         self._notify()
 
@@ -169,8 +170,8 @@ class Link:
         self.on_change()
 
     def _report(self, error: BrokerUnavailableError) -> None:
-        if str(error) != str(self._failure or ""):
-            log.warning("%s; trying again", error)
+        level = logging.DEBUG if type(error) is type(self._failure) else logging.WARNING
+        log.log(level, "%s; trying again to connect what %s", error, self._purpose)
 
     def _explain(self, error: BaseException) -> BrokerUnavailableError:
         root = root_of(error)
