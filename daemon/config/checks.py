@@ -204,8 +204,17 @@ def _with_paths(config: Config, mistakes: Mistakes) -> Config:
         )
         for name, source in config.rundb.items()
     }
+    commands = {
+        name: msgspec.structs.replace(command, argv=tuple(_program(config, word) for word in command.argv))
+        for name, command in config.commands.items()
+    }
     worker = msgspec.structs.replace(config.worker, logs=config.folder / config.worker.logs)
-    return msgspec.structs.replace(config, private=private, rundb=rundb, worker=worker)
+    return msgspec.structs.replace(config, private=private, rundb=rundb, worker=worker, commands=commands)
+
+
+def _program(config: Config, word: str) -> str:
+    """Give a word of a command; one that begins as a relative path does starts at the configuration's folder."""
+    return str(config.folder / word) if word.startswith(("./", "../")) else word
 
 
 def _absolute(config: Config, mistakes: Mistakes, key: str, options: dict[str, Any]) -> dict[str, Any]:

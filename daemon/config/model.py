@@ -99,7 +99,10 @@ class PipelineConfig(Record):
 
 
 class Command(Record):
-    """A program that a step with `use = "command:<name>"` runs. An exit code not listed is a fail (0: done)."""
+    """A program that a step with `use = "command:<name>"` runs. An exit code not listed is a fail (0: done).
+
+    Words of `argv` that begin with `./` or `../` start at the configuration's folder.
+    """
 
     argv: tuple[str, ...]
     setup: Path | None = None

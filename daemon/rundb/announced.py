@@ -30,14 +30,17 @@ class ManifestFile(Record):
 
 
 class Manifest(Record):
-    """What a manifest says. `type` and `kind` mean the same; `run` may come from the manifest's own name."""
+    """What a manifest says. `type` and `kind` mean the same; `run` may come from the manifest's own name.
+
+    A run is closed where `closed` says so or, without it, where it has ended.
+    """
 
     run: int | None = None
     type: str | None = None
     kind: str | None = None
     started: datetime | float | None = None
     ended: datetime | float | None = None
-    closed: bool = False
+    closed: bool | None = None
     files: tuple[ManifestFile | str, ...] = ()
     expected: int | None = None
     first_sequence: int | None = None
@@ -83,7 +86,7 @@ def info(manifest: Manifest, source: str) -> RunInfo:
         expected=manifest.expected if manifest.expected is not None else len(files) or None,
         first_sequence=manifest.first_sequence,
         files=files,
-        closed=manifest.closed,
+        closed=manifest.closed if manifest.closed is not None else manifest.ended is not None,
         identity=manifest.identity,
         metadata=manifest.metadata,
     )

@@ -51,9 +51,11 @@ class Names:
 
     def read(self, path: str) -> Name:
         """Say what a path means."""
+        if path.startswith("/") or ".." in path.split("/"):
+            return _bad("outside-inbox", "its path leads out of the inbox")
         if self.ignored(path):
             return IGNORED
-        return _unusable(path) or self._matched(path)
+        return self._matched(path) if is_utf8(path) else _bad("name-not-utf8", "its name is not valid UTF-8")
 
     def _matched(self, path: str) -> Name:
         if self._manifest and (found := self._manifest.fullmatch(path)):
@@ -63,6 +65,10 @@ class Names:
         if found := self._pattern.fullmatch(path):
             return self._numbers(found, "file")
         return _bad("name-unmatched", f"its name does not match {self._inbox.pattern}")
+
+    def is_manifest(self, path: str) -> bool:
+        """Say whether a path is that of a manifest."""
+        return self._manifest is not None and self._manifest.fullmatch(path) is not None and not self.ignored(path)
 
     def semaphore(self, path: str) -> str:
         """Give the path of the semaphore that stands for a file."""
@@ -92,12 +98,6 @@ class Names:
             numbers[what] = int(text)
         kind = groups.get("kind") or self._inbox.kind
         return Name(role=role, run=numbers.get("run"), sequence=numbers.get("sequence"), kind=kind)
-
-
-def _unusable(path: str) -> Name | None:
-    if path.startswith("/") or ".." in path.split("/"):
-        return _bad("outside-inbox", "its path leads out of the inbox")
-    return None if is_utf8(path) else _bad("name-not-utf8", "its name is not valid UTF-8")
 
 
 def _bad(code: str, sentence: str) -> Name:

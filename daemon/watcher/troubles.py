@@ -3,7 +3,6 @@
 from collections.abc import Callable
 
 from ...statemachine.records import Trouble
-from .look import Facts
 from .text import printable
 
 REPEAT_S = 3600.0
@@ -17,7 +16,7 @@ class Troubles:
     def __init__(self, source: str, clock: Callable[[], float]) -> None:
         self._source = source
         self._clock = clock
-        self._said: dict[tuple[str, str], tuple[Facts | None, float]] = {}
+        self._said: dict[tuple[str, str], tuple[object, float]] = {}
         self._waiting: list[Trouble] = []
 
     def say(
@@ -25,11 +24,11 @@ class Troubles:
         code: str,
         sentence: str,
         subject: str,
-        facts: Facts | None = None,
+        facts: object = None,
         payload: str = "",
         run: int | None = None,
     ) -> None:
-        """Note a trouble, unless it was said already of the same thing."""
+        """Note a trouble, unless it was said already of the same subject while it looked the same (`facts`)."""
         now = self._clock()
         shown = printable(subject)
         said = self._said.get((code, shown))

@@ -134,7 +134,7 @@ class InboxLoop:
 
     def _scan(self) -> float:
         """Scan once; give the seconds to the next scan."""
-        self._lost = False
+        self._lost, began = False, self._clock()
         try:
             # Watched first and scanned then, so that nothing comes between.
             if self._inbox.watch:
@@ -143,7 +143,8 @@ class InboxLoop:
         except Exception as error:
             log.warning("inbox %s: scan waits: %s", self._name, error)
             return min(AWAY_S, self._inbox.scan_s)
-        return self._inbox.scan_s
+        # Scanning takes a fifth of the time at most, however slow the file system is.
+        return max(self._inbox.scan_s, 5 * (self._clock() - began))
 
     def _look_again(self) -> float:
         """Look at what is due; give the time at which something is due again."""
