@@ -5,7 +5,6 @@ import string
 from collections.abc import Iterable, Iterator
 from pathlib import PurePosixPath
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import msgspec
 
@@ -35,6 +34,10 @@ def check(config: Config, mistakes: Mistakes) -> Config:
 
 
 def _timezone(config: Config, mistakes: Mistakes) -> None:
+    if config.timezone == "UTC":
+        return
+    from zoneinfo import ZoneInfo
+
     try:
         ZoneInfo(config.timezone)
     except (KeyError, ValueError, OSError):

@@ -194,7 +194,8 @@ class Config(Record):
             if run_type.pipeline == name
         }
         written = self.pipeline[name]
-        return build(name, list(written.steps), rules, written.initial)
+        steps = [msgspec.structs.replace(step, site=step.site or self.worker.work_site) for step in written.steps]
+        return build(name, steps, rules, written.initial)
 
     def pipeline_for(self, kind: str) -> Pipeline | None:
         """Give the pipeline of a run type; none for an unknown type, whose runs are held."""
@@ -207,8 +208,8 @@ class Config(Record):
         return Site(
             name=name,
             root=str(site.paths.get(self.host_class, site.path)),
-            dir_mode=site.dir_mode,
-            file_mode=site.file_mode,
+            dir_mode=int(site.dir_mode),
+            file_mode=int(site.file_mode),
             group=site.group,
         )
 
