@@ -131,7 +131,7 @@ update item i set
     else clock_timestamp() + make_interval(secs => least(60, power(2, least(i.interrupts, 6)))
       * (0.75 + random() / 2)) end,
   trouble_since = coalesce(i.trouble_since, clock_timestamp()),
-  trigger = 'interrupt', actor = coalesce(l.owner, :actor), host = coalesce(nullif(l.host, ''), i.host), job = l.job,
+  trigger = 'interrupt', actor = coalesce(l.owner, :actor), host = coalesce(nullif(l.host, ''), i.host), job = coalesce(l.job, i.job),
   log = coalesce(l.log, i.log),
   reason_code = case when l.kills then 'kills-workers' else l.reason_code end,
   reason = case when l.kills then 'its workers died ' || (i.interrupts + 1) || ' times in a row on different nodes: '

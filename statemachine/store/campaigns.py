@@ -15,7 +15,7 @@ from ..records import Record
 class Book(Record):
     """What the configuration says at present: which pipeline a run type follows.
 
-    `default` carries runs whose type is unknown; their files are held there. `period` is `run`, `day`, `week` or `month`.
+    `default` carries runs whose type is unknown, held. `period` is `run`, `day`, `week` or `month`.
     """
 
     pipelines: dict[str, Pipeline]

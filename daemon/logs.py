@@ -1,0 +1,44 @@
+"""Logging: structlog through the standard library's handlers, to standard error; text on a terminal, JSON elsewhere."""
+
+import logging
+import sys
+
+import structlog
+from structlog.typing import Processor
+
+from .config import Config
+
+SHARED: tuple[Processor, ...] = (
+    structlog.contextvars.merge_contextvars,
+    structlog.stdlib.add_log_level,
+    structlog.stdlib.add_logger_name,
+    structlog.processors.TimeStamper(fmt="iso", utc=True),
+)
+
+
+def set_up(config: Config) -> None:
+    """Send all log lines of this process to standard error, in the configured form."""
+    text = config.log.format == "text" or (config.log.format == "auto" and sys.stderr.isatty())
+    last: Processor = structlog.dev.ConsoleRenderer() if text else structlog.processors.JSONRenderer()
+    handler = logging.StreamHandler()
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=SHARED,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *_exceptions(text), last],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(config.log.level.upper())
+    for noisy in ("pika", "sqlalchemy", "alembic", "waitress", "watchdog"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    structlog.configure(
+        processors=[*SHARED, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
+
+
+def _exceptions(text: bool) -> tuple[Processor, ...]:
+    return () if text else (structlog.processors.format_exc_info,)

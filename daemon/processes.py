@@ -1,0 +1,93 @@
+"""Each process by itself: `headframe watch | conductor | sweeper | worker | web`, until SIGTERM or Ctrl-C."""
+
+import signal
+import threading
+from collections.abc import Callable
+
+from ..consumers.worker.worker import Worker
+from ..web.app import create_app
+from ..web.serve import serve
+from . import wiring
+from .conductor.conductor import Conductor, ConductorSettings
+from .config import Config
+from .rundb.poller import Poller
+from .sweeper.sweeper import Sweeper, SweeperSettings
+from .watcher.watcher import Watcher
+
+
+def stopping() -> threading.Event:
+    """Give an event that SIGTERM and SIGINT set."""
+    stop = threading.Event()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(name, lambda *_: stop.set())
+    return stop
+
+
+def run_watch(config: Config, stop: threading.Event | None = None) -> None:
+    """Watch the inboxes and ask the run databases."""
+    stop = stop or stopping()
+    broker, names = wiring.broker(config, "watch"), wiring.names(config)
+    engine = wiring.engine(config, "watch")
+    poller = Poller(config, broker, names)
+    asking = threading.Thread(target=poller.run, args=(stop,), name="rundb", daemon=True)
+    asking.start()
+    Watcher(config, broker, names, wiring.known_to(engine)).run(stop)
+    asking.join()
+    broker.close()
+
+
+def run_conductor(config: Config, stop: threading.Event | None = None) -> None:
+    """Conduct."""
+    stop = stop or stopping()
+    engine = wiring.engine(config, "conductor")
+    broker = wiring.broker(config, "conductor")
+    settings = ConductorSettings(batch=config.conductor.batch, refill_s=config.conductor.refill_s)
+    conductor = Conductor(engine, broker, wiring.names(config), wiring.book(config), settings)
+    listening = threading.Thread(
+        target=wiring.listen, args=(engine, config.instance, conductor.wake, stop), name="notices", daemon=True
+    )
+    listening.start()
+    _waking(stop, conductor.wake, lambda: conductor.run(stop))
+    listening.join()
+    broker.close()
+
+
+def run_sweeper(config: Config, stop: threading.Event | None = None) -> None:
+    """Sweep."""
+    stop = stop or stopping()
+    broker = wiring.broker(config, "sweeper")
+    settings = SweeperSettings(
+        interval_s=config.sweeper.interval_s, lost_hint_s=config.sweeper.lost_hint_s, page=config.sweeper.page
+    )
+    steps = wiring.step_names(config)
+    Sweeper(wiring.engine(config, "sweeper"), broker, wiring.names(config), steps, settings).run(stop)
+    broker.close()
+
+
+def run_worker(
+    config: Config, stop: threading.Event | None = None, steps: tuple[str, ...] = (), name: str = ""
+) -> None:
+    """Work on steps."""
+    stop = stop or stopping()
+    broker = wiring.broker(config, "worker")
+    worker = Worker(broker, wiring.names(config), wiring.worker_settings(config, steps, name), stop)
+    _waking(stop, worker.wake, worker.run)
+    broker.close()
+
+
+def run_web(config: Config, stop: threading.Event | None = None) -> None:
+    """Serve the pages."""
+    engine = wiring.engine(config, "web", pool=8)
+    app = create_app(engine, instance=config.instance, timezone=config.timezone)
+    serve(app, config.web.host, config.web.port, stop or stopping())
+
+
+def _waking(stop: threading.Event, wake: Callable[[], None], run: Callable[[], None]) -> None:
+    """Run something that waits for messages, and wake it when it shall stop."""
+
+    def watch() -> None:
+        stop.wait()
+        wake()
+
+    threading.Thread(target=watch, name="stopping", daemon=True).start()
+    run()

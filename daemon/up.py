@@ -1,0 +1,154 @@
+"""`headframe up`: PostgreSQL, conductor, sweeper, watcher, web and workers in one process tree on one machine."""
+
+import fcntl
+import os
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import structlog
+from sqlalchemy import Connection, Engine, text
+
+from ..statemachine import database
+from ..statemachine.store import sweep
+from ..web.app import create_app
+from ..web.serve import Listener
+from . import processes, wiring
+from .config import Config, ConfigError
+from .embedded import EmbeddedPostgres
+
+log = structlog.get_logger("headframe.up")
+
+
+class Up:
+    """The running tree. `engine` and `address` are there once it has started."""
+
+    def __init__(self, config: Config, stop: threading.Event) -> None:
+        self.config, self.stop = config, stop
+        self.postgres = EmbeddedPostgres(config.database.embedded) if config.database.embedded else None
+        self.threads: list[threading.Thread] = []
+        self.engine: Engine
+        self.guard: Connection | None = None
+        self.address = ""
+        self.failure: BaseException | None = None
+
+    def start(self) -> None:
+        """Bring everything up, in the order in which the parts need each other."""
+        make_folders(self.config)
+        if self.postgres is not None:
+            self.postgres.start()
+        self.engine = wiring.engine(self.config, "up", pool=8)
+        database.upgrade(self.engine, self.config.instance)
+        self._take_back()
+        self._web()
+        self._thread("conductor", lambda: processes.run_conductor(self.config, self.stop))
+        self._thread("sweeper", lambda: processes.run_sweeper(self.config, self.stop))
+        for number in range(self.config.worker.count):
+            self._worker(f"local-{number}")
+        if self.config.inboxes:
+            self._thread("watcher", lambda: processes.run_watch(self.config, self.stop))
+
+    def finish(self) -> None:
+        """Let every part end, then PostgreSQL."""
+        self.stop.set()
+        for thread in self.threads:
+            thread.join(timeout=self.config.worker.grace_s + 10)
+        if self.guard is not None:
+            self.guard.close()
+        self.engine.dispose()
+        if self.postgres is not None:
+            self.postgres.stop()
+
+    def _take_back(self) -> None:
+        """All workers of this tree died with it; what they had goes back at once instead of after its lease."""
+        if self.config.broker.url != "memory:":
+            return
+        self.guard = self.engine.connect()
+        statement = text("select pg_try_advisory_lock(hashtext(current_schema() || '.up'))")
+        if not self.guard.execute(statement).scalar_one():
+            raise ConfigError([f"instance {self.config.instance} is up already, on another host, in the same database"])
+        self.guard.commit()
+        with self.engine.begin() as connection:
+            taken = sweep.restart_local(connection)
+        if taken:
+            log.info("took back what the last process tree left undone", items=taken)
+
+    def _web(self) -> None:
+        app = create_app(
+            wiring.engine(self.config, "web", pool=8), instance=self.config.instance, timezone=self.config.timezone
+        )
+        listener = Listener(app, self.config.web.host, self.config.web.port)
+        self.address = f"http://{listener.host}:{listener.port}/"
+        self._thread("web", lambda: listener.run(self.stop))
+
+    def _worker(self, name: str) -> None:
+        self._thread(name, lambda: processes.run_worker(self.config, self.stop, name=name))
+
+    def _thread(self, name: str, run: Callable[[], None]) -> None:
+        thread = threading.Thread(target=self._guarded, args=(name, run), name=name, daemon=True)
+        self.threads.append(thread)
+        thread.start()
+
+    def _guarded(self, name: str, run: Callable[[], None]) -> None:
+        """A part that dies takes the tree down, so that whoever supervises it starts it again, whole."""
+        try:
+            run()
+        except BaseException as error:
+            log.critical("a part died; everything stops", part=name, cause=str(error), exc_info=error)
+            self.failure = error
+            self.stop.set()
+
+
+@contextmanager
+def running(config: Config, stop: threading.Event) -> Iterator[Up]:
+    """Run the whole tree; one at a time an instance folder. Raises `ConfigError` where another has it."""
+    with only_one(config):
+        up = Up(config, stop)
+        try:
+            up.start()
+            yield up
+        finally:
+            up.finish()
+        if up.failure is not None:
+            raise up.failure
+
+
+def run(config: Config) -> None:
+    """Run until SIGTERM or Ctrl-C."""
+    stop = processes.stopping()
+    with running(config, stop) as up:
+        log.info("up", address=up.address, workers=config.worker.count, config=str(config.source or "(none)"))
+        stop.wait()
+
+
+def make_folders(config: Config) -> None:
+    """Make the folders of sites and inboxes that are missing, with their sites' modes and groups."""
+    from ..consumers.steps.files import make_folder
+
+    for name in config.sites:
+        site = config.site(name)
+        Path(site.root).mkdir(parents=True, exist_ok=True)
+    for inbox in config.inboxes.values():
+        site = config.site(inbox.site)
+        if not site.open_path(inbox.path).exists():
+            make_folder(site, inbox.path)
+
+
+@contextmanager
+def only_one(config: Config) -> Iterator[None]:
+    """Hold the lock of this instance's folder: its one process tree may take over what an earlier one left."""
+    folder = config.database.embedded or config.folder
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / f"{config.instance}.lock").open("a+", encoding="utf-8") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            lock.seek(0)
+            raise ConfigError(
+                [f"instance {config.instance} is up already (process {lock.read().strip() or 'unknown'}), in {folder}"]
+            ) from error
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        yield

@@ -1,0 +1,131 @@
+"""From the configuration to the parts: the one place that knows both."""
+
+import select
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from sqlalchemy import Engine, text
+
+from ..consumers.broker import Broker, Names
+from ..consumers.broker.connect import Tls, connect
+from ..consumers.worker.settings import CommandSpec, WorkerSettings
+from ..statemachine import database
+from ..statemachine.pipeline import Pipeline
+from ..statemachine.records import ArrivedFile
+from ..statemachine.store.arrivals import known
+from ..statemachine.store.campaigns import Book
+from . import embedded
+from .config import Config, ConfigError, read_secret
+
+
+def engine(config: Config, role: str, pool: int | None = None) -> Engine:
+    """Make the engine for one process. Nothing is connected yet."""
+    settings = config.database
+    password = read_secret(settings.password_file, "database.password_file") if settings.password_file else None
+    size = pool or settings.pool
+    return database.connect(embedded.url(config), config.instance, pool=size, password=password, role=role)
+
+
+def broker(config: Config, role: str) -> Broker:
+    """Connect to the broker and declare what this instance needs there."""
+    settings = config.broker
+    tls = Tls(
+        cafile=str(settings.cafile) if settings.cafile else None,
+        certfile=str(settings.cert) if settings.cert else None,
+        keyfile=str(settings.key) if settings.key else None,
+    )
+    password = read_secret(settings.password_file, "broker.password_file") if settings.password_file else None
+    url = f"memory:{config.instance}" if settings.url == "memory:" else settings.url
+    made = connect(url, user=settings.user or None, password=password, tls=tls, name=role)
+    made.declare(names(config).topology((*step_names(config), "settle")))
+    return made
+
+
+def names(config: Config) -> Names:
+    """Give the names of this instance's queues."""
+    return Names(config.instance)
+
+
+def step_names(config: Config) -> tuple[str, ...]:
+    """Give the names of all steps of all pipelines."""
+    return tuple(dict.fromkeys(step.name for pipeline in config.pipelines().values() for step in pipeline.steps))
+
+
+def book(config: Config) -> Book:
+    """Say which pipeline each run type follows. Raises `ConfigError` where there is no pipeline."""
+    pipelines: dict[str, Pipeline] = config.pipelines()
+    if not pipelines:
+        raise ConfigError(["pipeline: there is none; add [[pipeline.default.step]]"])
+    default = pipelines.get("default") or next(iter(pipelines.values()))
+    kinds = {kind: pipelines[run_type.pipeline] for kind, run_type in config.run_types.items()}
+    return Book(pipelines=kinds, default=default, period=config.realtime_period)
+
+
+def worker_settings(config: Config, steps: Sequence[str] = (), name: str = "") -> WorkerSettings:
+    """Say what a worker of this host may do, and with which sites, commands and keys."""
+    configured = step_names(config) if config.worker.steps == "all" else config.worker.steps
+    return WorkerSettings(
+        steps=tuple(steps) or configured,
+        sites={site: config.site(site) for site in config.sites},
+        commands={
+            name: CommandSpec(
+                argv=command.argv,
+                setup=str(command.setup) if command.setup else None,
+                image=command.image,
+                exit_codes=dict(command.exit_codes),
+                environment=command.environment,
+            )
+            for name, command in config.commands.items()
+        },
+        private=private(config),
+        heartbeat_s=config.worker.heartbeat_s,
+        grace_s=config.worker.grace_s,
+        name=name,
+    )
+
+
+def private(config: Config) -> dict[str, dict[str, object]]:
+    """Give the steps' private options; a `<name>_file` is read and becomes `<name>`."""
+    return {
+        step: dict(_private(f"private.{step}", key, value, config) for key, value in options.items())
+        for step, options in config.private.items()
+    }
+
+
+def known_to(engine: Engine) -> Callable[[Sequence[ArrivedFile]], list[bool]]:
+    """Give the watcher's question to the database: which of these have been dealt with?"""
+
+    def ask(files: Sequence[ArrivedFile]) -> list[bool]:
+        with engine.begin() as connection:
+            return known(connection, files)
+
+    return ask
+
+
+def listen(engine: Engine, instance: str, wake: Callable[[], None], stop: threading.Event) -> None:
+    """Call `wake` whenever something commits a notice for the conductors, until `stop`; reconnects by itself."""
+    while not stop.is_set():
+        try:
+            _listen_once(engine, instance, wake, stop)
+        except database.UNREACHABLE:
+            stop.wait(1.0)
+
+
+def _listen_once(engine: Engine, instance: str, wake: Callable[[], None], stop: threading.Event) -> None:
+    with engine.connect() as connection:
+        connection.execute(text(f"listen headframe_{instance}"))
+        connection.commit()
+        raw: Any = connection.connection.dbapi_connection
+        while not stop.is_set():
+            if select.select([raw], [], [], 0.5)[0]:
+                raw.poll()
+                if raw.notifies:
+                    raw.notifies.clear()
+                    wake()
+
+
+def _private(where: str, key: str, value: object, config: Config) -> tuple[str, object]:
+    if not key.endswith("_file"):
+        return key, value
+    return key.removesuffix("_file"), read_secret(config.folder / str(value), f"{where}.{key}").strip()
