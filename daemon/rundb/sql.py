@@ -33,11 +33,7 @@ class SqlRunDB:
         self._options = options(setting, Options)
         if bool(self._options.query) == bool(self._options.query_file):
             raise ConfigError([f"{key(setting)}.query: set it, or query_file; one of them"])
-        try:
-            self._url = make_url(self._options.url)
-        except ArgumentError as error:
-            what = "is no URL; expected such as postgresql://user@host/database"
-            raise ConfigError([f"{key(setting)}.url: {what}"]) from error
+        self._url = _checked(self._options.url, f"{key(setting)}.url")
 
     def poll(self) -> Iterator[RunInfo | Trouble]:
         """Give a run a row. Raises what SQLAlchemy raises, `OSError`, `ConfigError`."""
@@ -62,6 +58,21 @@ class SqlRunDB:
             return Trouble(
                 code="run-row-invalid", sentence=str(error), subject=subject, payload=str(row), source=self._name
             )
+
+
+def _checked(url: str, where: str) -> URL:
+    """Read a URL and see that its driver is installed. Raises `ConfigError`."""
+    try:
+        found = make_url(url)
+        # SQLAlchemy takes this for psycopg 3 since 2.1; what is installed with us is psycopg2.
+        if found.drivername == "postgresql":
+            found = found.set(drivername="postgresql+psycopg2")
+        create_engine(found, poolclass=NullPool).dispose()
+    except ArgumentError as error:
+        raise ConfigError([f"{where}: is no URL; expected such as postgresql://user@host/database"]) from error
+    except ImportError as error:
+        raise ConfigError([f"{where}: the driver for {found.drivername} is not installed: {error}"]) from error
+    return found
 
 
 def _limits(url: URL, timeout_s: float) -> dict[str, Any]:

@@ -150,6 +150,8 @@ def test_where_files_arrive_by_manifest_the_watcher_says_what_is_wrong(tmp_path:
         ("csv", {"file": "a", "delimiter": ";;"}, "one character"),
         ("sql", {"url": "sqlite://"}, "rundb.x.options.query: set it"),
         ("sql", {"url": "nonsense", "query": "x"}, "rundb.x.options.url: is no URL"),
+        ("sql", {"url": "mssql://h/d", "query": "x"}, "rundb.x.options.url: the driver for mssql is not installed"),
+        ("sql", {"url": "nosuch://h/d", "query": "x"}, "rundb.x.options.url: is no URL"),
         ("manifest", {}, "no inbox has a manifest pattern"),
         ("manifest", {"inboxes": ["mian"]}, 'no inbox "mian"'),
     ],
@@ -168,3 +170,23 @@ def test_wrong_options_are_named_with_their_key(tmp_path: Path, use: str, option
     with pytest.raises(ConfigError) as caught:
         open_all(config)
     assert what in str(caught.value)
+
+
+def sql_of(url: str, query: str, timeout_s: float = 30.0) -> SqlRunDB:
+    return SqlRunDB(Setting(name="daq", options={"url": url, "query": query}, timeout_s=timeout_s))
+
+
+def test_a_query_to_postgresql_keeps_its_types(empty_database_url: str) -> None:
+    query = (
+        "select 7::bigint as run, timestamptz '2026-03-01 13:00+01' as started, true as closed, 1.5::numeric as mass"
+    )
+    runs, troubles = split(sql_of(empty_database_url, query))
+    assert troubles == []
+    assert runs == [RunInfo(run=7, source="daq", started=NOON, closed=True, metadata={"mass": 1.5})]
+
+
+def test_a_query_that_takes_too_long_or_writes_is_refused_by_postgresql(empty_database_url: str) -> None:
+    with pytest.raises(Exception, match="statement timeout"):
+        split(sql_of(empty_database_url, "select 1 as run from pg_sleep(30)", timeout_s=1))
+    with pytest.raises(Exception, match="syntax error|read-only"):
+        split(sql_of(empty_database_url, "create table runs (run int)"))
