@@ -173,7 +173,7 @@ class MemoryBroker:
         """Consume from these queues."""
         with self.hub.lock:
             self._check_open()
-            found = [self.hub.queue(name, self) for name in queues]
+            found = [self.hub.queue(name, self) for name in dict.fromkeys(queues)]
             subscription = MemorySubscription(self, found, prefetch or DEFAULT_PREFETCH)
             self._subscriptions = [each for each in self._subscriptions if not each.closed] + [subscription]
             return subscription

@@ -7,6 +7,7 @@ not drain.
 
 import asyncio
 import logging
+import threading
 import time
 from collections.abc import Coroutine, Sequence
 from typing import Any, TypeVar
@@ -50,6 +51,7 @@ class RabbitBroker:
     def __init__(self, endpoint: Endpoint) -> None:
         quiet_pika()
         self._endpoint = endpoint
+        self._changes = threading.Lock()
         self._topologies: list[Topology] = []
         self._names: set[str] = set()
         self._subscriptions: list[RabbitSubscription] = []
@@ -68,8 +70,8 @@ class RabbitBroker:
     def declare(self, topology: Topology) -> None:
         """Declare, and remember it for the next connection."""
         self._run(self._declare(topology))
-        if topology not in self._topologies:
-            self._topologies = [*self._topologies, topology]
+        with self._changes:
+            self._topologies = [each for each in self._topologies if each != topology] + [topology]
             self._names |= {queue.name for queue in topology.queues}
 
     def publish(self, messages: Sequence[Outgoing]) -> list[bool]:
@@ -85,7 +87,8 @@ class RabbitBroker:
         except BrokerUnavailableError:
             made.close()
             raise
-        self._subscriptions = [each for each in self._subscriptions if not each.closed] + [made]
+        with self._changes:
+            self._subscriptions = [each for each in self._subscriptions if not each.closed] + [made]
         return made
 
     def depth(self, queue: str) -> int:

@@ -17,6 +17,8 @@ from pika.exceptions import AMQPError
 from .base import BrokerUnavailableError
 from .rabbit_io import Channel, explain
 
+MOST = 65535
+"""The largest prefetch that AMQP can say; 0 would mean no bound."""
 Deliver = Callable[[str, Any, Any, bytes], None]
 """Called with queue, method frame, properties and body."""
 
@@ -73,7 +75,8 @@ class Push(Consumers):
 
     def __init__(self, channel: Channel, queues: Sequence[str], prefetch: int, deliver: Deliver) -> None:
         each, rest = divmod(prefetch, len(queues))
-        super().__init__(channel, {queue: each + (place < rest) for place, queue in enumerate(queues)}, deliver)
+        shares = {queue: min(each + (place < rest), MOST) for place, queue in enumerate(queues)}
+        super().__init__(channel, shares, deliver)
 
     def stir(self) -> None:
         """Nothing to do: RabbitMQ keeps the count."""

@@ -18,7 +18,7 @@ from .rabbit_io import Channel, explain, root_of, settle
 
 log = logging.getLogger(__name__)
 FIRST_DELAY_S = 0.2
-LONGEST_DELAY_S = 15.0
+LONGEST_DELAY_S = 10.0
 
 
 def backoff(attempt: int) -> float:
@@ -111,6 +111,9 @@ class Link:
                 if not self._closing:
                     self._report(error)
                 self._set(None, error)
+            except Exception as error:  # this task is all that ever connects: it must not end
+                log.exception("%s: connecting failed in an unexpected way", self._endpoint)
+                self._set(None, BrokerUnavailableError(f"{self._endpoint}: {error!r}"))
             await asyncio.sleep(0 if self._closing else backoff(attempt))
             attempt += 1
 

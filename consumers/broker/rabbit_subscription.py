@@ -166,9 +166,11 @@ class RabbitSubscription:
 
     def _forget(self, channel: Channel) -> None:
         if channel is self._channel:
-            self._channel = self._flow = None
+            flow, self._channel, self._flow = self._flow, None, None
             self._held.clear()
             self._inbox.empty()
+            if flow is not None:
+                flow.stir()  # it meets the closed channel, and ends
 
     def _on_message(self, channel: Channel, queue: str, method: Any, properties: Any, body: bytes) -> None:
         if channel is not self._channel:

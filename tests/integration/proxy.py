@@ -83,3 +83,4 @@ class TcpProxy:
             self._sockets.discard(each)
             with contextlib.suppress(OSError):
                 each.shutdown(socket.SHUT_RDWR)
+        source.close()  # the other thread closes the other one
