@@ -1,0 +1,5 @@
+"""The command line `headframe`. Nothing heavy is imported until a command needs it."""
+
+from .main import main
+
+__all__ = ["main"]

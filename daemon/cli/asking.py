@@ -1,0 +1,45 @@
+"""Before anything is changed: `--reason`, `--dry-run`, `--yes`, and the question on a terminal."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from .codes import Code, CommandError
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def change_options(command: F) -> F:
+    """Add the options that every change has; they arrive as `reason`, `dry_run`, `yes`."""
+    for option in (
+        click.option("-y", "--yes", is_flag=True, help="Do not ask."),
+        click.option("--dry-run", is_flag=True, help="Say exactly what would change, change nothing."),
+        click.option("--reason", required=True, callback=_reason, help="Why; it stays in the history."),
+    ):
+        command = option(command)
+    return command
+
+
+def confirm(question: str, *, yes: bool) -> None:
+    """Ask on a terminal; where there is none, refuse without `--yes`."""
+    if yes:
+        return
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise CommandError(f"{question} Give --yes, as there is no terminal to ask on", Code.USAGE)
+    if not click.confirm(question, default=False, err=True):
+        raise CommandError("nothing was changed", Code.FAILED)
+
+
+def plural(n: int, word: str) -> str:
+    """Write a number with its noun."""
+    return f"{n:,} {word}" if n == 1 else f"{n:,} {word}s"
+
+
+def _reason(_: click.Context, __: click.Parameter, value: str) -> str:
+    if not value.strip():
+        raise click.BadParameter("it must say something; it stays in the history")
+    return value.strip()

@@ -1,0 +1,138 @@
+"""Which columns each list shows. `wide` ones come with `-o wide`, `tsv` gives all."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+
+class Column(NamedTuple):
+    """A column: its head, how to get the value, what kind it is (`plain`, `size`, `number`, `time`, `age`, `phase`)."""
+
+    head: str
+    get: Callable[[Any], object]
+    kind: str = "plain"
+    wide: bool = False
+
+
+def field(head: str, name: str | None = None, kind: str = "plain", *, wide: bool = False) -> Column:
+    """Make a column of the field of that name."""
+    wanted = name or head.lower()
+    return Column(head, lambda row: getattr(row, wanted), kind, wide)
+
+
+def counted(counts: dict[str, int]) -> str:
+    """Write counts by name on one line."""
+    return ", ".join(f"{n} {name}" for name, n in counts.items())
+
+
+def copies(row: Any) -> str:
+    """Write how many readable copies lie at each site, all roles together."""
+    return ", ".join(f"{site} {sum(roles.values())}" for site, roles in sorted(row.copies.items()))
+
+
+def events(row: Any) -> str:
+    """Write an event range."""
+    return "" if row.event_first is None else f"{row.event_first}-{row.event_last}"
+
+
+RUNS = (
+    field("RUN", "number", "number"),
+    field("TYPE", "kind"),
+    field("STATE", kind="phase"),
+    field("PHASE", kind="phase"),
+    field("EXPECTED", kind="number"),
+    field("FILES", "registered", "number"),
+    field("MISSING", kind="number"),
+    field("CATALOGED", kind="number"),
+    field("FAILED", kind="number"),
+    field("HELD", kind="number"),
+    field("STARTED", kind="time"),
+    Column("COPIES", copies),
+    Column("BY STATE", lambda row: counted(row.states), "plain", True),
+    field("WAIVED", kind="number", wide=True),
+    field("ENDED", kind="time", wide=True),
+    field("CLOSED", kind="time", wide=True),
+    field("QUALITY", wide=True),
+    field("CAMPAIGN", wide=True),
+)
+
+FILES = (
+    field("NAME"),
+    field("RUN", kind="number"),
+    field("SEQ", "sequence", "number"),
+    field("SIZE", kind="size"),
+    field("STATE"),
+    field("PHASE", kind="phase"),
+    field("TRIES", "attempts", "number"),
+    field("AGE", "since", "age"),
+    field("REASON", "reason_code"),
+    field("STEP", wide=True),
+    field("LANE", wide=True),
+    field("EPOCH", kind="number", wide=True),
+    field("HOST", wide=True),
+    field("OWNER", wide=True),
+    field("NEXT TRY", "not_before", "time", wide=True),
+    field("SINCE", kind="time", wide=True),
+    field("CAMPAIGN", wide=True),
+    field("TEXT", "reason", wide=True),
+)
+
+CAMPAIGNS = (
+    field("NAME"),
+    field("STATUS", kind="phase"),
+    field("RUNS", kind="number"),
+    field("TOTAL", kind="number"),
+    field("DONE", kind="number"),
+    field("FAILED", kind="number"),
+    field("HELD", kind="number"),
+    field("CREATED", "created_at", "time"),
+    field("PIPELINE"),
+    field("VERSION", wide=True),
+    field("LANE", wide=True),
+    field("WEIGHT", kind="number", wide=True),
+    Column("BY STATE", lambda row: counted(row.states), "plain", True),
+    field("BY", "created_by", wide=True),
+)
+
+SITES = (
+    field("NAME"),
+    field("KIND"),
+    field("STATUS", kind="phase"),
+    Column("COPIES", lambda row: counted(row.copies)),
+    Column("FREE", lambda row: row.space.get("free"), "size"),
+    Column("TOTAL", lambda row: row.space.get("total"), "size", True),
+    field("SEEN", "seen_at", "age"),
+    field("REASON"),
+    field("PATH", wide=True),
+)
+
+ATTEMPTS = (
+    Column("FILE", lambda row: row.file or f"run {row.run}"),
+    field("EPOCH", kind="number"),
+    field("RUN", kind="number"),
+    field("STEP"),
+    field("OUTCOME", kind="phase"),
+    field("REASON", "reason_code"),
+    field("HOST"),
+    field("STARTED", "started_at", "time"),
+    field("ENDED", "ended_at", "time"),
+    field("JOB", wide=True),
+    field("OWNER", wide=True),
+    field("LOG", wide=True),
+    field("TEXT", "reason", wide=True),
+)
+
+CATALOG = (
+    Column("PATH", lambda row: row.shown, "plain"),
+    field("RUN", kind="number"),
+    field("SEQ", "sequence", "number"),
+    field("TYPE"),
+    field("SIZE", kind="size"),
+    Column("EVENTS", events),
+    field("SITE"),
+    field("NAME", wide=True),
+    field("ADLER32", wide=True),
+    field("BLAKE3", wide=True),
+    field("SOFTWARE", wide=True),
+    field("CONFIGURATION", wide=True),
+    field("CAMPAIGN", wide=True),
+)

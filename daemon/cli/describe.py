@@ -1,0 +1,200 @@
+"""`headframe describe`: all that is known of one thing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .codes import Code, not_found
+from .columns import ATTEMPTS, CAMPAIGNS, SITES, Column, copies, counted, events, field
+from .output import write_one
+from .session import Session, pass_session
+from .subject import the_file, the_run
+from .text import Screen
+from .units import printable
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from ...statemachine.views import FileDetail, FileRow, RunDetail
+
+REPLICAS = (
+    field("ROLE"),
+    field("SITE"),
+    field("STATUS"),
+    field("SIZE", kind="size"),
+    field("VERIFIED", "verified_at", "time"),
+    Column("PATH", lambda row: row.link or row.path),
+)
+PRODUCTS = (
+    field("STEP"),
+    field("NAME"),
+    field("TYPE"),
+    field("SIZE", kind="size"),
+    Column("EVENTS", events),
+    field("SOFTWARE"),
+    field("CONFIGURATION"),
+    field("BLAKE3"),
+    Column("SUPERSEDED", lambda row: row.superseded_reason or row.superseded_at, "time"),
+)
+HISTORY = (
+    field("AT", kind="time"),
+    field("TRIGGER"),
+    Column("FROM", lambda row: f"{row.from_state} {row.from_phase}" if row.from_state else ""),
+    Column("TO", lambda row: f"{row.to_state} {row.to_phase}"),
+    field("EPOCH", "to_epoch", "number"),
+    field("BY", "actor"),
+    Column("REASON", lambda row: ": ".join(part for part in (row.reason_code, row.reason) if part)),
+)
+LETTERS = (field("LAST", "last_at", "time"), field("TIMES", "count", "number"), field("CODE"), field("SENTENCE"))
+REASONS = (
+    field("FILES", "n", "number"),
+    field("PHASE"),
+    field("STEP"),
+    field("CODE", "reason_code"),
+    field("EXAMPLE"),
+    field("TEXT", "reason"),
+)
+OPERATIONS = (field("AT", kind="time"), field("BY", "actor"), field("OPERATION"), field("REASON"))
+ABSENT = (
+    field("NAME"),
+    field("SEQ", "sequence", "number"),
+    field("SIZE", "expected_size", "size"),
+    Column("WAIVED", lambda row: f"{row.waived_by}: {row.waived_reason}" if row.waived else ""),
+)
+SPANS = (field("FIRST", kind="number"), field("LAST", kind="number"))
+KINDS = ("run", "file", "campaign", "site")
+
+
+@click.command()
+@click.argument("kind", type=click.Choice(KINDS))
+@click.argument("name")
+@click.option("-o", "--output", type=click.Choice(("table", "json", "yaml")), default="table", help="Format.")
+@click.option("--bytes", "exact", is_flag=True, help="Sizes in exact bytes.")
+@pass_session
+def describe(session: Session, kind: str, name: str, output: str, exact: bool) -> int:
+    """Tell all that is known of one run, file, campaign or site."""
+    with session.looking() as conn:
+        found = FIND[kind](conn, name)
+    if output != "table":
+        write_one(found, output)
+        return Code.DONE
+    screen = Screen(session.zone, exact=exact)
+    SCREENS.get(kind, _plain_screen)(screen, found)
+    screen.show()
+    return Code.DONE
+
+
+def _run_screen(screen: Screen, found: RunDetail) -> None:
+    row = found.row
+    screen.title(f"run {row.number}  {row.kind or 'of unknown type'}", " ".join((row.state, row.phase)).strip())
+    screen.fields(
+        [
+            ("campaign", row.campaign),
+            ("started", row.started),
+            ("ended", row.ended),
+            ("closed", row.closed),
+            ("closed by", found.closed_by),
+            ("source", found.source),
+            ("expected", row.expected if row.expected is not None else "not announced"),
+            ("registered", row.registered),
+            ("declared missing", row.waived or None),
+            ("missing", row.missing),
+            ("last file", found.last_file_at),
+            ("files", "; ".join(f"{state}: {counted(phases)}" for state, phases in row.files.items())),
+            ("copies", copies(row)),
+            ("quality", row.quality),
+        ]
+    )
+    screen.fields((f"meta {key}", str(value)) for key, value in found.metadata.items())
+    screen.table("In trouble or tried again", found.reasons, REASONS)
+    screen.table("Missing sequence numbers", found.gaps.ranges, SPANS)
+    screen.table("Announced, not here", found.gaps.files, ABSENT)
+    screen.table("Products of the whole run", found.products, PRODUCTS)
+    screen.table("Dead letters", found.dead_letters, LETTERS)
+    screen.table("What operators did", found.operations, OPERATIONS)
+    screen.table("History", found.history, HISTORY)
+    screen.text("", f"next: headframe why run {row.number}, headframe get files --run {row.number}")
+
+
+def _file_screen(screen: Screen, found: FileDetail) -> None:
+    first = found.items[0] if found.items else None
+    screen.title(f"file {found.name}", f"{first.state} {first.phase}" if first else "not here")
+    screen.fields([("run", found.run), ("sequence", found.sequence)])
+    screen.fields([("size", found.size), ("announced size", found.expected_size)], "size")
+    screen.fields(
+        [
+            ("place", f"{found.site}:{found.path}" if found.path else None),
+            ("inbox", found.inbox),
+            ("arrived", found.registered_at),
+            ("declared missing", found.waived_at),
+            ("because", found.waived_reason),
+            ("adler32", found.adler32),
+            ("blake3", found.blake3),
+            ("events", events(found)),
+            ("secured", found.secured_at),
+        ]
+    )
+    for item in found.items:
+        _item(screen, item)
+    screen.table("Replicas", found.replicas, REPLICAS)
+    screen.table("Products", found.products, PRODUCTS)
+    screen.table("Attempts", found.attempts, ATTEMPTS)
+    screen.table("Dead letters", found.dead_letters, LETTERS)
+    screen.table("History", found.history, HISTORY)
+    screen.text("", f"next: headframe why file {printable(found.name)}")
+
+
+def _item(screen: Screen, item: FileRow) -> None:
+    screen.text("", f"in campaign {item.campaign}")
+    screen.fields(
+        [
+            ("state", f"{item.state} {item.phase}"),
+            ("step", item.step),
+            ("since", item.since),
+            ("next try", item.not_before),
+            ("attempts", item.attempts),
+            ("worker", f"{item.owner} on {item.host}" if item.owner else None),
+            ("lease until", item.lease_until),
+            ("reason", ": ".join(part for part in (item.reason_code, item.reason) if part)),
+            ("log", item.log),
+        ]
+    )
+
+
+def _plain_screen(screen: Screen, found: Any) -> None:
+    columns = CAMPAIGNS if hasattr(found, "pipeline") else SITES
+    screen.title(found.name, found.status)
+    for column in columns[1:]:
+        screen.fields([(column.head.lower(), column.get(found))], column.kind)
+    screen.fields([("note", getattr(found, "note", None))])
+
+
+def _campaign(conn: Connection, name: str) -> Any:
+    from ...statemachine.views import campaigns
+
+    return _only(campaigns(conn, name=name).rows, "campaign", name)
+
+
+def _site(conn: Connection, name: str) -> Any:
+    from ...statemachine.views import sites
+
+    return _only(sites(conn, name=name), "site", name)
+
+
+def _only(rows: tuple[Any, ...], kind: str, name: str) -> Any:
+    if not rows:
+        raise not_found(f"there is no {kind} {printable(name)}", f"headframe get {kind}s")
+    return rows[0]
+
+
+FIND: dict[str, Callable[[Any, str], Any]] = {
+    "run": the_run,
+    "file": the_file,
+    "campaign": _campaign,
+    "site": _site,
+}
+SCREENS: dict[str, Callable[[Screen, Any], None]] = {"run": _run_screen, "file": _file_screen}
+COMMANDS = {"describe": describe}

@@ -1,0 +1,92 @@
+"""`headframe status`: the whole instance on one screen."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .codes import Code
+from .columns import Column, field
+from .output import write_one
+from .session import Session, pass_session
+from .text import Screen
+
+if TYPE_CHECKING:
+    from ...statemachine.views import Status
+
+QUEUES = (
+    field("STEP"),
+    field("LANE"),
+    field("READY", kind="number"),
+    field("SUBMITTED", kind="number"),
+    field("EXECUTING", kind="number"),
+    field("FAILED", kind="number"),
+    field("HELD", kind="number"),
+    field("WORKERS", kind="number"),
+)
+PROCESSES = (
+    Column("ROLE", lambda row: row[0]),
+    Column("ALIVE", lambda row: row[1], "number"),
+    Column("HOSTS", lambda row: row[2]),
+)
+PAUSES = (field("WHAT"), field("NAME"), field("BY", "actor"), field("SINCE", kind="time"), field("REASON"))
+
+
+@click.command()
+@click.option("-o", "--output", type=click.Choice(("table", "json", "yaml")), default="table", help="Format.")
+@pass_session
+def status(session: Session, output: str) -> int:
+    """Show the whole instance on one screen. Ends 1 if something needs somebody."""
+    from ...statemachine.views import status as summary
+
+    with session.looking() as conn:
+        found = summary(conn)
+    if output == "table":
+        _screen(session, found).show()
+    else:
+        write_one(found, output)
+    return Code.FAILED if found.problems else Code.DONE
+
+
+def _screen(session: Session, found: Status) -> Screen:
+    screen = Screen(session.zone)
+    screen.title(f"headframe {session.config.instance}", "" if found.problems else "all is well")
+    screen.fields([("as of", found.at), ("runs", _counts(found.runs)), ("files", _counts(found.files))])
+    screen.fields([("dead letters", found.dead_letters or None), ("to settle", found.waiting_settle or None)])
+    if found.problems:
+        screen.text("", *(f"! {problem}" for problem in found.problems))
+    screen.table("Queues", found.queues, QUEUES)
+    screen.table("Processes", _by_role(found), PROCESSES)
+    screen.table("Paused", found.pauses, PAUSES)
+    if found.problems:
+        screen.text("", f"next: {_next(found)}")
+    return screen
+
+
+def _counts(states: dict[str, dict[str, int]]) -> str:
+    parts = []
+    for state, phases in states.items():
+        other = ", ".join(f"{n} {phase}" for phase, n in phases.items() if phase not in ("done", "ready", "waiting"))
+        parts.append(f"{sum(phases.values()):,} {state}" + (f" ({other})" if other else ""))
+    return "; ".join(parts) or "none"
+
+
+def _by_role(found: Status) -> list[Any]:
+    roles: dict[str, list[str]] = {}
+    for process in found.processes:
+        roles.setdefault(process.role, []).append(process.host)
+    return [(role, len(hosts), ", ".join(sorted(set(hosts))[:8])) for role, hosts in sorted(roles.items())]
+
+
+def _next(found: Status) -> str:
+    if found.failed:
+        return "headframe get files --phase failed"
+    if found.held:
+        return "headframe get files --phase held"
+    if not any(process.role == "conductor" for process in found.processes):
+        return "headframe doctor"
+    return "headframe get runs --phase waiting"
+
+
+COMMANDS = {"status": status}
