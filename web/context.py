@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
 from flask import current_app
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from ..statemachine.database import DatabaseUnavailableError, explained
 
 KEY = "headframe"
+PATIENCE = text("set local statement_timeout = '10s'")
+"""One runaway question may not hold a thread of the server for long."""
 
 
 @dataclass(frozen=True)
@@ -47,4 +49,5 @@ def _connection(engine: Engine) -> Iterator[Connection]:
     except PoolTimeoutError as error:
         raise DatabaseUnavailableError("all connections to PostgreSQL are in use; try again in a moment") from error
     with connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True):
+        connection.execute(PATIENCE)
         yield connection

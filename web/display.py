@@ -1,4 +1,4 @@
-"""How values look on a page: times in the site's zone and in UTC, sizes, ages, counts. Markup is always escaped."""
+"""How values look on a page: times in the site's zone and in UTC, sizes, counts. Markup is always escaped."""
 
 from datetime import UTC, datetime
 from urllib.parse import urlencode
@@ -11,7 +11,6 @@ from .context import here
 
 DASH = "\N{EN DASH}"
 UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
-AGES = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 FORMAT = "%Y-%m-%d %H:%M:%S"
 
 
@@ -20,7 +19,6 @@ def install(app: Flask) -> None:
     app.add_template_filter(moment)
     app.add_template_filter(size)
     app.add_template_filter(count)
-    app.add_template_filter(age)
     app.add_template_global(elsewhere)
     app.context_processor(lambda: {"site": here()})
 
@@ -69,17 +67,6 @@ def size(value: int | None) -> str:
 def count(value: int | None) -> str:
     """Write a number in groups of three digits, apart by narrow spaces that do not break; a dash for none."""
     return DASH if value is None else f"{value:,}".replace(",", "\u202f")
-
-
-def age(value: datetime | None, now: datetime | None = None) -> str:
-    """Say how long ago a point in time was, in its largest unit; a dash for none."""
-    if value is None:
-        return DASH
-    seconds = max(0, int(((now or datetime.now(UTC)) - value).total_seconds()))
-    for length, unit in AGES:
-        if seconds >= length:
-            return f"{seconds // length} {unit}"
-    return "now"
 
 
 def _utc_format(value: datetime, zone: ZoneInfo) -> str:

@@ -55,4 +55,6 @@ def _broken(error: Exception) -> Response:
 
 
 def _page(code: int, line: str) -> Response:
-    return make_response(render_template("problem.html", code=code, line=line, retry=RETRY_AFTER_S), code)
+    return make_response(
+        render_template("problem.html", code=code, line=line, retry_s=RETRY_AFTER_S if code == 503 else None), code
+    )

@@ -1,11 +1,17 @@
 """A database as it looks in the middle of a shift: complete runs, a live one, failures, gaps, odd names."""
 
+import secrets
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 
+import psycopg2
 from sqlalchemy import Connection, Engine, text
 
 from headframe.statemachine.pipeline import Pipeline, RunType, Step, build
 from headframe.statemachine.store.campaigns import ensure_pipeline
+
+from .servers import PostgresServer
 
 ODD_NAME = '<script>alert("x")</script> & ünï.h5'
 
@@ -21,6 +27,17 @@ class Filled:
     @property
     def newest(self) -> int:
         return self.first + self.runs - 1
+
+
+@contextmanager
+def cloned(postgres: PostgresServer, template: str) -> Iterator[str]:
+    """Give the URL of a clone of the migrated database, for a whole module; it vanishes afterwards."""
+    name = f"web_{secrets.token_hex(6)}"
+    with closing(psycopg2.connect(postgres.url)) as connection, connection.cursor() as cursor:
+        connection.autocommit = True
+        cursor.execute(f"create database {name} template {template}")
+        yield postgres.url_of(name)
+        cursor.execute(f"drop database {name} with (force)")
 
 
 def pipeline() -> Pipeline:
@@ -151,7 +168,7 @@ order by i.id, e
 DEAD = """
 insert into dead_letter (fingerprint, queue, code, sentence, subject, run_number, count)
 select 'f' || n, 'arrivals', (array['name-mismatch', 'vanished', 'bad-manifest'])[1 + n % 3],
-  'the name matches none of the inbox daq''s patterns', 'inbox/stray_' || n || '.dat', :first + n % 5, 1 + n % 4
+  'the name matches none of the inbox daq''s patterns', 'inbox/stray_' || n || '.dat', :first + n % 60, 1 + n % 4
 from generate_series(1, 120) n
 """
 PROCESSES = """
@@ -172,7 +189,8 @@ update file set name = :name
 where id = (select min(f.id) from file f join run r on r.id = f.run_id where r.number = :run)
 """
 FAIL = """
-update item set phase = 'failed', version = version + 1, trigger = 'fail', reason_code = 'exit-3', reason = :name,
+update item set state = 'placed', step = 'reconstruct', phase = 'failed', version = version + 1,
+  trigger = 'fail', reason_code = 'exit-3', reason = :name,
   changed_at = clock_timestamp()
 where file_id = (select id from file where name = :name) and :run > 0
 """

@@ -1,4 +1,5 @@
-// One tab stop for a run's cells: the arrow keys, Home and End go from cell to cell, Enter follows the link.
+// One tab stop for a run's cells: the arrow keys, Home and End go from cell to cell, Enter follows the link. What
+// a cell says to those who hear the page, it shows to those who point at it.
 function target(cells, from, key) {
   const at = cells.indexOf(from);
   const top = from.offsetTop;
@@ -17,4 +18,8 @@ document.addEventListener("keydown", (event) => {
   from.tabIndex = -1;
   to.tabIndex = 0;
   to.focus();
+});
+
+document.addEventListener("pointerover", (event) => {
+  if (event.target.matches?.(".cells .cell")) event.target.title = event.target.ariaLabel;
 });

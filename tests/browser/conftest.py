@@ -1,0 +1,89 @@
+"""A real Chromium on the pages of a filled database, and a proxy to take the database away."""
+
+import os
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from sqlalchemy import Engine
+from sqlalchemy.engine import make_url
+
+from headframe.statemachine.database import connect
+from headframe.web import live
+from headframe.web.app import create_app
+from headframe.web.serve import Listener
+
+from ..integration.proxy import TcpProxy
+from ..integration.servers import PostgresServer
+from ..integration.web_filled import Filled, cloned, fill
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+CHROMIUM = Path("/usr/bin/chromium")
+FLAGS = (
+    "--no-sandbox",
+    "--headless",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+)
+REFRESH_S = 0.3
+
+
+@dataclass
+class Site:
+    """The pages at `base`, what the database was filled with, and the way to the database that can be cut."""
+
+    base: str
+    filled: Filled
+    engine: Engine
+    way: TcpProxy
+
+
+def missing(what: str) -> None:
+    """Skip on a laptop, fail in CI."""
+    if os.environ.get("CI", "").lower() in ("true", "1"):
+        pytest.fail(f"CI has to have it: {what}")
+    pytest.skip(what)
+
+
+@pytest.fixture(scope="session")
+def browser() -> "Iterator[Browser]":
+    """Give the session's Chromium."""
+    try:
+        from playwright.sync_api import sync_playwright
+    except ImportError:
+        missing("playwright is not installed: pip install playwright")
+    if not CHROMIUM.exists():
+        missing("Chromium is not installed: apt-get install chromium")
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=str(CHROMIUM), args=list(FLAGS))
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(scope="module")
+def site(browser: "Browser", postgres: PostgresServer, database_template: str, instance: str) -> Iterator[Site]:
+    """Serve the pages of a filled database; they refresh often, so that tests need not wait."""
+    with cloned(postgres, database_template) as url, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(live, "REFRESH_S", REFRESH_S)
+        direct = connect(url, instance)
+        filled = fill(direct, runs=8, files=1200)
+        way = TcpProxy(make_url(url).port or 5432)
+        through = connect(make_url(url).set(port=way.port).render_as_string(hide_password=False), instance)
+        app = create_app(through, instance=instance, timezone="Asia/Tokyo")
+        listener, stop = Listener(app, "127.0.0.1", 0), threading.Event()
+        server = threading.Thread(target=listener.run, args=(stop,))
+        server.start()
+        yield Site(f"http://127.0.0.1:{listener.port}", filled, direct, way)
+        stop.set()
+        server.join()
+        way.close()
+        direct.dispose()
+        through.dispose()
