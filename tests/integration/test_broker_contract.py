@@ -12,7 +12,6 @@ from headframe.consumers.broker import (
     Broker,
     BrokerRefusedError,
     BrokerUnavailableError,
-    Delivery,
     Names,
     Outgoing,
     Queue,
@@ -20,6 +19,8 @@ from headframe.consumers.broker import (
     Topology,
     connect,
 )
+
+from .broker_help import bodies, eventually, gather, send
 
 Connect = Callable[[], Broker]
 
@@ -64,30 +65,6 @@ def live(names: Names) -> str:
 @pytest.fixture
 def bulk(names: Names) -> str:
     return names.work("salt", "bulk")
-
-
-def send(broker: Broker, queue: str, *bodies: str) -> None:
-    assert all(broker.publish([Outgoing(key=queue, body=body.encode()) for body in bodies]))
-
-
-def gather(subscription: Subscription, number: int, within_s: float = 5) -> list[Delivery]:
-    """Take until there are so many, or the time is over."""
-    got: list[Delivery] = []
-    end = time.monotonic() + within_s
-    while len(got) < number and time.monotonic() < end:
-        got += subscription.take(number - len(got), 0.1)
-    return got
-
-
-def bodies(deliveries: list[Delivery]) -> list[str]:
-    return [each.body.decode() for each in deliveries]
-
-
-def eventually(true: Callable[[], bool], within_s: float = 5) -> bool:
-    end = time.monotonic() + within_s
-    while not true() and time.monotonic() < end:
-        time.sleep(0.01)
-    return true()
 
 
 def test_messages_come_in_the_order_they_were_published_in(broker: Broker, live: str) -> None:

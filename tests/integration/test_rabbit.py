@@ -5,7 +5,7 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 
@@ -24,6 +24,7 @@ from headframe.consumers.broker import (
 )
 from headframe.consumers.broker.rabbit_link import backoff
 
+from .broker_help import eventually, gather, send
 from .proxy import TcpProxy
 from .rabbit_server import RabbitServer
 
@@ -66,21 +67,6 @@ def fragile(rabbit: RabbitServer, proxy: TcpProxy, names: Names) -> Iterator[Bro
     broker.close()
 
 
-def eventually(true: Callable[[], bool], within_s: float = 15) -> bool:
-    end = time.monotonic() + within_s
-    while not true() and time.monotonic() < end:
-        time.sleep(0.02)
-    return true()
-
-
-def gather(subscription: Subscription, number: int, within_s: float = 15) -> list[Delivery]:
-    got: list[Delivery] = []
-    end = time.monotonic() + within_s
-    while len(got) < number and time.monotonic() < end:
-        got += subscription.take(number - len(got), 0.1)
-    return got
-
-
 def publish_until_it_works(broker: Broker, queue: str, body: str, within_s: float = 30) -> int:
     """Publish; give how often it had to be tried."""
     end = time.monotonic() + within_s
@@ -94,15 +80,11 @@ def publish_until_it_works(broker: Broker, queue: str, body: str, within_s: floa
     raise AssertionError
 
 
-def send(broker: Broker, queue: str, bodies: str) -> None:
-    assert all(broker.publish([Outgoing(key=queue, body=body.encode()) for body in bodies]))
-
-
 @pytest.mark.parametrize("prefetch", [1, 10])
 def test_after_a_cut_connection_the_subscription_is_back_and_the_unacknowledged_come_again(
     fragile: Broker, direct: Broker, proxy: TcpProxy, live: str, names: Names, prefetch: int
 ) -> None:
-    send(direct, live, "1234")
+    send(direct, live, *"1234")
     subscription = fragile.subscribe([live, names.work("salt", "bulk")], prefetch)
     (first,) = gather(subscription, 1)
     subscription.ack([first])
@@ -185,7 +167,7 @@ def test_a_broker_that_was_away_at_the_start_is_found_later(
 def test_a_blocked_connection_fails_to_publish_in_time_but_goes_on_consuming(
     direct: Broker, rabbit: RabbitServer, live: str, names: Names
 ) -> None:
-    send(direct, live, "12")
+    send(direct, live, *"12")
     subscription = direct.subscribe([live], 10)
     got = gather(subscription, 2)
     rabbit.alarm(on=True)
@@ -206,7 +188,7 @@ def test_a_blocked_connection_fails_to_publish_in_time_but_goes_on_consuming(
 
 def test_connections_closed_by_an_administrator_come_back(direct: Broker, rabbit: RabbitServer, live: str) -> None:
     subscription = direct.subscribe([live], 5)
-    send(direct, live, "123")
+    send(direct, live, *"123")
     (one, *_) = gather(subscription, 3)
     subscription.ack([one])
     time.sleep(0.2)
@@ -261,7 +243,7 @@ def test_a_channel_that_the_broker_closes_takes_nothing_else_along(direct: Broke
     thread = threading.Thread(target=provoke)
     thread.start()
     for n in range(200):
-        send(direct, live, str(n % 10))
+        send(direct, live, str(n))
         (got,) = gather(subscription, 1)
         assert not got.redelivered
         subscription.ack([got])
