@@ -109,7 +109,7 @@ class EmbeddedPostgres:
     def _await_ready(self) -> None:
         ready = [str(programs() / "pg_isready"), "-q", "-U", "postgres", "-h", str(self.sockets)]
         end = time.monotonic() + READY_S
-        while subprocess.run(ready, check=False, stderr=subprocess.DEVNULL).returncode != 0:
+        while self.pid() is None or subprocess.run(ready, check=False, stderr=subprocess.DEVNULL).returncode != 0:
             gone = self._server is not None and self._server.poll() is not None
             if gone or time.monotonic() > end:
                 raise DatabaseUnavailableError(

@@ -28,7 +28,7 @@ class Up:
         self.config, self.stop = config, stop
         self.postgres = EmbeddedPostgres(config.database.embedded) if config.database.embedded else None
         self.threads: list[threading.Thread] = []
-        self.engine: Engine
+        self._engine: Engine | None = None
         self.guard: Connection | None = None
         self.address = ""
         self.failure: BaseException | None = None
@@ -38,7 +38,7 @@ class Up:
         make_folders(self.config)
         if self.postgres is not None:
             self.postgres.start()
-        self.engine = wiring.engine(self.config, "up", pool=8)
+        self._engine = wiring.engine(self.config, "up", pool=8)
         database.upgrade(self.engine, self.config.instance)
         self._take_back()
         self._web()
@@ -49,6 +49,13 @@ class Up:
         if self.config.inboxes:
             self._thread("watcher", lambda: processes.run_watch(self.config, self.stop))
 
+    @property
+    def engine(self) -> Engine:
+        """The tree's database. Raises `DatabaseUnavailableError` before it has started."""
+        if self._engine is None:
+            raise database.DatabaseUnavailableError("not started yet")
+        return self._engine
+
     def finish(self) -> None:
         """Let every part end, then PostgreSQL."""
         self.stop.set()
@@ -56,7 +63,8 @@ class Up:
             thread.join(timeout=self.config.worker.grace_s + 10)
         if self.guard is not None:
             self.guard.close()
-        self.engine.dispose()
+        if self._engine is not None:
+            self._engine.dispose()
         if self.postgres is not None:
             self.postgres.stop()
 

@@ -62,7 +62,10 @@ class Conductor:
                 self.turn()
                 backoff = 0.1
             except (SQLAlchemyError, BrokerUnavailableError) as error:
-                log.warning("waiting for a server", cause=first_line(error), seconds=backoff)
+                if isinstance(error, BrokerUnavailableError) or is_unreachable(error):
+                    log.warning("waiting for a server", cause=first_line(error), seconds=backoff)
+                else:
+                    log.error("a turn failed; it is tried again", cause=first_line(error), exc_info=error)
                 stop.wait(backoff)
                 backoff = min(LONGEST_BACKOFF_S, backoff * 2)
         self.subscription.close()

@@ -1,0 +1,96 @@
+"""The demonstration: bring everything up, take two science runs and one calibration run, show them, sum up."""
+
+import os
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.live import Live
+from sqlalchemy import text
+
+from .. import logs
+from ..config import load
+from ..processes import stopping
+from ..up import Up, running
+from . import detector
+from .folder import prepare
+from .show import Row, look, picture, summarize
+
+FILES = {"science": 8, "calibration": 6}
+PATIENCE_S = 600.0
+
+
+class DemoFailedError(Exception):
+    """The demonstration did not come to its end; the text says what stood in the way."""
+
+
+def run(*, exit_when_done: bool = False, folder: Path | None = None, scale: int = 1) -> None:
+    """Run the demonstration in `folder`. Each time it takes the next three run numbers.
+
+    Raises `DemoFailedError` when a file fails or nothing is finished after ten minutes.
+    """
+    console = Console()
+    config = load(prepare(folder or Path("demo-data")), os.environ)
+    logs.set_up(config)
+    stop = stopping()
+    warm(console)
+    with running(config, stop) as up:
+        plans = _plans(up, scale)
+        numbers = [plan.number for plan in plans]
+        console.print(f"page: {up.address}")
+        began = time.monotonic()
+        inbox = config.inbox_root("daq")
+        taking = threading.Thread(target=detector.take, args=(inbox, plans, stop), name="detector", daemon=True)
+        taking.start()
+        _watch(console, up, numbers, stop)
+        if stop.is_set():
+            return
+        summarize(console, up.engine, numbers, time.monotonic() - began)
+        if not exit_when_done:
+            console.print(f"the page stays at {up.address} until Ctrl-C")
+            stop.wait()
+
+
+def warm(console: Console) -> None:
+    """Compile the reconstruction once: what numba compiles is kept for next time."""
+    os.environ.setdefault("NUMBA_CACHE_DIR", str(Path.home() / ".cache" / "headframe" / "numba"))
+    with console.status("compiling the reconstruction (the first time takes half a minute)"):
+        from ...consumers.tpc.reconstruction import warm_up
+
+        warm_up()
+
+
+def _plans(up: Up, scale: int) -> tuple[detector.Plan, ...]:
+    with up.engine.connect() as connection:
+        last = connection.execute(text("select coalesce(max(number), 0) from run")).scalar_one()
+    kinds = ("science", "science", "calibration")
+    return tuple(
+        detector.Plan(number=last + place, kind=kind, files=FILES[kind] * scale)
+        for place, kind in enumerate(kinds, start=1)
+    )
+
+
+def _watch(console: Console, up: Up, numbers: Sequence[int], stop: threading.Event) -> None:
+    end = time.monotonic() + PATIENCE_S
+    rows: list[Row] = []
+    if sys.stdout.isatty():
+        with Live(picture(rows, up.address), console=console, refresh_per_second=8) as live:
+            while not _over(rows := look(up.engine, numbers), numbers, end) and not stop.wait(0.2):
+                live.update(picture(rows, up.address))
+            live.update(picture(rows, up.address))
+        return
+    while not _over(rows := look(up.engine, numbers), numbers, end) and not stop.wait(0.5):
+        pass
+    console.print(picture(rows, up.address))
+
+
+def _over(rows: Sequence[Row], numbers: Sequence[int], end: float) -> bool:
+    failed = [row for row in rows if row.failed]
+    if failed:
+        raise DemoFailedError(f"run {failed[0].number} has {failed[0].failed} failed files; ask: headframe why run ...")
+    if time.monotonic() > end:
+        raise DemoFailedError(f"not all of runs {numbers[0]} to {numbers[-1]} were cataloged in {PATIENCE_S:.0f} s")
+    return len(rows) == len(numbers) and all(row.finished for row in rows)
