@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Subquery, func, select, union_all
+from sqlalchemy import BigInteger, ColumnElement, Connection, Subquery, cast, func, select, union_all
 
 from ..schema import count_delta, count_total
 from .fields import View
@@ -40,7 +40,7 @@ def by_run(conn: Connection, run_ids: Sequence[int]) -> dict[int, list[Count]]:
 def _summed(keys: Sequence[str], *, run_ids: Sequence[int] | None = None, scope: Sequence[str] = ()) -> Any:
     both = _both(run_ids, scope)
     wanted = [both.c[key] for key in keys]
-    total: ColumnElement[int] = func.sum(both.c.n)
+    total: ColumnElement[int] = cast(func.sum(both.c.n), BigInteger)
     return select(*wanted, total.label("n")).group_by(*wanted).having(total != 0)
 
 
