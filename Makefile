@@ -1,0 +1,39 @@
+# Everything a person runs here. Paths are relative, so that a checkout works in a folder with a space in its name.
+PYTHON ?= python3
+ARGS ?=
+PYTEST = .venv/bin/python -m pytest
+
+.PHONY: demo test check format slow servers clean
+
+demo: .venv/.demo  ## a simulated detector, from raw file to catalog
+	@.venv/bin/python -m headframe demo $(ARGS)
+
+test: .venv/.dev servers check  ## all that CI runs
+	$(PYTEST) tests -m "not slow" $(ARGS)
+
+check: .venv/.dev  ## style, types, imports
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+	.venv/bin/lint-imports --no-cache
+
+format: .venv/.dev
+	.venv/bin/ruff check --fix .
+	.venv/bin/ruff format .
+
+slow: .venv/.dev servers  ## the long ones: 100,000 files, ten kills of 500 files, all 140 real files
+	$(PYTEST) tests -m slow $(ARGS)
+
+servers:  ## what the tests need besides Python: installed when root, named when not
+	@sh tests/servers.sh
+
+.venv/.demo: pyproject.toml
+	@sh tests/venv.sh "$(PYTHON)" tpc,embedded
+	@touch .venv/.demo
+
+.venv/.dev: pyproject.toml
+	@sh tests/venv.sh "$(PYTHON)" dev
+	@touch .venv/.demo .venv/.dev
+
+clean:
+	rm -rf .venv build dist demo-data .mypy_cache .pytest_cache .ruff_cache .hypothesis
