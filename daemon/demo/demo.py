@@ -1,6 +1,7 @@
 """The demonstration: bring everything up, take two science runs and one calibration run, show them, sum up."""
 
 import os
+import subprocess
 import sys
 import threading
 import time
@@ -27,13 +28,19 @@ class DemoFailedError(Exception):
     """The demonstration did not come to its end; the text says what stood in the way."""
 
 
-def run(*, exit_when_done: bool = False, folder: Path | None = None, scale: int = 1) -> None:
-    """Run the demonstration in `folder`. Each time it takes the next three run numbers.
-
-    Raises `DemoFailedError` when a file fails or nothing is finished after ten minutes.
-    """
+def run(exit_when_done: bool = False, folder: Path | None = None, scale: int = 1) -> bool:
+    """Run the demonstration in `folder`; say whether all was cataloged. Each time it takes the next three runs."""
     console = Console()
-    config = load(prepare(folder or Path("demo-data")), os.environ)
+    try:
+        _run(console, exit_when_done, folder or Path("demo-data"), scale)
+    except DemoFailedError as error:
+        console.print(str(error))
+        return False
+    return True
+
+
+def _run(console: Console, exit_when_done: bool, folder: Path, scale: int) -> None:
+    config = load(prepare(folder), os.environ)
     logs.set_up(config)
     stop = stopping()
     warm(console)
@@ -55,12 +62,14 @@ def run(*, exit_when_done: bool = False, folder: Path | None = None, scale: int 
 
 
 def warm(console: Console) -> None:
-    """Compile the reconstruction once: what numba compiles is kept for next time."""
+    """Compile the reconstruction once, in a process of its own: what numba compiles is kept for next time."""
     os.environ.setdefault("NUMBA_CACHE_DIR", str(Path.home() / ".cache" / "headframe" / "numba"))
+    program = "from headframe.consumers.tpc.reconstruction import warm_up; warm_up()"
     with console.status("compiling the reconstruction (the first time takes half a minute)"):
-        from ...consumers.tpc.reconstruction import warm_up
-
-        warm_up()
+        done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        last = (done.stderr.strip().splitlines() or ["no word"])[-1]
+        raise DemoFailedError(f"the reconstruction does not start here: {last}")
 
 
 def _plans(up: Up, scale: int) -> tuple[detector.Plan, ...]:
