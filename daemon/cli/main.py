@@ -51,6 +51,10 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
 COMMANDS = {name: place for section in SECTIONS.values() for name, place in section.items()}
 
 
+class ReaderLeftError(Exception):
+    """The reader of the output has seen enough, as in `headframe get files | head`."""
+
+
 class Commands(click.Group):
     """Knows its commands by name and one line; a command's module is imported when it is called."""
 
@@ -71,6 +75,13 @@ class Commands(click.Group):
         for section, commands in SECTIONS.items():
             with formatter.section(section):
                 formatter.write_dl([(name, line) for name, (_, line) in commands.items()])
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; a reader who leaves is no failure, which click would make of it."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError as error:
+            raise ReaderLeftError from error
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -118,8 +129,8 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         code = _run(arguments)
         sys.stdout.flush()
-    except BrokenPipeError:
-        code = Code.DONE  # the reader has seen enough, as in `headframe get files | head`
+    except (BrokenPipeError, ReaderLeftError):
+        code = Code.DONE
         _discard_output()
     sys.exit(code)
 
@@ -136,7 +147,7 @@ def _run(arguments: list[str] | None) -> int:
     except click.ClickException as error:
         error.show()
         return error.exit_code
-    except BrokenPipeError:
+    except (BrokenPipeError, ReaderLeftError):
         raise
     except Exception as error:
         if "--debug" in (arguments if arguments is not None else sys.argv):

@@ -61,6 +61,7 @@ def test_a_run_counts_its_files_by_state_and_phase(machine: SmallMachine, conn: 
     assert (row.expected, row.registered, row.missing) == (6, 4, 2)
     assert (row.failed, row.held, row.cataloged) == (1, 1, 1)
     assert (row.state, row.phase, row.kind) == ("arrived", "waiting", "science")
+    assert all(type(n) is int for n in (*row.states.values(), row.registered, row.missing))
     assert row.copies == {"source": {"raw": 4}, "work": {"salt": 2, "raw": 1, "reconstruct": 1}}
 
 

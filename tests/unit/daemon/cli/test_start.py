@@ -1,0 +1,73 @@
+"""The command line starts at once, and says all that it can."""
+
+import statistics
+import subprocess
+import sys
+import time
+
+import pytest
+
+from headframe.daemon.cli.main import COMMANDS, cli
+
+HEAVY = ("sqlalchemy", "rich", "flask", "pika", "alembic", "transitions", "msgspec", "structlog", "yaml", "numpy")
+RUN = "from headframe.daemon.cli import main; main({arguments!r})"
+
+
+def python(code: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+
+
+def seconds(code: str) -> float:
+    times = []
+    for _ in range(5):
+        begin = time.perf_counter()
+        python(code)
+        times.append(time.perf_counter() - begin)
+    return statistics.median(times)
+
+
+@pytest.mark.parametrize("arguments", [["--version"], ["--help"], ["get", "--help"], ["requeue", "--help"]])
+def test_nothing_heavy_is_imported_to_show_help(arguments: list[str]) -> None:
+    code = (
+        f"import sys\ntry:\n    from headframe.daemon.cli import main; main({arguments!r})\n"
+        f"except SystemExit: pass\nprint([name for name in {HEAVY!r} if name in sys.modules])"
+    )
+    assert python(code).stdout.splitlines()[-1] == "[]"
+
+
+def test_the_version_is_there_well_under_a_fifth_of_a_second() -> None:
+    assert seconds(RUN.format(arguments=["--version"])) - seconds("pass") < 0.15
+
+
+def test_rich_is_not_wanted_where_nobody_looks() -> None:
+    code = (
+        "import sys\nfrom headframe.daemon.cli import get, output, columns, text, looking, whys, describe\n"
+        f"print([name for name in {HEAVY!r} if name in sys.modules])"
+    )
+    assert python(code).stdout.strip() == "[]"
+
+
+def test_every_command_of_the_table_is_there_and_has_help() -> None:
+    import click
+
+    context = click.Context(cli)
+    for name in COMMANDS:
+        command = cli.get_command(context, name)
+        assert command is not None
+        assert command.name == name
+        assert command.help
+
+
+def test_the_issues_vocabulary_is_there() -> None:
+    wanted = (
+        "up demo db watch conductor sweeper worker web status get describe logs catalog wait requeue hold cancel "
+        "release abandon recover reset run why verify doctor config"
+    )
+    assert set(wanted.split()) == set(COMMANDS)
+
+
+def test_an_unknown_command_names_the_nearest() -> None:
+    found = python(RUN.format(arguments=["requeu"]))
+    assert found.returncode == 2
+    assert "did you mean requeue?" in found.stderr
+    assert found.stdout == ""
