@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -28,7 +27,7 @@ def demo(exit_when_done: bool, folder: Path | None) -> int:
     """Show it: a simulated detector writes runs, and they come out cataloged."""
     from .. import demo as module
 
-    return _code(module.run(exit_when_done, folder))
+    return Code.DONE if module.run(exit_when_done, folder) else Code.FAILED
 
 
 @click.group()
@@ -99,10 +98,6 @@ def web(session: Session) -> int:
 
     run_web(session.config)
     return Code.DONE
-
-
-def _code(result: Any) -> int:
-    return result if isinstance(result, int) else Code.DONE
 
 
 COMMANDS = {
