@@ -42,7 +42,9 @@ def queues(conn: Connection, counts: Sequence[Count] | None = None) -> tuple[Que
 
 
 def takes(worker: ProcessRow, step: str) -> bool:
-    """Say whether a worker takes a step; one that has not said which takes all."""
+    """Say whether a worker takes a step; one that drains takes none, one that has not said which takes all."""
+    if worker.detail.get("draining"):
+        return False
     steps = worker.detail.get("steps") or ()
     return not steps or step in steps or "all" in steps
 
