@@ -5,6 +5,8 @@ space. The server listens on a Unix socket only, in a folder that only its user 
 run PostgreSQL, so root's server runs as `nobody`.
 """
 
+import atexit
+import fcntl
 import importlib.util
 import os
 import shutil
@@ -14,6 +16,7 @@ import subprocess
 import tempfile
 import time
 from pathlib import Path
+from typing import IO
 from urllib.parse import quote
 
 from blake3 import blake3
@@ -29,7 +32,7 @@ INITDB = ("-U", "postgres", "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8
 
 
 class EmbeddedPostgres:
-    """A private PostgreSQL server in `folder`. Its data outlive the process; a running one is taken over."""
+    """A private PostgreSQL server in `folder`. Its data outlive the process; who finds it running joins in."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder.resolve()
@@ -37,6 +40,7 @@ class EmbeddedPostgres:
         mark = blake3(str(self.folder).encode()).hexdigest(6)
         self.sockets = Path(tempfile.gettempdir()) / f"headframe-{os.geteuid()}-{mark}"
         self._server: subprocess.Popen[bytes] | None = None
+        self._users: IO[str] | None = None
 
     @property
     def url(self) -> str:
@@ -53,16 +57,29 @@ class EmbeddedPostgres:
         return pid if str(self.data) in command else None
 
     def start(self) -> None:
-        """Start the server, or take over the one that is running. Raises `DatabaseUnavailableError`."""
-        if self.pid() is None:
-            self._make_folders()
-            if not (self.data / "PG_VERSION").exists():
-                self._initdb()
-            self._launch()
-        self._await_ready()
+        """Start the server, or join those who use the running one. Raises `DatabaseUnavailableError`."""
+        self._make_folders()
+        self._users = self._lock("users", fcntl.LOCK_SH)
+        with self._lock("starting", fcntl.LOCK_EX):
+            if self.pid() is None:
+                if not (self.data / "PG_VERSION").exists():
+                    self._initdb()
+                self._launch()
+            self._await_ready()
 
     def stop(self) -> None:
-        """Stop the server: a fast shutdown, so that the next start needs no recovery."""
+        """Leave the server; the last one to leave stops it, fast, so that the next start needs no recovery."""
+        if self._users is None:
+            return
+        with self._users:
+            try:
+                fcntl.flock(self._users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return
+            self._stop_server()
+        self._users = None
+
+    def _stop_server(self) -> None:
         pid = self.pid()
         if pid is not None:
             os.kill(pid, signal.SIGINT)
@@ -70,6 +87,11 @@ class EmbeddedPostgres:
             self._server.wait(timeout=READY_S)
         while self.pid() is not None:
             time.sleep(0.05)
+
+    def _lock(self, name: str, kind: int) -> IO[str]:
+        handle = (self.folder / f"{name}.lock").open("a", encoding="utf-8")
+        fcntl.flock(handle, kind)
+        return handle
 
     def _make_folders(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -131,13 +153,25 @@ class EmbeddedPostgres:
 
 
 def url(config: Config) -> str:
-    """Give the URL of a configuration's embedded server. Raises `DatabaseUnavailableError` where it is not up."""
-    if config.database.embedded is None:
+    """Give the URL of a configuration's database; an embedded one that is down is up until this process ends."""
+    folder = config.database.embedded
+    if folder is None:
         return config.database.url
-    server = EmbeddedPostgres(config.database.embedded)
-    if server.pid() is None:
-        raise DatabaseUnavailableError(f"the embedded PostgreSQL in {server.folder} is not up; start it: headframe up")
-    return server.url
+    if folder not in _borrowed:
+        _borrowed[folder] = EmbeddedPostgres(folder)
+        _borrowed[folder].start()
+        atexit.register(release, config)
+    return _borrowed[folder].url
+
+
+def release(config: Config) -> None:
+    """Leave the embedded server before this process ends."""
+    server = _borrowed.pop(config.database.embedded or Path(), None)
+    if server is not None:
+        server.stop()
+
+
+_borrowed: dict[Path, EmbeddedPostgres] = {}
 
 
 def programs() -> Path:

@@ -14,9 +14,8 @@ from ..statemachine import database
 from ..statemachine.store import sweep
 from ..web.app import create_app
 from ..web.serve import Listener
-from . import processes, wiring
+from . import embedded, processes, wiring
 from .config import Config, ConfigError
-from .embedded import EmbeddedPostgres
 
 log = structlog.get_logger("headframe.up")
 
@@ -26,7 +25,6 @@ class Up:
 
     def __init__(self, config: Config, stop: threading.Event) -> None:
         self.config, self.stop = config, stop
-        self.postgres = EmbeddedPostgres(config.database.embedded) if config.database.embedded else None
         self.threads: list[threading.Thread] = []
         self._engine: Engine | None = None
         self.guard: Connection | None = None
@@ -36,8 +34,6 @@ class Up:
     def start(self) -> None:
         """Bring everything up, in the order in which the parts need each other."""
         make_folders(self.config)
-        if self.postgres is not None:
-            self.postgres.start()
         self._engine = wiring.engine(self.config, "up", pool=8)
         database.upgrade(self.engine, self.config.instance)
         self._take_back()
@@ -57,7 +53,7 @@ class Up:
         return self._engine
 
     def finish(self) -> None:
-        """Let every part end, then PostgreSQL."""
+        """Let every part end. An embedded PostgreSQL stops with the last process that uses it."""
         self.stop.set()
         for thread in self.threads:
             thread.join(timeout=self.config.worker.grace_s + 10)
@@ -65,8 +61,7 @@ class Up:
             self.guard.close()
         if self._engine is not None:
             self._engine.dispose()
-        if self.postgres is not None:
-            self.postgres.stop()
+        embedded.release(self.config)
 
     def _take_back(self) -> None:
         """All workers of this tree died with it; what they had goes back at once instead of after its lease."""

@@ -28,15 +28,15 @@ class DemoFailedError(Exception):
     """The demonstration did not come to its end; the text says what stood in the way."""
 
 
-def run(exit_when_done: bool = False, folder: Path | None = None, scale: int = 1) -> bool:
-    """Run the demonstration in `folder`; say whether all was cataloged. Each time it takes the next three runs."""
-    console = Console()
+def run(exit_when_done: bool = False, folder: Path | None = None, scale: int = 1) -> int:
+    """Run the demonstration in `folder`; give 0 when all was cataloged. Each time it takes three more runs."""
+    console = Console(width=None if sys.stdout.isatty() else 120)
     try:
         _run(console, exit_when_done, folder or Path("demo-data"), scale)
     except DemoFailedError as error:
         console.print(str(error))
-        return False
-    return True
+        return 1
+    return 0
 
 
 def _run(console: Console, exit_when_done: bool, folder: Path, scale: int) -> None:
@@ -86,17 +86,17 @@ def _watch(console: Console, up: Up, numbers: Sequence[int], stop: threading.Eve
     end = time.monotonic() + PATIENCE_S
     rows: list[Row] = []
     if sys.stdout.isatty():
-        with Live(picture(rows, up.address), console=console, refresh_per_second=8) as live:
+        with Live(picture(rows), console=console, refresh_per_second=8) as live:
             while not _over(rows := look(up.engine, numbers), numbers, end) and not stop.wait(0.2):
-                live.update(picture(rows, up.address))
-            live.update(picture(rows, up.address))
+                live.update(picture(rows))
+            live.update(picture(rows))
         return
     while not _over(rows := look(up.engine, numbers), numbers, end) and not stop.wait(0.5):
         pass
-    console.print(picture(rows, up.address))
+    console.print(picture(rows))
 
 
-def _over(rows: Sequence[Row], numbers: Sequence[int], end: float) -> bool:
+def _over(rows: Sequence[Row], numbers: Sequence[int], end: float) -> int:
     failed = [row for row in rows if row.failed]
     if failed:
         raise DemoFailedError(f"run {failed[0].number} has {failed[0].failed} failed files; ask: headframe why run ...")

@@ -3,9 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-from rich.console import Console, Group
+from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 from sqlalchemy import Connection, Engine, text
 
 STATES = ("arrived", "salted", "placed", "reconstructed", "cataloged")
@@ -37,7 +36,7 @@ def look(engine: Engine, numbers: Sequence[int]) -> list[Row]:
     return list(rows.values())
 
 
-def picture(rows: Sequence[Row], address: str) -> Group:
+def picture(rows: Sequence[Row]) -> Table:
     """Draw the runs as a table: how many files stand in each state."""
     table = Table(title="runs", title_justify="left")
     for name in ("run", "type", "expected", *STATES, "failed", "run is"):
@@ -46,7 +45,7 @@ def picture(rows: Sequence[Row], address: str) -> Group:
         counts = [str(row.counts.get(state, "") or "") for state in STATES]
         expected = str(row.expected) if row.expected is not None else "?"
         table.add_row(str(row.number), row.kind, expected, *counts, str(row.failed or ""), row.state)
-    return Group(table, Text(f"page: {address}"))
+    return table
 
 
 def summarize(console: Console, engine: Engine, numbers: Sequence[int], wall_s: float) -> None:
