@@ -77,7 +77,7 @@ KINDS = ("run", "file", "campaign", "site")
 def describe(session: Session, kind: str, name: str, output: str, exact: bool) -> int:
     """Tell all that is known of one run, file, campaign or site."""
     with session.looking() as conn:
-        found = FIND[kind](conn, name)
+        found = _site(session, conn, name) if kind == "site" else FIND[kind](conn, name)
     if output != "table":
         write_one(found, output)
         return Code.DONE
@@ -178,10 +178,11 @@ def _campaign(conn: Connection, name: str) -> Any:
     return _only(campaigns(conn, name=name).rows, "campaign", name)
 
 
-def _site(conn: Connection, name: str) -> Any:
+def _site(session: Session, conn: Connection, name: str) -> Any:
     from ...statemachine.views import sites
+    from .sites import configured
 
-    return _only(sites(conn, name=name), "site", name)
+    return _only(tuple(row for row in configured(session.config, sites(conn)) if row.name == name), "site", name)
 
 
 def _only(rows: tuple[Any, ...], kind: str, name: str) -> Any:
@@ -194,7 +195,6 @@ FIND: dict[str, Callable[[Any, str], Any]] = {
     "run": the_run,
     "file": the_file,
     "campaign": _campaign,
-    "site": _site,
 }
 SCREENS: dict[str, Callable[[Screen, Any], None]] = {"run": _run_screen, "file": _file_screen}
 COMMANDS = {"describe": describe}

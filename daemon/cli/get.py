@@ -126,7 +126,7 @@ def _key_of(kind: str) -> Callable[[Any], tuple[Any, ...]]:
 
 def _once(session: Session, kind: str, names: tuple[str, ...], asked: Asked, limit: int) -> Iterator[Any]:
     """Give rows page by page; each page sees the database as it is then, so that none keeps a snapshot open."""
-    ask = ASK[kind]
+    ask = partial(_sites, session) if kind == "sites" else ASK[kind]
     if kind == "runs":
         numbers = tuple(_number(name) for name in names)
         yield from _all_there(_paged(session, partial(ask, asked, numbers), limit), names)
@@ -203,10 +203,11 @@ def _campaigns(_: Asked, name: str | None, conn: Connection, page: Page) -> List
     return campaigns(conn, page, name=name)
 
 
-def _sites(_: Asked, name: str | None, conn: Connection, page: Page) -> Listed[Any]:  # noqa: ARG001 - one page
+def _sites(session: Session, _: Asked, name: str | None, conn: Connection, page: Page) -> Listed[Any]:  # noqa: ARG001
     from ...statemachine.views import Listed, sites
+    from .sites import configured
 
-    return Listed(sites(conn, name=name), "")
+    return Listed(tuple(row for row in configured(session.config, sites(conn)) if name in (None, row.name)), "")
 
 
 ASK: dict[str, Callable[..., Listed[Any]]] = {
@@ -214,6 +215,5 @@ ASK: dict[str, Callable[..., Listed[Any]]] = {
     "files": _files,
     "attempts": _attempts,
     "campaigns": _campaigns,
-    "sites": _sites,
 }
 COMMANDS = {"get": get}

@@ -15,6 +15,7 @@ from .units import printable, writer
 if TYPE_CHECKING:
     from datetime import tzinfo
 
+LABEL = 12
 COLOURS = {"red", "green", "yellow", "blue", "cyan", "bright_black"}
 
 
@@ -33,7 +34,7 @@ class Screen:
     def fields(self, pairs: Iterable[tuple[str, object]], kind: str = "time") -> None:
         """Write names and values in two columns, leaving out what is empty."""
         shown = [(name, self.write(value, kind)) for name, value in pairs if value not in (None, "", {}, ())]
-        width = max((len(name) for name, _ in shown), default=0)
+        width = max((LABEL, *(len(name) for name, _ in shown)))
         self.lines += [f"  {name.ljust(width)}  {value}" for name, value in shown]
 
     def text(self, *lines: str) -> None:

@@ -258,3 +258,15 @@ def test_ctrl_c_ends_quietly(busy: SmallMachine, config_file: Path) -> None:
         _, err = watching.communicate()
     assert watching.returncode == 130
     assert "Traceback" not in err
+
+
+def test_sites_show_what_this_host_sees_of_them(busy: SmallMachine, headframe: Headframe) -> None:
+    rows = headframe("get", "sites", "-o", "json").json
+    assert [(row["name"], row["kind"], row["status"]) for row in rows] == [
+        ("source", "source", "up"),
+        ("work", "processing", "up"),
+    ]
+    assert rows[0]["copies"] == {"raw": 4}
+    assert rows[0]["space"]["free"] > 0
+    busy.root.joinpath("work").rename(busy.root / "moved")
+    assert headframe("get", "sites", "work", "-o", "json").json[0]["status"] == "not here"
