@@ -33,13 +33,22 @@ class Gathered(Record):
     ready: tuple[Ready, ...] = ()
 
 
-def gather(connection: Connection, touched: Iterable[tuple[int, int]]) -> Gathered:
-    """Move the items of these (run, campaign) pairs to where their files are."""
-    pairs = sorted(set(touched))
+def gather(connection: Connection, touched: Iterable[tuple[int, int]], *, also_open: bool = False) -> Gathered:
+    """Move the items of these (run, campaign) pairs to where their files are.
+
+    A run that is not closed stays where it is, so its files' changes need not look; only what opens a run
+    (`also_open`) has to take it back.
+    """
+    wanted = set(touched)
+    statement = text(
+        "select id from run where id = any(:ids) and (closed_at is not null or :also_open) "
+        "order by id for no key update"
+    )
+    values = {"ids": sorted({run for run, _ in wanted}), "also_open": also_open}
+    locked = set(connection.execute(statement, values).scalars())
+    pairs = sorted(pair for pair in wanted if pair[0] in locked)
     if not pairs:
         return Gathered()
-    statement = text("select id from run where id = any(:ids) order by id for no key update")
-    connection.execute(statement, {"ids": sorted({run for run, _ in pairs})})
     moved: list[RunMoved] = []
     ready: list[Ready] = []
     for row in _run_items(connection, pairs):

@@ -12,6 +12,7 @@ from ..records import RunInfo, Trouble
 from .campaigns import Book, realtime_campaign
 from .core import Touched, execute, notify
 from .errors import NotFoundError, RefusedError
+from .gather import gather
 from .pin import move_items, pin_runs
 
 LARGEST_RUN = 2**63 - 1
@@ -215,6 +216,7 @@ def _operate(
             "after": msgspec.json.encode(values).decode(),
         },
     )
+    gather(connection, campaigns_of(connection, run.number), also_open=True)
     notify(connection, f"run {run.number}")
 
 
