@@ -54,11 +54,15 @@ class Step(Record):
 
 
 class RunType(Record):
-    """How runs of one type go through the pipeline: which steps they bypass, which copies make them placed."""
+    """How runs of one type go through the pipeline: which steps they bypass, which copies make them placed.
+
+    `duplicates` says what becomes of a file whose content came before under another name.
+    """
 
     bypass: tuple[str, ...] = ()
     placed_when: tuple[str, ...] = ()
     copies: tuple[str, ...] = ()
+    duplicates: Literal["hold", "allow"] = "hold"
 
 
 class Pipeline(Record):

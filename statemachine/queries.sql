@@ -221,7 +221,7 @@ with wanted as (
   select * from jsonb_to_recordset(cast(:rows as jsonb))
     as r(item bigint, version bigint, state text, phase text, step text, trigger text, reason text)
 ), locked as (
-  select i.id, w.state, w.phase, w.step, w.trigger, w.reason from wanted w join item i on i.id = w.item
+  select i.id, i.epoch as was_epoch, i.owner as was_owner, i.step as was_step, w.state, w.phase, w.step, w.trigger, w.reason from wanted w join item i on i.id = w.item
   where i.version = w.version
   order by i.id for no key update of i
 )
@@ -233,7 +233,8 @@ update item i set
   trigger = l.trigger, actor = 'conductor', host = '', job = '', log = '', reason_code = '', reason = l.reason,
   since = clock_timestamp(), changed_at = clock_timestamp()
 from locked l where i.id = l.id
-returning i.id as item, i.epoch, i.version, i.run_id, i.campaign_id, i.state, i.phase, i.step, i.lane;
+returning i.id as item, i.epoch, i.version, i.run_id, i.campaign_id, i.state, i.phase, i.step, i.lane,
+  l.was_epoch, l.was_owner, l.was_step;
 
 -- name: reclassify
 -- Every item of a run in one campaign starts again under another run type, and another campaign where needed.
@@ -521,13 +522,14 @@ left join step_rule s on s.pipeline_id = i.pipeline_id and s.to_state = i.state
 where i.id = any(:ids);
 
 -- name: hold_duplicates
--- ready -> held: this file's content (both checksums and size) came before under another name.
+-- ready -> held: this file's content came before under another name, and its run type does not allow that.
 with locked as (
   select i.id, o.name as other, o_run.number as other_run
-  from item i join file f on f.id = i.file_id
+  from item i join file f on f.id = i.file_id join pipeline p on p.id = i.pipeline_id
   join lateral (select * from file o where o.blake3 = f.blake3 and o.id < f.id order by o.id limit 1) o on true
   join run o_run on o_run.id = o.run_id
   where i.id = any(:ids) and i.phase = any(:sources)
+    and p.definition -> 'run_types' -> i.kind ->> 'duplicates' is distinct from 'allow'
     and not exists (select from history h where h.item_id = i.id and h.reason_code = 'duplicate-content')
   order by i.id for no key update of i
 )
@@ -566,6 +568,24 @@ select i.id, i.version, i.state, i.phase, i.pipeline_id, i.run_id, i.campaign_id
 from w join item i on i.run_id = w.run_id and i.campaign_id = w.campaign_id and i.scope = 'run'
 join run on run.id = w.run_id join campaign c on c.id = w.campaign_id
 order by i.id;
+
+-- name: pin_left_out
+-- A run's item that has just become ready learns which files it goes without, once for the epoch. No change of state.
+with wanted as (
+  select i.id, coalesce(jsonb_agg(to_jsonb(l) order by l.sequence, l.name) filter (where l.name is not null), '[]')
+    as files
+  from item i left join lateral (
+    select f.name, f.sequence, f_item.phase as fate, f_item.state, f_item.reason_code as code, f_item.reason
+    from item f_item join file f on f.id = f_item.file_id
+    where f_item.run_id = i.run_id and f_item.campaign_id = i.campaign_id and f_item.phase in ('failed', 'abandoned')
+    union all
+    select f.name, f.sequence, 'missing', '', 'waived', f.waived_reason from file f
+    where f.run_id = i.run_id and f.waived_at is not null
+  ) l on true
+  where i.id = any(:ids) and i.scope = 'run' group by i.id
+)
+update item i set conditions = i.conditions || jsonb_build_object('left_out', wanted.files)
+from wanted where i.id = wanted.id;
 
 -- name: supersede_run
 -- Nothing made of a run so far stands: its type was wrong.

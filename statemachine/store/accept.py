@@ -146,7 +146,10 @@ def _facts(connection: Connection, accepted: Accepted, made: dict[tuple[int, str
 
 
 def _hold_duplicates(connection: Connection, accepted: Accepted) -> None:
-    """Hold a file whose content came before under another name, so that no event is counted twice."""
+    """Hold a file whose content came before under another name, so that no event is counted twice.
+
+    A run type with `duplicates = "allow"` in its pinned pipeline lets it pass.
+    """
     items = [row.item for row, outcome in accepted if outcome.raw]
     if items:
         execute(connection, "hold_duplicates", ids=items, sources=["ready"])

@@ -17,14 +17,16 @@ TRIES = 3
 class Registered(Record):
     """What an arrival batch did: what is ready now, which runs changed, what was refused."""
 
-    ready: tuple[Ready, ...]
-    touched: frozenset[tuple[int, int]]
-    troubles: tuple[Trouble, ...]
-    files: int
+    ready: tuple[Ready, ...] = ()
+    touched: frozenset[tuple[int, int]] = frozenset()
+    troubles: tuple[Trouble, ...] = ()
+    files: int = 0
 
 
 def register(connection: Connection, arrivals: Sequence[ArrivedFile], book: Book) -> Registered:
     """Register arrived files: their runs, their rows, their items. Idempotent; refuses with troubles."""
+    if not arrivals:
+        return Registered()
     runs = pin_runs(connection, _kinds(arrivals), book)
     waiting = list({(a.run, a.sequence, a.path): a for a in arrivals}.values())
     troubles: list[Trouble] = []

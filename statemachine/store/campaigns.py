@@ -21,7 +21,6 @@ class Book(Record):
     pipelines: dict[str, Pipeline]
     default: Pipeline
     period: str = "week"
-    hold_duplicates: bool = True
 
     def known(self, kind: str | None) -> bool:
         """Say whether a run type is configured."""

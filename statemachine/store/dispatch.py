@@ -93,7 +93,9 @@ def submit(connection: Connection, sent: Iterable[Ready], actor: str) -> int:
 
 
 def _order(row: Row[Any], pipeline: Pipeline, step: Step, inputs: dict[str, tuple[Content, ...]]) -> Order:
-    missing = [role for role, found in inputs.items() if not found]
+    # A run-scope step that goes on without failed files has its say even where no file is left.
+    bare = row.file_id is None and step.accepts_failed
+    missing = [] if bare else [role for role, found in inputs.items() if not found]
     rules = pipeline.run_types.get(row.kind)
     conditions = dict(row.conditions)
     if step.makes == "copy" and rules is not None and rules.placed_when:

@@ -14,6 +14,9 @@ from ..records import Record
 from .accept import retire
 from .campaigns import file_rank, load_pipeline
 from .core import Ready, execute, ready_of
+from .folders import order_cleaning
+
+_BACK = "its files are no longer all there"
 
 
 class RunMoved(Record):
@@ -108,6 +111,8 @@ def _step(
     phase = "ready" if step else ("done" if rank == len(pipeline.states) - 1 else "waiting")
     change = {"state": state, "phase": phase, "step": step.name if step else None, "trigger": "gather"}
     rows = _write(connection, row, version, change, "its files got there")
+    if step is not None:
+        execute(connection, "pin_left_out", ids=[made.item for made in rows])
     ready += ready_of(rows)
     moved += [_told(row, state, "gather") for _ in rows]
     return version + 1
@@ -116,11 +121,22 @@ def _step(
 def _retreat(connection: Connection, row: Row[Any], pipeline: Pipeline, allowed: int, moved: list[RunMoved]) -> None:
     state = pipeline.states[allowed]
     change = {"state": state, "phase": "waiting", "step": None, "trigger": "retreat"}
-    rows = _write(connection, row, row.version, change, "its files are no longer all there")
+    rows = _write(connection, row, row.version, change, _BACK)
     run_steps = [step.name for step in pipeline.steps if step.scope == "run"]
     old = [{"item": row.id, "step": step, "keep_epoch": None, "reason": "the run moved back"} for step in run_steps]
     retire(connection, execute(connection, "supersede_products", old))
+    _take_away(connection, [left for left in rows if left.was_owner])
     moved += [_told(row, state, "retreat") for _ in rows]
+
+
+def _take_away(connection: Connection, rows: list[Row[Any]]) -> None:
+    """End the attempts that ran for a run which moved back; their owners learn it from their next heartbeat."""
+    ended = [
+        {"item": r.item, "epoch": r.was_epoch, "outcome": "cancelled", "reason_code": "retreat", "reason": _BACK}
+        for r in rows
+    ]
+    execute(connection, "end_attempts", ended)
+    order_cleaning(connection, [(r.item, r.was_epoch, r.was_step, r.was_owner) for r in rows])
 
 
 def _write(connection: Connection, row: Row[Any], version: int, change: dict[str, Any], reason: str) -> list[Row[Any]]:

@@ -122,6 +122,7 @@ class _Page:
         found = connection.execute(statement, {**self.values, "after": after}).all()
         wanted = [{"item": row.id, "version": row.version} for row in found]
         rows = self._change(connection, wanted)
+        execute(connection, "pin_left_out", ids=[row.item for row in rows if row.phase == Phase.READY])
         self._end(connection, rows)
         quietly(connection, ready_of(rows))
         return rows, (found[-1].id if len(found) == PAGE else None)

@@ -30,10 +30,10 @@ class Stale(Record):
 class Applied(Record):
     """What a batch of reports did."""
 
-    ready: tuple[Ready, ...]
-    touched: frozenset[tuple[int, int]]
-    stale: tuple[Stale, ...]
-    changed: int
+    ready: tuple[Ready, ...] = ()
+    touched: frozenset[tuple[int, int]] = frozenset()
+    stale: tuple[Stale, ...] = ()
+    changed: int = 0
 
 
 class Batch:
@@ -79,6 +79,8 @@ class Batch:
 def apply_reports(connection: Connection, said: Iterable[Said], actor: str = "conductor") -> Applied:
     """Apply reports in queue order. What does not match the present epoch and owner changes nothing."""
     entries = list(said)
+    if not entries:
+        return Applied()
     lock_items(connection, [entry.outcome.item for entry in entries])
     batch = Batch(connection, actor)
     for round_ in fold(entries):

@@ -39,7 +39,10 @@ class Operation(View):
 
 
 class RunDetail(View):
-    """One run. `last_file_at` is when its newest file came; `steps` are the pipeline's, in order."""
+    """One run. `last_file_at` is when its newest file came; `steps` are the pipeline's, in order.
+
+    `accepts_failed`: its run-scope steps go on without the files that failed.
+    """
 
     row: RunRow
     identity: str | None
@@ -50,6 +53,7 @@ class RunDetail(View):
     metadata: dict[str, Any]
     states: tuple[str, ...]
     steps: tuple[str, ...]
+    accepts_failed: bool
     last_file_at: datetime | None
     gaps: Gaps
     reasons: tuple[ReasonCount, ...]
@@ -69,12 +73,13 @@ def run(conn: Connection, number: int) -> RunDetail | None:
     more = conn.execute(select(run_table).where(run_table.c.id == row.id)).one()
     names = ("identity", "first_sequence", "closed_by", "known_kind", "source", "metadata")
     own = [shown.item] if shown.item is not None else []
-    states, steps = _pipeline(conn, row.campaign_id)
+    states, steps, accepts_failed = _pipeline(conn, row.campaign_id)
     return RunDetail(
         row=shown,
         **{name: more._mapping[name] for name in names},
         states=states,
         steps=steps,
+        accepts_failed=accepts_failed,
         last_file_at=_last_file(conn, row.id),
         gaps=gaps(conn, number),
         reasons=_reasons(conn, row.id),
@@ -114,16 +119,18 @@ def _operations(conn: Connection, run_id: int) -> tuple[Operation, ...]:
     )
 
 
-def _pipeline(conn: Connection, campaign_id: int | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _pipeline(conn: Connection, campaign_id: int | None) -> tuple[tuple[str, ...], tuple[str, ...], bool]:
+    rule = step_rule.c
     wanted = (
-        select(step_rule.c.state, step_rule.c.to_state, step_rule.c.step)
+        select(rule.state, rule.to_state, rule.step, rule.scope, rule.accepts_failed)
         .join(campaign, campaign.c.pipeline_id == step_rule.c.pipeline_id)
         .where(campaign.c.id == campaign_id)
         .order_by(step_rule.c.rank)
     )
     rows = conn.execute(wanted).all()
     states = (*(row.state for row in rows[:1]), *(row.to_state for row in rows))
-    return states, tuple(row.step for row in rows)
+    accepts_failed = next((row.accepts_failed for row in rows if row.scope == "run"), False)
+    return states, tuple(row.step for row in rows), accepts_failed
 
 
 def _last_file(conn: Connection, run_id: int) -> datetime | None:

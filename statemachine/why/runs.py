@@ -22,13 +22,13 @@ def why_run(conn: Connection, number: int) -> Why | None:
     row = found.row
     if row.item is not None and row.phase != "waiting":
         named = ("--run", str(number), "--scope", "run")
-        return why_item(facts(conn, f"run {number}", named, number, row.item, (*notes, *_abandoned(found))))
+        return why_item(facts(conn, f"run {number}", named, number, row.item, (*notes, *_left_out(found))))
     surroundings = machine(conn)
     for judge in (_unknown_type, _failed, _held, _too_many, _missing, _open, _in_progress):
         answer = judge(found, surroundings)
         if answer is not None:
-            return _with(answer, (*notes, *_abandoned(found)))
-    return _with(_gathering(found, surroundings), (*notes, *_abandoned(found)))
+            return _with(answer, (*notes, *_left_out(found)))
+    return _with(_gathering(found, surroundings), (*notes, *_left_out(found)))
 
 
 def _unknown_type(found: RunDetail, _: Machine) -> Why | None:
@@ -43,7 +43,7 @@ def _unknown_type(found: RunDetail, _: Machine) -> Why | None:
 
 def _failed(found: RunDetail, _: Machine) -> Why | None:
     row = found.row
-    if not row.failed:
+    if not row.failed or found.accepts_failed:
         return None
     sentence = f"{plural(row.failed, 'file')} of it failed; somebody must look, then requeue or abandon"
     does = command("requeue", "--run", str(row.number), "--phase", "failed")
@@ -176,9 +176,15 @@ def _first(gaps: Gaps) -> tuple[str, ...]:
     return names or tuple(str(r.first) for r in gaps.ranges[:SHOWN])
 
 
-def _abandoned(found: RunDetail) -> tuple[str, ...]:
-    n = found.row.abandoned
-    return (f"{plural(n, 'file')} abandoned", *_grouped(found, "abandoned")) if n else ()
+def _left_out(found: RunDetail) -> tuple[str, ...]:
+    """Say which files the run goes on without: the abandoned ones, and the failed ones where that is allowed."""
+    given_up, failed = found.row.abandoned, found.row.failed if found.accepts_failed else 0
+    lines = (f"{plural(given_up, 'file')} abandoned", *_grouped(found, "abandoned")) if given_up else ()
+    if not failed:
+        return lines
+    again = command("requeue", "--run", str(found.row.number), "--phase", "failed")
+    what = f"{plural(failed, 'file')} failed; the run goes on without (to try again: {again})"
+    return (*lines, what, *_grouped(found, "failed"))
 
 
 def _with(answer: Why, notes: tuple[str, ...]) -> Why:
