@@ -25,7 +25,7 @@ begin
   return null;
 end $$;
 
-create function item_updated() returns trigger language plpgsql as $$
+create function item_updated() returns trigger language plpgsql set enable_nestloop = off as $$
 begin
   insert into history (item_id, version, at, trigger, from_state, from_phase, to_state, to_phase,
                        epoch, to_epoch, campaign_id, owner, actor, host, job, log, reason_code, reason)
