@@ -14,6 +14,8 @@ import psycopg2
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
+from .store.sweep import next_partitions
+
 MIGRATIONS = Path(__file__).resolve().parent.parent / "migrations"
 INSTANCE = re.compile(r"[a-z][a-z0-9_]{0,40}")
 UNREACHABLE = (OperationalError, InterfaceError, psycopg2.OperationalError, psycopg2.InterfaceError)
@@ -47,6 +49,7 @@ def upgrade(engine: Engine, instance: str, revision: str = "head") -> None:
         connection.execute(text(f'create schema if not exists "{instance}"'))
         connection.commit()
         command.upgrade(_alembic(connection), revision)
+        next_partitions(connection)
         connection.commit()
         connection.execute(text("select pg_advisory_unlock_all()"))
         connection.commit()

@@ -65,10 +65,11 @@ class Batch:
         self.changed += len(done)
         record_attempts(self.connection, [entry for entry in said if entry.attempt[:2] in done])
         self._late([entry for entry in said if entry.attempt[:2] not in done])
-        if said[0].outcome.trigger != "start":
-            self.touched |= {(row.run_id, row.campaign_id) for row in rows}
-            for entry in ready_of(rows):
-                self.ready[entry.item] = entry
+        if said[0].outcome.trigger == "start":
+            return
+        self.touched |= {(row.run_id, row.campaign_id) for row in rows}
+        if said[0].outcome.trigger == "succeed":  # the others wait for a while; the refiller finds them when due
+            self.ready |= {entry.item: entry for entry in ready_of(rows)}
 
     def _late(self, said: list[Said]) -> None:
         rows = execute(self.connection, "insert_late", [_late_row(entry) for entry in said])

@@ -79,19 +79,28 @@ def mark_applied(connection: Connection, marks: dict[str, datetime]) -> None:
 
 
 def next_partitions(connection: Connection, today: date | None = None) -> list[str]:
-    """Make the history partitions of this month and the next two; give the new ones."""
+    """Make the history partitions of this month and the next two; give the new ones.
+
+    A month whose rows are in the default partition already stays there: nothing is moved, nothing is lost.
+    """
     first = (today or datetime.now(UTC).date()).replace(day=1)
     made = []
     for _ in range(3):
         following = (first.replace(day=28) + timedelta(days=7)).replace(day=1)
         name = f"history_{first:%Y_%m}"
-        if not connection.execute(text("select to_regclass(:name)"), {"name": name}).scalar():
+        if connection.execute(text(_NO_MONTH), {"name": name, "first": first, "following": following}).scalar_one():
             connection.execute(
                 text(f"create table {name} partition of history for values from ('{first}') to ('{following}')")
             )
             made.append(name)
         first = following
     return made
+
+
+_NO_MONTH = """
+select to_regclass(:name) is null
+  and not exists (select from history_default where at >= :first and at < :following)
+"""
 
 
 def restart_local(connection: Connection) -> int:
