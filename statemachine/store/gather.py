@@ -73,8 +73,8 @@ def reached(pipeline: Pipeline, row: Row[Any]) -> int:
         return last
     first_run_step = pipeline.steps[last] if len(pipeline.steps) > last else None
     if first_run_step is not None and first_run_step.accepts_failed:
-        alive: int = last if row.slowest_alive is None else row.slowest_alive
-        return alive if alive >= last else int(row.slowest)
+        # Done files count as further than any rank, so the last rank is the most that is given.
+        return last if row.slowest_alive is None or row.slowest_alive >= last else int(row.slowest)
     return int(row.slowest)
 
 
