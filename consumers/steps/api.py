@@ -83,7 +83,9 @@ class Job(Record):
 
     `folder` exists, is empty and belongs to this attempt alone; it lies at site `site`, at `folder_path` below
     the site's root. `options` are the step's own from the pipeline; `private` comes from this host's
-    configuration only (keys). `conditions` are pinned to the attempt. `seed` is a 63-bit number, the same for
+    configuration only (keys). `conditions` are pinned to the attempt; a run-scope job's `left_out` there names the
+    files it goes without, each with `name`, `sequence`, `fate` (failed, abandoned or missing), `state`, `code` and
+    `reason`. `seed` is a 63-bit number, the same for
     every try at this item and step, different for any two items.
     """
 

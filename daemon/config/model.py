@@ -89,6 +89,7 @@ class RunTypeConfig(Record):
     bypass: tuple[str, ...] = ()
     placed_when: tuple[str, ...] = ()
     copies: tuple[str, ...] = ()
+    duplicates: Literal["hold", "allow"] = "hold"
 
 
 class PipelineConfig(Record):
@@ -189,7 +190,12 @@ class Config(Record):
     def build_pipeline(self, name: str) -> Pipeline:
         """Build one pipeline. Raises `PipelineError`, `KeyError`."""
         rules = {
-            kind: RunType(bypass=run_type.bypass, placed_when=run_type.placed_when, copies=run_type.copies)
+            kind: RunType(
+                bypass=run_type.bypass,
+                placed_when=run_type.placed_when,
+                copies=run_type.copies,
+                duplicates=run_type.duplicates,
+            )
             for kind, run_type in self.run_types.items()
             if run_type.pipeline == name
         }
