@@ -48,7 +48,14 @@ with wanted as (
 )
 update item i set lease_until = clock_timestamp() + make_interval(secs => locked.lease_s)
 from locked where i.id = locked.id
-returning i.id as item, i.epoch;
+returning i.id as item, i.epoch, i.owner;
+
+-- name: beats_ahead
+-- Heartbeats that overtook the report of their start: the epoch is current and nobody owns it yet.
+select i.id as item, i.epoch, w.owner
+from jsonb_to_recordset(cast(:rows as jsonb)) as w(item bigint, epoch bigint, owner text)
+join item i on i.id = w.item and i.epoch = w.epoch
+where i.owner is null and i.phase in ('ready', 'submitted');
 
 -- name: succeed
 -- ready, submitted, executing -> next state: the owner of the epoch, or its first report, has a result.
@@ -457,11 +464,12 @@ where i.phase = 'ready' and i.step = :step and i.lane = :lane
 order by i.priority, i.id limit :room;
 
 -- name: expired_leases
--- Executing items whose lease ended before everything sent by then has been applied.
+-- Executing items whose lease ended before everything sent by then has been applied, locked: a heartbeat that is
+-- being applied now is not overtaken.
 select i.id as item, i.epoch, i.owner, i.host from item i
 where i.phase = 'executing' and i.id > :after and i.lease_until < clock_timestamp()
   and i.lease_until < coalesce((select applied_at from watermark where lane = i.lane), '-infinity')
-order by i.id limit :page;
+order by i.id limit :page for no key update of i skip locked;
 
 -- name: lost_hints
 -- Submitted for longer than :older_s although everything sent by then has been applied.

@@ -127,14 +127,18 @@ def interrupt(connection: Connection, rows: Sequence[dict[str, Any]], actor: str
 
 
 def renew(connection: Connection, beats: Iterable[tuple[int, int, str]]) -> list[Stale]:
-    """Renew the leases of (item, epoch, owner); give those that are no longer the owner's."""
+    """Renew the leases of (item, epoch, owner); give those that are no longer the owner's.
+
+    Two workers may beat for one epoch: only its owner goes on. A beat that overtook its start is left in peace.
+    """
     wanted = {(item, epoch, owner) for item, epoch, owner in beats}
-    rows = [{"item": item, "epoch": epoch, "owner": owner} for item, epoch, owner in wanted]
-    renewed = {(row.item, row.epoch) for row in execute(connection, "renew", rows)}
+    rows = [{"item": item, "epoch": epoch, "owner": owner} for item, epoch, owner in sorted(wanted)]
+    current = [*execute(connection, "renew", rows), *execute(connection, "beats_ahead", rows)]
+    renewed = {(row.item, row.epoch, row.owner) for row in current}
     return [
         Stale(item=item, epoch=epoch, owner=owner, cause="stale-heartbeat")
         for item, epoch, owner in sorted(wanted)
-        if (item, epoch) not in renewed
+        if (item, epoch, owner) not in renewed
     ]
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
-from .core import Ready, execute, lock_items
+from .core import Ready, execute
 from .folders import order_cleaning
 from .reports import interrupt
 
@@ -18,7 +18,6 @@ def expire(connection: Connection, after: int, page: int) -> int | None:
     rows = execute(connection, "expired_leases", after=after, page=page)
     if not rows:
         return None
-    lock_items(connection, [row.item for row in rows])
     lost = [
         {
             "item": row.item,
