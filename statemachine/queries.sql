@@ -442,6 +442,12 @@ order by w.fingerprint
 on conflict (fingerprint) do update set count = dead_letter.count + 1, last_at = clock_timestamp(),
   sentence = excluded.sentence, cleared_at = null;
 
+-- name: clear_dead
+-- A file that is registered now: what stood in its way is over.
+update dead_letter d set cleared_at = clock_timestamp()
+from jsonb_to_recordset(cast(:rows as jsonb)) as w(path text)
+where d.subject = w.path and d.queue = 'arrivals' and d.cleared_at is null;
+
 -- name: mark_applied
 insert into watermark (lane, applied_at)
 select w.lane, w.applied_at from jsonb_to_recordset(cast(:rows as jsonb)) as w(lane text, applied_at timestamptz)
@@ -530,11 +536,19 @@ left join step_rule s on s.pipeline_id = i.pipeline_id and s.to_state = i.state
 where i.id = any(:ids);
 
 -- name: hold_duplicates
--- ready -> held: this file's content came before under another name, and its run type does not allow that.
-with locked as (
+-- ready -> held: this file's content came before under another name, and its run type does not allow that. Before
+-- means read before, not registered before; of those read at once the lowest id goes on. One held for this holds none.
+with batch as (
+  select file_id from item where id = any(:ids)
+), locked as (
   select i.id, o.name as other, o_run.number as other_run
   from item i join file f on f.id = i.file_id join pipeline p on p.id = i.pipeline_id
-  join lateral (select * from file o where o.blake3 = f.blake3 and o.id < f.id order by o.id limit 1) o on true
+  join lateral (
+    select * from file o where o.blake3 = f.blake3 and o.id <> f.id
+      and (o.id < f.id or o.id not in (select file_id from batch))
+      and not exists (select from item j join history h on h.item_id = j.id
+        where j.file_id = o.id and h.reason_code = 'duplicate-content')
+    order by o.id limit 1) o on true
   join run o_run on o_run.id = o.run_id
   where i.id = any(:ids) and i.phase = any(:sources)
     and p.definition -> 'run_types' -> i.kind ->> 'duplicates' is distinct from 'allow'
@@ -662,7 +676,7 @@ where exists (select from item i where i.file_id = c.file_id and i.campaign_id =
 order by sequence;
 
 -- name: item_places
-select i.id, i.pipeline_id, run.number, c.name as campaign
+select i.id, i.pipeline_id, i.kind, run.number, c.name as campaign
 from item i join run on run.id = i.run_id join campaign c on c.id = i.campaign_id
 where i.id = any(:ids);
 
@@ -684,7 +698,8 @@ where r.item_id = i.id and i.id = any(:ids) and r.retired_at is null
   and made_rule.pipeline_id = i.pipeline_id and made_rule.step = r.step and made_rule.rank >= now_rule.rank;
 
 -- name: take_new_content
--- Before a reset: a rewritten raw file's newest refused size and time become its record; its checksums are unknown.
+-- Before a reset: a rewritten raw file's newest refused size and time become its record, and its replica's; its
+-- checksums and events are unknown again.
 with wanted as (
   select i.file_id from jsonb_to_recordset(cast(:rows as jsonb)) as r(item bigint, version bigint)
   join item i on i.id = r.item and i.version = r.version
@@ -695,8 +710,13 @@ with wanted as (
   order by f.id, d.last_at desc
 ), cleared as (
   update dead_letter d set cleared_at = clock_timestamp() from newest n where d.id = n.letter
+), replicas as (
+  update replica r set size = n.size from newest n, file f
+  where f.id = n.id and r.file_id = f.id and r.product_id is null and r.item_id is null
+    and r.site = f.site and r.path = f.path
 )
-update file f set size = n.size, mtime_ns = n.mtime_ns, adler32 = null, blake3 = null
+update file f set size = n.size, mtime_ns = n.mtime_ns, adler32 = null, blake3 = null,
+  event_first = null, event_last = null, events = null
 from newest n where f.id = n.id;
 
 -- name: settle_due
@@ -717,3 +737,17 @@ with gone as (
   returning s.replica_id, s.link
 )
 update replica r set link = gone.link from gone where r.id = gone.replica_id and gone.link is not null;
+
+-- name: find_file
+-- A file by its name, its path, run/sequence, or its number: the first kind that finds any counts.
+with found as (
+  select 1 as kind, f.id, f.run_id from file f where f.name = :called
+  union all select 2, f.id, f.run_id from file f where f.path = :called
+  union all select 3, f.id, f.run_id from file f join run on run.id = f.run_id
+    where run.number = cast(:run as bigint) and f.sequence = cast(:sequence as integer)
+  union all select 4, f.id, f.run_id from file f where f.id = cast(:id as bigint)
+), chosen as (
+  select found.kind, found.id, run.number from found join run on run.id = found.run_id
+  where cast(:runs as bigint[]) = '{}' or run.number = any(:runs)
+)
+select id, number from chosen where kind = (select min(kind) from chosen) order by number;

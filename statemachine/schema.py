@@ -219,6 +219,7 @@ item = Table(
     Index("item_once", "campaign_id", "run_id", "file_id", unique=True, postgresql_nulls_not_distinct=True),
     Index("item_run", "run_id"),
     Index("item_file", "file_id"),
+    Index("item_of_run", "phase", "state", "run_id", postgresql_where=text("scope = 'run'")),
     Index("item_ready", "step", "lane", "priority", "id", postgresql_where=text("phase = 'ready'")),
     Index("item_submitted", "step", "lane", "submitted_at", postgresql_where=text("phase = 'submitted'")),
     Index("item_executing", "id", postgresql_where=text("phase = 'executing'")),

@@ -40,7 +40,9 @@ class Attempt:
             if self.work.makes != "nothing" or self.command is not None:
                 make_folder(site, self.folder.path)
         use = "command" if self.command is not None else self.work.use
-        return Request(use=use, job=self._job(site), log=str(site.open_path(self.log.path)))
+        return Request(
+            use=use, job=self._job(site), log=str(site.open_path(self.log.path)), quiet=self.work.makes == "nothing"
+        )
 
     def outcome(self, answer: Answer) -> Outcome:
         """Say what an answer means for the item; clean up what will not be accepted."""
@@ -91,8 +93,12 @@ class Attempt:
         return msgspec.structs.replace(self.started(), trigger="interrupt", reason_code=code, reason=reason)
 
     def remove(self) -> None:
-        """Remove the attempt's folder; its log stays. What cannot be removed now is settled later."""
-        shutil.rmtree(self._path(self.folder), ignore_errors=True)
+        """Remove the attempt's folder, at every site to which it may have copied; its log stays.
+
+        What cannot be removed now is settled later.
+        """
+        for name in self.settings.sites if self.work.makes == "copy" else (self.folder.site,):
+            shutil.rmtree(self.settings.sites[name].open_path(self.folder.path), ignore_errors=True)
 
     def _path(self, place: Location) -> Path:
         return self.settings.sites[place.site].open_path(place.path)

@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 import traceback
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -26,11 +27,12 @@ GROUP = "headframe.steps"
 
 
 class Request(Record):
-    """One attempt: the entry point to call, its job, and where its output goes."""
+    """One attempt: the entry point to call, its job, its log; a `quiet` one keeps a log only where the step prints."""
 
     use: str
     job: Job
     log: str
+    quiet: bool = False
 
 
 class Answer(Record):
@@ -89,9 +91,22 @@ def measured(request: Request) -> Answer:
     _reset_peak()
     before, began = _cpu(), time.monotonic()
     with _Output(request.log):
+        _say(request, "begins")
         answer = attempt(request)
-    usage = Usage(wall_s=time.monotonic() - began, cpu_s=_cpu() - before, memory_peak=_peak())
+        usage = Usage(wall_s=time.monotonic() - began, cpu_s=_cpu() - before, memory_peak=_peak())
+        _say(request, f"ends: {answer.kind} {answer.code} {answer.reason}".rstrip() + f"; {_amount(usage)}")
     return msgspec.structs.replace(answer, usage=usage)
+
+
+def _say(request: Request, what: str) -> None:
+    """Write a line of the attempt's log that is the worker's own."""
+    if not request.quiet:
+        job, now = request.job, datetime.now(UTC).isoformat(timespec="milliseconds")
+        print(f"{now} {job.step} of {job.name}, epoch {job.epoch}, {what}")
+
+
+def _amount(usage: Usage) -> str:
+    return f"{usage.wall_s:.2f} s, {usage.cpu_s:.2f} s of CPU, peak {usage.memory_peak / 2**20:.0f} MiB"
 
 
 def limit_memory(limit: int) -> None:

@@ -29,6 +29,15 @@ class Effects(Record):
     touched: frozenset[tuple[int, int]] = frozenset()
     moved: tuple[RunMoved, ...] = ()
 
+    def joined(self, other: "Effects") -> "Effects":
+        """Give both effects as one."""
+        return Effects(
+            ready=self.ready + other.ready,
+            stale=self.stale + other.stale,
+            touched=self.touched | other.touched,
+            moved=self.moved + other.moved,
+        )
+
 
 def apply(connection: Connection, batch: Sorted, book: Book) -> Effects:
     """Apply a batch in the caller's transaction."""
@@ -36,8 +45,10 @@ def apply(connection: Connection, batch: Sorted, book: Book) -> Effects:
     for info in batch.runs:
         bury(connection, inform(connection, info, book))
         touched |= campaigns_of(connection, info.run)
+    # Troubles first: a file that has come since is no trouble any more.
+    bury(connection, batch.troubles)
     arrived = register(connection, batch.files, book)
-    bury(connection, [*batch.troubles, *arrived.troubles])
+    bury(connection, arrived.troubles)
     reports = apply_reports(connection, batch.said)
     stale = [*reports.stale, *renew(connection, batch.beats)]
     settled(connection, [(entry.id, entry.done, entry.error) for entry in batch.settled])

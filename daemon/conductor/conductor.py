@@ -28,6 +28,12 @@ from .sorting import Sorted
 log = structlog.get_logger("headframe.conductor")
 PRESENCE_S = 2.0
 LONGEST_BACKOFF_S = 10.0
+FEWEST_SUSPECT = 3
+"""From how many messages on, all failing alike, a batch says more about us than about them."""
+
+
+class TurnFailedError(Exception):
+    """Nothing of a batch could be applied; the cause is ours."""
 
 
 class ConductorSettings(Record):
@@ -61,7 +67,7 @@ class Conductor:
             try:
                 self.turn()
                 backoff = 0.1
-            except (SQLAlchemyError, BrokerUnavailableError) as error:
+            except (SQLAlchemyError, BrokerUnavailableError, TurnFailedError) as error:
                 if isinstance(error, BrokerUnavailableError) or is_unreachable(error):
                     log.warning("waiting for a server", cause=first_line(error), seconds=backoff)
                 else:
@@ -116,7 +122,22 @@ class Conductor:
             log.warning("work stays ready until the broker is back", cause=str(error), items=len(effects.ready))
 
     def _commit(self, deliveries: Sequence[Delivery]) -> Effects:
-        """Apply deliveries in one transaction; where one of them is poison, halve until it stands alone."""
+        """Apply deliveries in one transaction; what cannot be applied is put aside, alone.
+
+        Where nothing at all can be applied, and always for the same cause, the fault is ours and not the
+        messages': they stay in their queue, and the turn fails.
+        """
+        poison: list[tuple[Delivery, Exception]] = []
+        effects = self._apply(deliveries, poison)
+        causes = {type(error) for _, error in poison}
+        if len(poison) == len(deliveries) >= FEWEST_SUSPECT and len(causes) == 1:
+            raise TurnFailedError(f"none of {len(poison)} messages can be applied") from poison[0][1]
+        if poison:
+            self._quarantine(poison)
+        return effects
+
+    def _apply(self, deliveries: Sequence[Delivery], poison: list[tuple[Delivery, Exception]]) -> Effects:
+        """Apply deliveries, halving a batch that fails until the bad message stands alone."""
         batch = Sorted(deliveries)
         try:
             with self.engine.begin() as connection:
@@ -126,18 +147,16 @@ class Conductor:
             if is_unreachable(error):
                 raise
             if len(deliveries) == 1:
-                return self._quarantine(deliveries[0], error)
+                poison.append((deliveries[0], error))
+                return Effects()
         half = len(deliveries) // 2
-        first, second = self._commit(deliveries[:half]), self._commit(deliveries[half:])
-        return Effects(
-            ready=first.ready + second.ready, stale=first.stale + second.stale, touched=first.touched | second.touched
-        )
+        return self._apply(deliveries[:half], poison).joined(self._apply(deliveries[half:], poison))
 
-    def _quarantine(self, delivery: Delivery, error: Exception) -> Effects:
-        log.error("message put aside", queue=delivery.queue, cause=first_line(error))
+    def _quarantine(self, poison: Sequence[tuple[Delivery, Exception]]) -> None:
+        for delivery, error in poison:
+            log.error("message put aside", queue=delivery.queue, cause=first_line(error))
         with self.engine.begin() as connection:
-            bury(connection, [_poison(delivery, error)], "messages")
-        return Effects()
+            bury(connection, [_poison(*entry) for entry in poison], "messages")
 
 
 def _unreadable(delivery: Delivery, reason: str) -> Trouble:

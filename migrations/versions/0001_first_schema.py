@@ -416,6 +416,7 @@ def upgrade() -> None:
     )
     op.create_index('item_executing', 'item', ['id'], unique=False, postgresql_where=sa.text("phase = 'executing'"))
     op.create_index('item_file', 'item', ['file_id'], unique=False)
+    op.create_index('item_of_run', 'item', ['phase', 'state', 'run_id'], unique=False, postgresql_where=sa.text("scope = 'run'"))
     op.create_index('item_once', 'item', ['campaign_id', 'run_id', 'file_id'], unique=True, postgresql_nulls_not_distinct=True)
     op.create_index('item_ready', 'item', ['step', 'lane', 'priority', 'id'], unique=False, postgresql_where=sa.text("phase = 'ready'"))
     op.create_index('item_run', 'item', ['run_id'], unique=False)

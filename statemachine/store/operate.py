@@ -28,7 +28,8 @@ TARGETS = {
 
 
 class Selection(Record):
-    """Which items: every condition that is set must hold. `files` are names or numbers of files."""
+    """Which items: every condition that is set must hold. `files` are names, paths, `run/sequence` or numbers;
+    `file_ids` are their numbers once found."""
 
     runs: tuple[int, ...] = ()
     files: tuple[str, ...] = ()
@@ -39,6 +40,7 @@ class Selection(Record):
     step: str | None = None
     reason_code: str | None = None
     scope: str | None = None
+    file_ids: tuple[int, ...] = ()
 
 
 class Operated(Record):
@@ -51,8 +53,7 @@ class Operated(Record):
 
 def count(connection: Connection, trigger: Trigger, selection: Selection, *, state: str | None = None) -> int:
     """Give the exact number of items on which a trigger is legal now: the dry run."""
-    check(connection, selection)
-    where, values = _where(trigger, selection, state)
+    where, values = _where(trigger, check(connection, selection), state)
     return int(connection.execute(text(f"select count(*) {_FROM} where {where}"), values).scalar_one())
 
 
@@ -74,6 +75,7 @@ def operate(
         raise RefusedError("an operator's action needs a reason")
     with engine.begin() as connection:
         total = count(connection, trigger, selection, state=state)
+        selection = check(connection, selection)
         job = _begin(connection, trigger, selection, actor, reason, idempotency_key, total)
     if job is None:
         return _earlier(engine, idempotency_key)
@@ -164,8 +166,8 @@ class _Page:
         order_cleaning(connection, [(row.item, row.epoch, row.step, row.owner) for row in taken])
 
 
-def check(connection: Connection, selection: Selection) -> None:
-    """Refuse a selection that names a run or file that does not exist, or names nothing at all."""
+def check(connection: Connection, selection: Selection) -> Selection:
+    """Give the selection with its files as numbers. Refuses one that names nothing, or what does not exist."""
     if not any(getattr(selection, field) for field in selection.__struct_fields__ if field != "scope"):
         raise RefusedError("nothing is selected; name a run, files, or a filter")
     statement = text("select number from run where number = any(:numbers)")
@@ -173,20 +175,36 @@ def check(connection: Connection, selection: Selection) -> None:
     for number in selection.runs:
         if number not in there:
             raise NotFoundError(f"there is no run {number}")
-    for name in selection.files:
-        found = connection.execute(text(f"select 1 from file f where {_FILE} limit 1"), {"names": [name]}).first()  # noqa: S608
-        if found is None:
-            raise NotFoundError(f"there is no file {name}")
+    found = tuple(find_file(connection, name, selection.runs) for name in selection.files)
+    return msgspec.structs.replace(selection, file_ids=found)
 
 
-_FILE = "(f.name = any(:names) or f.path = any(:names) or cast(f.id as text) = any(:names))"
+def find_file(connection: Connection, name: str, runs: tuple[int, ...] = ()) -> int:
+    """Give a file's number by its name, path, `run/sequence` or number. Raises where it is none, or several."""
+    run, _, sequence = name.partition("/")
+    values = {
+        "called": name,
+        "run": int(run) if run.isdigit() and sequence.isdigit() else None,
+        "sequence": int(sequence) if run.isdigit() and sequence.isdigit() else None,
+        "id": int(name) if name.isdigit() else None,
+        "runs": list(runs),
+    }
+    rows = execute(connection, "find_file", **values)
+    if not rows:
+        raise NotFoundError(f"there is no file {name}")
+    if len(rows) > 1:
+        numbers = ", ".join(str(row.number) for row in rows)
+        raise RefusedError(f"there are {len(rows)} files {name}, in runs {numbers}; name the run too")
+    return int(rows[0].id)
+
+
 _FROM = (
     "from item i join run on run.id = i.run_id join campaign c on c.id = i.campaign_id "
     "left join file f on f.id = i.file_id"
 )
 _CONDITIONS = {
     "runs": "run.number = any(:runs)",
-    "files": _FILE,
+    "file_ids": "i.file_id = any(:file_ids)",
     "campaign": "c.name = :campaign",
     "state": "i.state = :at_state",
     "phase": "i.phase = :phase",
@@ -200,7 +218,7 @@ _CONDITIONS = {
 def _where(trigger: Trigger, selection: Selection, state: str | None) -> tuple[str, dict[str, Any]]:
     parts = ["i.phase = any(:sources)"]
     values: dict[str, Any] = {"sources": list(sources(trigger))}
-    names = {"files": "names", "state": "at_state"}
+    names = {"state": "at_state"}
     for field, condition in _CONDITIONS.items():
         value = getattr(selection, field)
         if value:
