@@ -1,6 +1,7 @@
 """Settle work: readable links to what was accepted, and the removal of what was not. Safe to repeat."""
 
 import os
+import secrets
 import shutil
 from pathlib import Path
 
@@ -39,7 +40,8 @@ def _link(site: Site, path: str, link: str) -> None:
         return
     if name.exists() and not name.is_symlink():
         raise StepErrorForPath(link)
-    fresh = name.with_name(f".{name.name}.{os.getpid()}.{id(name)}")
+    # The name itself may be as long as a name can be, so nothing is added to it.
+    fresh = name.with_name(f".link-{secrets.token_hex(8)}")
     fresh.symlink_to(target)
     fresh.replace(name)
 
