@@ -38,9 +38,8 @@ def storage_errors(what: str) -> Iterator[None]:
         code = INFRASTRUCTURE.get(error.errno or 0)
         if code is None:
             raise PayloadError("os-error", f"{what}: {error}") from error
-        raise InfrastructureError(
-            code, f"{what}: {os.strerror(error.errno or 0)} ({error.filename or ''})"
-        ) from error
+        where = f" ({error.filename})" if error.filename else ""
+        raise InfrastructureError(code, f"{what}: {os.strerror(error.errno or 0)}{where}") from error
 
 
 def checksums(path: Path) -> tuple[int, Checksums]:

@@ -34,7 +34,7 @@ class Arrival:
     def decide(self, root: str, path: str, name: Name, entry: Entry, now: float) -> Decision:
         """Say what to do about a file that looks as `entry` says."""
         if entry.facts.size == 0:
-            return self._settled(entry, now, refuse("empty-file", "it is empty"))
+            return self._settled(entry, now, refuse("empty-file", "it is empty; it is taken once something is in it"))
         if self._inbox.arrival == "semaphore":
             return self._by_semaphore(root, path, entry, now)
         if self._inbox.arrival == "manifest":
@@ -64,7 +64,7 @@ class Arrival:
         announced = self._manifests.get(path)
         if announced is None:
             waited = now - entry.since >= self._inbox.manifest_wait_s
-            return refuse("unannounced", "no manifest names it") if waited else WAIT
+            return refuse("unannounced", "no manifest names it; it is taken once one does") if waited else WAIT
         if name.run is not None and name.run != announced.run:
             what = f"its name says run {name.run}, {announced.manifest} says run {announced.run}"
             return refuse("run-differs", what)

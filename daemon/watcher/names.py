@@ -64,7 +64,9 @@ class Names:
             return Name(role="semaphore", marks=name)
         if found := self._pattern.fullmatch(path):
             return self._numbers(found, "file")
-        return _bad("name-unmatched", f"its name does not match {self._inbox.pattern}")
+        return _bad(
+            "name-unmatched", f"its name does not match {self._inbox.pattern}; rename it, or have the inbox ignore it"
+        )
 
     def is_manifest(self, path: str) -> bool:
         """Say whether a path is that of a manifest."""

@@ -56,9 +56,15 @@ def _kind_mismatch(arrival: ArrivedFile, run: RunRow) -> Trouble:
 
 def _twice(arrival: ArrivedFile, row: Row[Any]) -> Trouble:
     if row.name == arrival.name:
-        said = f"run {arrival.run} already has {arrival.name}, from {row.path}; {arrival.path} was not taken"
+        said = (
+            f"run {arrival.run} already has {arrival.name}, from {row.path}; {arrival.path} was not taken: "
+            "give it a name and a sequence number of its own, or remove it"
+        )
         return _trouble("name-twice", said, arrival)
-    said = f"run {arrival.run} already has sequence {arrival.sequence}: {row.name}; {arrival.name} was not taken"
+    said = (
+        f"run {arrival.run} already has sequence {arrival.sequence}: {row.name}; {arrival.name} was not taken: "
+        "give it a sequence number of its own, or remove it"
+    )
     return _trouble("sequence-twice", said, arrival)
 
 

@@ -28,7 +28,7 @@ def inform(connection: Connection, info: RunInfo, book: Book) -> tuple[Trouble, 
     if run.identity is not None and said is not None and said != run.identity:
         sentence = (
             f"run number {info.run} is used twice: it was {run.identity}, {info.source} now says {said}; "
-            "nothing was changed"
+            "nothing was changed: give the later run a number of its own"
         )
         return (_trouble(info, "run-number-reused", sentence),)
     troubles = _check_kind(connection, run, info)

@@ -36,7 +36,8 @@ def _unknown_type(found: RunDetail, _: Machine) -> Why | None:
     if found.known_kind or (row.kind == "" and not row.held):
         return None
     said = f"type {row.kind} is not configured" if row.kind else "nobody has said its type"
-    sentence = f"{said}, so its {plural(row.held, 'file')} are held: nobody knows whether they must be salted"
+    held = f"{plural(row.held, 'file')} of it {'is' if row.held == 1 else 'are'} held"
+    sentence = f"{said}, so {held}: nobody knows whether they must be salted"
     does = command("run", "reclassify", str(row.number), "TYPE")
     return _answer(found, "run-type-unknown", sentence, Who.OPERATOR, does=does)
 
