@@ -122,6 +122,7 @@ def _make_items(
         for f in files
     ]
     execute(connection, "insert_raw_replicas", replicas)
+    execute(connection, "clear_dead", [{"path": f["path"]} for f in files])
     return quietly(connection, ready_of(items)), {(row.run_id, row.campaign_id) for row in items}
 
 
