@@ -1,10 +1,12 @@
 """Orders the removal of folders of attempts that were not accepted: `settle` work, done by a worker."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from sqlalchemy import Connection
 
 from ..naming import attempt_folder, work_folder
+from ..pipeline import Pipeline
 from ..records import Location
 from .campaigns import load_pipeline
 from .core import execute
@@ -21,6 +23,18 @@ def order_cleaning(connection: Connection, taken: Sequence[Taken]) -> None:
         row = names[item]
         pipeline = load_pipeline(connection, row.pipeline_id)
         folder = Location(site=pipeline.step(step).site, path=work_folder(row.campaign, row.number, item, step))
-        place = attempt_folder(folder, epoch, owner)
-        orders.append({"action": "clean", "site": place.site, "path": place.path, "link": None, "replica_id": None})
+        path = attempt_folder(folder, epoch, owner).path
+        orders += [clean_order(site, path) for site in _sites(pipeline, step, row.kind)]
     execute(connection, "insert_settle", orders)
+
+
+def clean_order(site: str, path: str) -> dict[str, Any]:
+    """Give the row of `settle` that orders a folder removed."""
+    return {"action": "clean", "site": site, "path": path, "link": None, "replica_id": None}
+
+
+def _sites(pipeline: Pipeline, name: str, kind: str) -> set[str]:
+    """Give the sites at which an attempt at a step may have written: a copy goes to others than the step's own."""
+    step, rules = pipeline.step(name), pipeline.run_types.get(kind)
+    copies = (*step.options.get("sites", ()), *(rules.placed_when if rules else ())) if step.makes == "copy" else ()
+    return {step.site, *copies}

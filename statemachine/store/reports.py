@@ -11,6 +11,7 @@ from .accept import accept
 from .arrivals import quietly
 from .core import Ready, Touched, execute, lock_items, ready_of
 from .fold import Said, fold, of_trigger
+from .folders import clean_order
 
 COUNTED = ("lost-lease", "worker-died", "over-limit", "node-failed")
 ESCALATED = ("walltime", "memory")
@@ -172,19 +173,16 @@ def clean_unaccepted(connection: Connection, said: Sequence[Said]) -> None:
     late = [entry for entry in said if entry.outcome.folder is not None and entry.outcome.trigger != "start"]
     rows = [{"item": e.attempt[0], "epoch": e.attempt[1], "owner": e.attempt[2]} for e in late]
     accepted = {(row.item, row.epoch, row.owner) for row in execute(connection, "accepted_attempts", rows)}
-    orders = [_clean_row(entry.outcome) for entry in late if entry.attempt not in accepted]
+    orders = [order for entry in late if entry.attempt not in accepted for order in _clean_orders(entry.outcome)]
     execute(connection, "insert_settle", orders)
 
 
-def _clean_row(outcome: Outcome) -> dict[str, Any]:
+def _clean_orders(outcome: Outcome) -> list[dict[str, Any]]:
     folder = outcome.folder
-    return {
-        "action": "clean",
-        "site": folder.site if folder else "",
-        "path": folder.path if folder else "",
-        "link": None,
-        "replica_id": None,
-    }
+    if folder is None:
+        return []
+    sites = {folder.site, *(copy.location.site for copy in outcome.copies)}
+    return [clean_order(site, folder.path) for site in sorted(sites)]
 
 
 def _late_row(said: Said) -> dict[str, Any]:
