@@ -22,7 +22,7 @@ class Attempt:
 
     def __init__(self, work: Work, item: WorkItem, owner: str, settings: WorkerSettings) -> None:
         self.work, self.item, self.settings = work, item, settings
-        self.folder = attempt_folder(item.folder, item.epoch, owner)
+        self.folder = self._unused(attempt_folder(item.folder, item.epoch, owner))
         self.log = Location(site=item.folder.site, path=log_path(item.folder.path, item.epoch, owner))
         self.started_at: datetime | None = None
 
@@ -99,6 +99,18 @@ class Attempt:
         """
         for name in self.settings.sites if self.work.makes == "copy" else (self.folder.site,):
             shutil.rmtree(self.settings.sites[name].open_path(self.folder.path), ignore_errors=True)
+
+    def _unused(self, folder: Location) -> Location:
+        """Give a folder that nothing lies in yet: a hint can reach the same worker twice in one epoch.
+
+        What it made the first time may have been accepted; it must neither be written over nor removed.
+        """
+        site = self.settings.sites.get(folder.site)
+        found, tries = folder, 1
+        while site is not None and site.open_path(found.path).exists():
+            tries += 1
+            found = Location(site=folder.site, path=f"{folder.path}.{tries}")
+        return found
 
     def _path(self, place: Location) -> Path:
         return self.settings.sites[place.site].open_path(place.path)
