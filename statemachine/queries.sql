@@ -416,10 +416,13 @@ on conflict (item_id, step) do update set facts = excluded.facts, epoch = exclud
   created_at = clock_timestamp();
 
 -- name: insert_settle
+-- A folder in which an accepted replica lies is never ordered removed ('0' is the character after '/').
 insert into settle (action, site, path, link, replica_id)
 select w.action, w.site, w.path, w.link, w.replica_id
 from jsonb_to_recordset(cast(:rows as jsonb))
   as w(action text, site text, path text, link text, replica_id bigint)
+where not (w.action = 'clean' and exists (select from replica r
+  where r.site = w.site and r.path >= w.path || '/' and r.path < w.path || '0'))
 order by w.site, w.path
 on conflict (action, site, path) do nothing;
 

@@ -347,7 +347,7 @@ replica = Table(
     words("role", None),
     words("step"),
     words("site", None),
-    words("path", None),
+    Column("path", Text(collation="C"), nullable=False),
     words("link"),
     words("status", "present"),
     number("size"),

@@ -41,11 +41,22 @@ def _copy(job: Job, site: Site) -> Copy:
     path = f"{job.folder_path}/{name}"
     with storage_errors(f"copying {content.name} to {site.name}"):
         target = make_folder(site, job.folder_path) / name
+        size, sums = _write(job, site, target)
+    location = Location(site=site.name, path=path)
+    return Copy(of=content.role, product=content.product, location=location, size=size, checksums=sums)
+
+
+def _write(job: Job, site: Site, target: Path) -> tuple[int, Checksums]:
+    """Write and read back one copy; a bad one does not stay."""
+    content = job.input.content
+    try:
         size, sums = copy_checked(Path(job.input.path), target, site)
         _compare(job, "the source", (content.size, content.checksums), (size, sums))
         _compare(job, f"the copy at {site.name}", (size, sums), checksums(target))
-    location = Location(site=site.name, path=path)
-    return Copy(of=content.role, product=content.product, location=location, size=size, checksums=sums)
+    except (OSError, PayloadError):
+        target.unlink(missing_ok=True)
+        raise
+    return size, sums
 
 
 def _compare(job: Job, what: str, wanted: tuple[int, Checksums | None], found: tuple[int, Checksums]) -> None:

@@ -1,5 +1,6 @@
 """One attempt: its folder, its job, and the outcome that its answer becomes."""
 
+import itertools
 import shutil
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,6 +26,7 @@ class Attempt:
         self.folder = self._unused(attempt_folder(item.folder, item.epoch, owner))
         self.log = Location(site=item.folder.site, path=log_path(item.folder.path, item.epoch, owner))
         self.started_at: datetime | None = None
+        self.made = False
 
     @property
     def command(self) -> str | None:
@@ -38,11 +40,24 @@ class Attempt:
         with storage_errors(f"preparing step {self.work.step} of {self.item.name}"):
             make_folder(site, str(Path(self.log.path).parent))
             if self.work.makes != "nothing" or self.command is not None:
-                make_folder(site, self.folder.path)
+                self._own_folder(site)
         use = "command" if self.command is not None else self.work.use
         return Request(
             use=use, job=self._job(site), log=str(site.open_path(self.log.path)), quiet=self.work.makes == "nothing"
         )
+
+    def _own_folder(self, site: Site) -> None:
+        """Make a folder that no other execution has: one epoch can reach the same worker twice.
+
+        The first one may have been accepted, so a second must neither write there nor remove it.
+        """
+        first = self.folder.path
+        for number in itertools.count(2):
+            if not site.open_path(self.folder.path).exists():
+                break
+            self.folder = Location(site=site.name, path=f"{first}-{number}")
+        make_folder(site, self.folder.path)
+        self.made = True
 
     def outcome(self, answer: Answer) -> Outcome:
         """Say what an answer means for the item; clean up what will not be accepted."""

@@ -496,7 +496,7 @@ def upgrade() -> None:
     sa.Column('role', sa.Text(), nullable=False),
     sa.Column('step', sa.Text(), server_default='', nullable=False),
     sa.Column('site', sa.Text(), nullable=False),
-    sa.Column('path', sa.Text(), nullable=False),
+    sa.Column('path', sa.Text(collation='C'), nullable=False),
     sa.Column('link', sa.Text(), server_default='', nullable=False),
     sa.Column('status', sa.Text(), server_default='present', nullable=False),
     sa.Column('size', sa.BigInteger(), server_default='0', nullable=False),

@@ -182,7 +182,7 @@ def check(connection: Connection, selection: Selection) -> Selection:
 def find_file(connection: Connection, name: str, runs: tuple[int, ...] = ()) -> int:
     """Give a file's number by its name, path, `run/sequence` or number. Raises where it is none, or several."""
     run, _, sequence = name.partition("/")
-    values = {
+    values: dict[str, Any] = {
         "called": name,
         "run": int(run) if run.isdigit() and sequence.isdigit() else None,
         "sequence": int(sequence) if run.isdigit() and sequence.isdigit() else None,
