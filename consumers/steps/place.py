@@ -53,6 +53,8 @@ def _write(job: Job, site: Site, target: Path) -> tuple[int, Checksums]:
         size, sums = copy_checked(Path(job.input.path), target, site)
         _compare(job, "the source", (content.size, content.checksums), (size, sums))
         _compare(job, f"the copy at {site.name}", (size, sums), checksums(target))
+    except FileExistsError:
+        raise  # not ours: another execution's copy, perhaps accepted
     except (OSError, PayloadError):
         target.unlink(missing_ok=True)
         raise

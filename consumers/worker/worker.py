@@ -7,6 +7,7 @@ consumer timeout, and no message waits behind a busy worker. A quicker one is ac
 
 import threading
 import time
+from collections import OrderedDict
 from collections.abc import Sequence
 
 import msgspec
@@ -23,6 +24,7 @@ from .settling import settle
 
 POLL_S = 0.5
 RETRY_S = 1.0
+REMEMBERED = 2000
 
 
 class Worker:
@@ -34,6 +36,7 @@ class Worker:
         self.reporter: Reporter = reporter(settings, self.owner)
         self.executor = Executor()
         self.dropped: set[tuple[int, int]] = set()
+        self.remembered: OrderedDict[tuple[int, int], Outcome] = OrderedDict()
         self._seen = 0.0
 
     def run(self) -> None:
@@ -54,6 +57,12 @@ class Worker:
             self.work.close()
             self.control.close()
             self.executor.kill()
+
+    def remember(self, outcome: Outcome) -> None:
+        """Keep the newest outcomes: an epoch's message that comes again is answered, not worked on again."""
+        self.remembered[outcome.item, outcome.epoch] = outcome
+        while len(self.remembered) > REMEMBERED:
+            self.remembered.popitem(last=False)
 
     def wake(self) -> None:
         """Let a worker that waits for work notice that it shall stop."""
@@ -173,6 +182,10 @@ class Parcel:
         self._finish()
 
     def _one(self, attempt: Attempt) -> None:
+        known = self.worker.remembered.get((attempt.item.item, attempt.item.epoch))
+        if known is not None:
+            self._add(attempt, known)
+            return
         try:
             request = attempt.prepare()
         except StepError as error:
@@ -195,8 +208,13 @@ class Parcel:
         self._ended(attempt, answer)
 
     def _ended(self, attempt: Attempt, answer: Answer) -> None:
+        outcome = attempt.outcome(answer)
+        self.worker.remember(outcome)
+        self._add(attempt, outcome)
+
+    def _add(self, attempt: Attempt, outcome: Outcome) -> None:
         self.waiting.remove(attempt)
-        self.done.append(attempt.outcome(answer))
+        self.done.append(outcome)
         if self.long:
             self._flush()
 

@@ -20,6 +20,9 @@ from ..conductor.outbox import Outbox
 
 log = structlog.get_logger("headframe.sweeper")
 
+QUEUED_FACTOR = 20
+"""How many times longer a hint may take while its queue is not empty."""
+
 
 class SweeperSettings(Record):
     """`interval_s` between rounds; a hint counts as lost after `lost_hint_s`; `page` rows a statement."""
@@ -77,11 +80,16 @@ class Sweeper:
                 notify(connection, "expired")
 
     def resend(self) -> None:
-        """Send lost hints again, at most a page a step, lane and round: doubles are safe, storms are not."""
+        """Send lost hints again, at most a page a step, lane and round: doubles are safe, storms are not.
+
+        While messages wait in the queue, an old hint is most likely among them, and is given much longer.
+        """
         for step in self.steps:
             for lane in LANES:
+                waiting = self.broker.depth(self.names.work(step, lane)) > 0
+                older_s = self.settings.lost_hint_s * (QUEUED_FACTOR if waiting else 1)
                 with self.engine.begin() as connection:
-                    lost = sweep.lost_hints(connection, step, lane, self.settings.lost_hint_s, self.settings.page)
+                    lost = sweep.lost_hints(connection, step, lane, older_s, self.settings.page)
                     if lost:
                         sent = self.outbox.send_again(connection, lost)
                         sweep.resent(connection, sent)
