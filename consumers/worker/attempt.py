@@ -1,6 +1,5 @@
 """One attempt: its folder, its job, and the outcome that its answer becomes."""
 
-import itertools
 import shutil
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,7 +22,7 @@ class Attempt:
 
     def __init__(self, work: Work, item: WorkItem, owner: str, settings: WorkerSettings) -> None:
         self.work, self.item, self.settings = work, item, settings
-        self.folder = self._unused(attempt_folder(item.folder, item.epoch, owner))
+        self.folder = attempt_folder(item.folder, item.epoch, owner)
         self.log = Location(site=item.folder.site, path=log_path(item.folder.path, item.epoch, owner))
         self.started_at: datetime | None = None
         self.made = False
@@ -47,15 +46,14 @@ class Attempt:
         )
 
     def _own_folder(self, site: Site) -> None:
-        """Make a folder that no other execution has: one epoch can reach the same worker twice.
+        """Make a folder in which nothing lies yet: a hint can reach the same worker twice in one epoch.
 
-        The first one may have been accepted, so a second must neither write there nor remove it.
+        What it made the first time may have been accepted; it must neither be written over nor removed.
         """
-        first = self.folder.path
-        for number in itertools.count(2):
-            if not site.open_path(self.folder.path).exists():
-                break
-            self.folder = Location(site=site.name, path=f"{first}-{number}")
+        first, tries = self.folder.path, 1
+        while site.open_path(self.folder.path).exists():
+            tries += 1
+            self.folder = Location(site=site.name, path=f"{first}.{tries}")
         make_folder(site, self.folder.path)
         self.made = True
 
@@ -112,20 +110,10 @@ class Attempt:
 
         What cannot be removed now is settled later.
         """
+        if not self.made:
+            return
         for name in self.settings.sites if self.work.makes == "copy" else (self.folder.site,):
             shutil.rmtree(self.settings.sites[name].open_path(self.folder.path), ignore_errors=True)
-
-    def _unused(self, folder: Location) -> Location:
-        """Give a folder that nothing lies in yet: a hint can reach the same worker twice in one epoch.
-
-        What it made the first time may have been accepted; it must neither be written over nor removed.
-        """
-        site = self.settings.sites.get(folder.site)
-        found, tries = folder, 1
-        while site is not None and site.open_path(found.path).exists():
-            tries += 1
-            found = Location(site=folder.site, path=f"{folder.path}.{tries}")
-        return found
 
     def _path(self, place: Location) -> Path:
         return self.settings.sites[place.site].open_path(place.path)
