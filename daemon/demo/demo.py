@@ -18,7 +18,7 @@ from ..processes import stopping
 from ..up import Up, running
 from . import detector
 from .folder import prepare
-from .show import Row, look, picture, summarize
+from .show import Row, look, picture, settled, summarize
 
 FILES = {"science": 8, "calibration": 6}
 PATIENCE_S = 600.0
@@ -87,19 +87,19 @@ def _watch(console: Console, up: Up, numbers: Sequence[int], stop: threading.Eve
     rows: list[Row] = []
     if sys.stdout.isatty():
         with Live(picture(rows), console=console, refresh_per_second=8) as live:
-            while not _over(rows := look(up.engine, numbers), numbers, end) and not stop.wait(0.2):
+            while not _over(up, rows := look(up.engine, numbers), numbers, end) and not stop.wait(0.2):
                 live.update(picture(rows))
             live.update(picture(rows))
         return
-    while not _over(rows := look(up.engine, numbers), numbers, end) and not stop.wait(0.5):
+    while not _over(up, rows := look(up.engine, numbers), numbers, end) and not stop.wait(0.5):
         pass
     console.print(picture(rows))
 
 
-def _over(rows: Sequence[Row], numbers: Sequence[int], end: float) -> int:
+def _over(up: Up, rows: Sequence[Row], numbers: Sequence[int], end: float) -> int:
     failed = [row for row in rows if row.failed]
     if failed:
         raise DemoFailedError(f"run {failed[0].number} has {failed[0].failed} failed files; ask: headframe why run ...")
     if time.monotonic() > end:
         raise DemoFailedError(f"not all of runs {numbers[0]} to {numbers[-1]} were cataloged in {PATIENCE_S:.0f} s")
-    return len(rows) == len(numbers) and all(row.finished for row in rows)
+    return len(rows) == len(numbers) and all(row.finished for row in rows) and settled(up.engine)

@@ -36,6 +36,12 @@ def look(engine: Engine, numbers: Sequence[int]) -> list[Row]:
     return list(rows.values())
 
 
+def settled(engine: Engine) -> bool:
+    """Say whether every readable link has been made."""
+    with engine.connect() as connection:
+        return not connection.execute(text("select exists (select from settle)")).scalar_one()
+
+
 def picture(rows: Sequence[Row]) -> Table:
     """Draw the runs as a table: how many files stand in each state."""
     table = Table(title="runs", title_justify="left")
