@@ -28,6 +28,7 @@ def check(config: Config, mistakes: Mistakes) -> Config:
     _inboxes(config, mistakes)
     _references(config, mistakes)
     _entry_points(config, mistakes)
+    _images(config, mistakes)
     _pipelines(config, mistakes)
     _folders(config, mistakes)
     return _with_paths(config, mistakes)
@@ -169,6 +170,13 @@ def _installed(group: str) -> set[str]:
     from importlib.metadata import entry_points
 
     return {point.name for point in entry_points(group=group)} | SHIPPED[group]
+
+
+def _images(config: Config, mistakes: Mistakes) -> None:
+    for name, command in config.commands.items():
+        if command.image is not None and not command.image.startswith(("apptainer:", "shifter:")):
+            what = f'"{command.image}" does not say what runs it; expected apptainer:IMAGE or shifter:IMAGE'
+            mistakes.add(f"command.{name}.image", what)
 
 
 def _pipelines(config: Config, mistakes: Mistakes) -> None:

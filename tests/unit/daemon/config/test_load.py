@@ -116,6 +116,13 @@ def test_each_mistake_is_named_with_its_key(tmp_path: Path, more: dict[str, Any]
     assert "secret" not in str(found)
 
 
+def test_an_image_says_what_runs_it(tmp_path: Path) -> None:
+    for image in ("apptainer:docker://example.org/calibrate:3", "shifter:example/calibrate:3"):
+        assert made(tmp_path, command={"x": {"argv": ["x"], "image": image}}).commands["x"].image == image
+    found = mistakes(tmp_path, command={"x": {"argv": ["x"], "image": "docker://example.org/calibrate:3"}})
+    assert "expected apptainer:IMAGE or shifter:IMAGE" in found["command.x.image"]
+
+
 def pipeline(*steps: dict[str, Any]) -> dict[str, Any]:
     return {"default": {"step": list(steps)}}
 
