@@ -48,12 +48,14 @@ class Gaps(View):
     files: tuple[MissingFile, ...]
 
 
-def gaps(conn: Connection, number: int) -> Gaps:
-    """Give what a run misses; nothing for an unknown run."""
+def gaps(conn: Connection, number: int, *, complete: bool = False) -> Gaps:
+    """Give what a run misses; nothing for an unknown run. `complete`: the counts say that all has come."""
     found = conn.execute(select(run).where(run.c.number == number)).first()
     if found is None:
         return Gaps(ranges=(), files=())
     absent = _absent(conn, found.id)
+    if complete and not absent:
+        return Gaps(ranges=(), files=())
     named = found.expected is not None and sum(1 for each in absent if each.sequence is None) > 0
     return Gaps(ranges=() if named else _ranges(conn, found), files=absent)
 

@@ -81,7 +81,7 @@ def run(conn: Connection, number: int) -> RunDetail | None:
         steps=steps,
         accepts_failed=accepts_failed,
         last_file_at=_last_file(conn, row.id),
-        gaps=gaps(conn, number),
+        gaps=gaps(conn, number, complete=shown.expected is not None and shown.registered == shown.expected),
         reasons=_reasons(conn, row.id),
         history=history(conn, own, 200),
         operations=_operations(conn, row.id),

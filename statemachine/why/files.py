@@ -14,8 +14,11 @@ def why_file(conn: Connection, wanted: str | int, campaign: str | None = None) -
     Raises `views.NotOneError` where several runs have a file of that name.
     """
     found = file(conn, wanted)
-    if found is None:
-        return None
+    return None if found is None else why_found_file(conn, found, campaign)
+
+
+def why_found_file(conn: Connection, found: FileDetail, campaign: str | None = None) -> Why:
+    """Explain a file that has been read already."""
     items = [row for row in found.items if campaign in (None, row.campaign)]
     if not items:
         return _absent(found)

@@ -16,8 +16,12 @@ SHOWN = 8
 def why_run(conn: Connection, number: int) -> Why | None:
     """Explain one run; none where there is no such run."""
     found = run(conn, number)
-    if found is None:
-        return None
+    return None if found is None else why_found(conn, found)
+
+
+def why_found(conn: Connection, found: RunDetail) -> Why:
+    """Explain a run that has been read already."""
+    number = found.row.number
     notes = [f"dead letter {letter.code}: {letter.sentence}" for letter in found.dead_letters]
     row = found.row
     if row.item is not None and row.phase != "waiting":

@@ -2,15 +2,18 @@
 
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
 
 import psutil
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 
 from headframe.daemon.up import Up
+from headframe.statemachine import views
+from headframe.statemachine.why import why_run
 
 from .noop_tree import noop_tree
 
@@ -71,6 +74,37 @@ def _look(up: Up, runs: int) -> None:
         took = min(_get(up.address + path) for _ in range(5))
         print(f"/{path}: {1000 * took:.0f} ms")
         assert took < 0.1, f"/{path} took {1000 * took:.0f} ms"
+    _ask(up)
+
+
+def _ask(up: Up) -> None:
+    """Ask what each list command asks of the database."""
+    first_run = views.RunFilter(numbers=(1,))
+    asked = {
+        "get runs": views.runs,
+        "get runs 1": lambda c: views.runs(c, first_run),
+        "get files": views.files,
+        "get files --run": lambda c: views.files(c, views.FileFilter(run=1)),
+        "get files --phase": lambda c: views.files(c, views.FileFilter(phase="failed")),
+        "get attempts": views.attempts,
+        "get campaigns": views.campaigns,
+        "get sites": views.sites,
+        "status": views.status,
+        "describe run": lambda c: views.run(c, 1),
+        "why run": lambda c: why_run(c, 1),
+        "catalog find": lambda c: views.catalog_find(c, 1),
+    }
+    for name, ask in asked.items():
+        took = min(_timed(up, ask) for _ in range(5))
+        print(f"{name}: {1000 * took:.0f} ms")
+        assert took < 0.1, f"{name} took {1000 * took:.0f} ms"
+
+
+def _timed(up: Up, ask: Callable[[Connection], object]) -> float:
+    with up.engine.connect() as connection:
+        began = time.perf_counter()
+        ask(connection)
+        return time.perf_counter() - began
 
 
 def _get(address: str) -> float:

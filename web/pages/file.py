@@ -4,7 +4,7 @@ from flask import Blueprint, Response
 from werkzeug.exceptions import NotFound
 
 from ...statemachine.views import file as find_file
-from ...statemachine.why import why_file
+from ...statemachine.why import why_found_file
 from .. import asked
 from ..context import reading
 from ..live import live_page
@@ -19,5 +19,5 @@ def show(number: int) -> Response:
         file = find_file(connection, number) if number <= asked.LARGEST else None
         if file is None:
             raise NotFound(f"There is no file with the number {number} here.")
-        why = why_file(connection, number)
+        why = why_found_file(connection, file)
     return live_page("file", file=file, why=why)

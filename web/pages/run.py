@@ -7,7 +7,7 @@ from werkzeug.exceptions import NotFound
 from ...statemachine.lifecycle import Phase
 from ...statemachine.views import FileFilter, RunDetail, files
 from ...statemachine.views import run as find_run
-from ...statemachine.why import why_run
+from ...statemachine.why import why_found
 from .. import asked, bars, orders
 from ..cells import MOST, cells
 from ..context import reading
@@ -23,7 +23,7 @@ def show(number: int) -> Response:
     page = asked.page(MOST)
     with reading() as connection:
         detail = _found(connection, number)
-        why = why_run(connection, number)
+        why = why_found(connection, detail)
         states = orders.states_of_campaigns(connection, [detail.row.campaign]).get(detail.row.campaign, ())
         listed = files(connection, FileFilter(run=number, campaign=detail.row.campaign or None), page)
     absent = "missing" if detail.row.closed else "coming"
