@@ -11,9 +11,10 @@ from ...consumers.messages import Report
 from ...statemachine.records import Record
 from ...statemachine.store.arrivals import register
 from ...statemachine.store.campaigns import Book
-from ...statemachine.store.core import Ready, Touched, execute
+from ...statemachine.store.core import Ready, Touched, execute, lock_items
 from ...statemachine.store.dead import bury
 from ...statemachine.store.gather import RunMoved, gather
+from ...statemachine.store.pin import hold_runs
 from ...statemachine.store.reports import Stale, apply_reports, renew
 from ...statemachine.store.runs import campaigns_of, inform
 from ...statemachine.store.settling import settled
@@ -40,8 +41,9 @@ class Effects(Record):
 
 
 def apply(connection: Connection, batch: Sorted, book: Book) -> Effects:
-    """Apply a batch in the caller's transaction."""
+    """Apply a batch in the caller's transaction. Locks runs in one go, then items, so that conductors never cross."""
     touched: Touched = set()
+    hold_runs(connection, [*(info.run for info in batch.runs), *(file.run for file in batch.files)])
     for info in batch.runs:
         bury(connection, inform(connection, info, book))
         touched |= campaigns_of(connection, info.run)
@@ -49,6 +51,7 @@ def apply(connection: Connection, batch: Sorted, book: Book) -> Effects:
     bury(connection, batch.troubles)
     arrived = register(connection, batch.files, book)
     bury(connection, arrived.troubles)
+    lock_items(connection, [*(entry.outcome.item for entry in batch.said), *(item for item, _, _ in batch.beats)])
     reports = apply_reports(connection, batch.said)
     stale = [*reports.stale, *renew(connection, batch.beats)]
     settled(connection, [(entry.id, entry.done, entry.error) for entry in batch.settled])

@@ -51,8 +51,10 @@ def ready_of(rows: Iterable[Row[Any]]) -> list[Ready]:
 
 def lock_items(connection: Connection, items: Iterable[int]) -> None:
     """Lock items in id order, so that no two transactions of many statements wait for each other."""
-    statement = text("select id from item where id = any(:ids) order by id for no key update")
-    connection.execute(statement, {"ids": sorted(set(items))})
+    wanted = sorted(set(items))
+    if wanted:
+        statement = text("select id from item where id = any(:ids) order by id for no key update")
+        connection.execute(statement, {"ids": wanted})
 
 
 def notify(connection: Connection, what: str = "work") -> None:

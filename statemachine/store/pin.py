@@ -1,10 +1,14 @@
 """Runs come into being and pin their pipeline: at the first file or the first word of the run database."""
 
+from collections.abc import Iterable
+
 from sqlalchemy import Connection, text
 
 from ..records import Record
 from .campaigns import Book, Pinned, realtime_campaign
 from .core import execute
+
+LARGEST_RUN = 2**63 - 1
 
 
 class RunRow(Record):
@@ -19,13 +23,9 @@ class RunRow(Record):
 
 def pin_runs(connection: Connection, kinds: dict[int, str | None], book: Book) -> dict[int, RunRow]:
     """Make the runs that are missing, learn the types that were unknown, pin pipelines; give all, by number."""
-    statement = text("insert into run (number) select unnest(cast(:numbers as bigint[])) on conflict do nothing")
-    connection.execute(statement, {"numbers": sorted(kinds)})
+    hold_runs(connection, kinds)
     rows = connection.execute(
-        text(
-            "select id, number, kind, known_kind, campaign_id from run where number = any(:numbers) "
-            "order by id for no key update"
-        ),
+        text("select id, number, kind, known_kind, campaign_id from run where number = any(:numbers) order by id"),
         {"numbers": sorted(kinds)},
     ).all()
     pinned: dict[int, RunRow] = {}
@@ -36,6 +36,17 @@ def pin_runs(connection: Connection, kinds: dict[int, str | None], book: Book) -
             kind = row.kind or kinds[row.number]
             pinned[row.number] = _pin(connection, row.id, row.number, kind, row.campaign_id, book)
     return pinned
+
+
+def hold_runs(connection: Connection, numbers: Iterable[int]) -> None:
+    """Make the runs that are missing and lock all, in id order. Numbers that no run can have are left out."""
+    wanted = sorted({number for number in numbers if 0 <= number <= LARGEST_RUN})
+    if not wanted:
+        return
+    statement = text("insert into run (number) select unnest(cast(:numbers as bigint[])) on conflict do nothing")
+    connection.execute(statement, {"numbers": wanted})
+    lock = text("select id from run where number = any(:numbers) order by id for no key update")
+    connection.execute(lock, {"numbers": wanted})
 
 
 def _pin(

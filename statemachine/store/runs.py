@@ -13,9 +13,7 @@ from .campaigns import Book, realtime_campaign
 from .core import Touched, execute, notify
 from .errors import NotFoundError, RefusedError
 from .gather import gather
-from .pin import move_items, pin_runs
-
-LARGEST_RUN = 2**63 - 1
+from .pin import LARGEST_RUN, move_items, pin_runs
 
 
 def inform(connection: Connection, info: RunInfo, book: Book) -> tuple[Trouble, ...]:
