@@ -107,8 +107,10 @@ class Conductor:
         except BaseException:
             self.subscription.give_back(deliveries)
             raise
-        self._send(effects)
-        self.subscription.ack(deliveries)
+        try:
+            self._send(effects)
+        finally:  # it is committed: whatever keeps the work from going out, the refiller finds it ready
+            self.subscription.ack(deliveries)
         followed = follow(self.engine, effects)
         self._send(followed)
 
