@@ -262,8 +262,8 @@ update item i set
   since = clock_timestamp(), changed_at = clock_timestamp()
 from locked l, step_rule s
 where i.id = l.id and s.pipeline_id = :to_pipeline_id and s.rank = 0
-returning i.id as item, l.was_epoch as epoch, l.was_owner as owner, l.was_step as step, i.step as next_step, i.lane,
-  i.phase, i.scope;
+returning i.id as item, l.was_epoch as epoch, i.epoch as now_epoch, l.was_owner as owner, l.was_step as step,
+  i.step as next_step, i.lane, i.phase, i.scope;
 
 -- name: insert_items
 -- (nothing) -> arrived: a registered file becomes an item of its run's campaign; held where the type is unknown.

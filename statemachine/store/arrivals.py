@@ -10,6 +10,7 @@ from .campaigns import Book
 from .core import Ready, Touched, execute, ready_of
 from .judge import Known, Register, judge
 from .pin import RunRow, pin_runs
+from .quiet import quietly
 
 TRIES = 3
 
@@ -124,20 +125,6 @@ def _make_items(
     execute(connection, "insert_raw_replicas", replicas)
     execute(connection, "clear_dead", [{"path": f["path"]} for f in files])
     return quietly(connection, ready_of(items)), {(row.run_id, row.campaign_id) for row in items}
-
-
-def quietly(connection: Connection, ready: list[Ready]) -> list[Ready]:
-    """Take ready items past the steps that need no work; give what is ready for work now."""
-    final = {entry.item: entry for entry in ready}
-    moving = list(final)
-    while moving:
-        rows = execute(connection, "advance_quietly", ids=moving)
-        for row in rows:
-            final.pop(row.item, None)
-        for entry in ready_of(rows):
-            final[entry.item] = entry
-        moving = [row.item for row in rows if row.phase == "ready"]
-    return list(final.values())
 
 
 def _unwaive(connection: Connection, runs: set[int]) -> None:

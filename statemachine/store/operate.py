@@ -9,11 +9,11 @@ from sqlalchemy import Connection, Engine, Row, text
 from ..lifecycle import Phase, Trigger, sources
 from ..records import Record
 from .accept import retire
-from .arrivals import quietly
 from .core import execute, notify, ready_of
 from .errors import NotFoundError, RefusedError
 from .folders import order_cleaning
 from .gather import gather
+from .quiet import quietly
 
 PAGE = 1000
 SHOWN = 10

@@ -6,7 +6,9 @@ from sqlalchemy import Connection, text
 
 from ..records import Record
 from .campaigns import Book, Pinned, realtime_campaign
-from .core import execute
+from .core import execute, ready_of
+from .folders import Taken, order_cleaning
+from .quiet import quietly
 
 LARGEST_RUN = 2**63 - 1
 
@@ -79,7 +81,12 @@ def move_items(
     actor: str,
     reason: str,
 ) -> int:
-    """Start every item of a run in one campaign again, under another type; give how many moved."""
+    """Start every item of a run in one campaign again, under another type; give how many moved.
+
+    Running attempts end and their folders are ordered away; what the new type bypasses is passed at once.
+    """
+    taken = _running(connection, run_id, campaign_id)
+    order_cleaning(connection, taken)
     rows = execute(
         connection,
         "reclassify",
@@ -104,4 +111,15 @@ def move_items(
         for row in rows
     ]
     execute(connection, "end_attempts", ended)
+    quietly(connection, ready_of(rows))
     return len(rows)
+
+
+def _running(connection: Connection, run_id: int, campaign_id: int) -> list[Taken]:
+    """Lock a run's items; give the attempts that run, while the folders still go by this campaign's name."""
+    statement = text(
+        "select id, epoch, step, owner from item where run_id = :run_id and campaign_id = :campaign_id "
+        "order by id for no key update"
+    )
+    rows = connection.execute(statement, {"run_id": run_id, "campaign_id": campaign_id})
+    return [(row.id, row.epoch, row.step, row.owner) for row in rows if row.owner is not None]

@@ -8,10 +8,10 @@ from sqlalchemy import Connection, Row
 from ..lifecycle import Trigger, sources
 from ..records import Outcome, Record
 from .accept import accept
-from .arrivals import quietly
 from .core import Ready, Touched, execute, lock_items, ready_of
 from .fold import Said, fold, of_trigger
 from .folders import clean_order
+from .quiet import quietly
 
 COUNTED = ("lost-lease", "worker-died", "over-limit", "node-failed")
 ESCALATED = ("walltime", "memory")
