@@ -78,10 +78,9 @@ def _judge_all(
     verdicts: list[tuple[ArrivedFile, Known]] = []
     for a in arrivals:
         run = runs[a.run]
-        row: Row[Any] | None = (
-            by_place.get((a.site, a.path)) or by_name.get((run.id, a.name)) or by_sequence.get((run.id, a.sequence))
-        )
-        verdicts.append((a, judge(a, run, row)))
+        numbered = by_sequence.get((run.id, a.sequence))
+        row: Row[Any] | None = by_place.get((a.site, a.path)) or by_name.get((run.id, a.name)) or numbered
+        verdicts.append((a, judge(a, run, row, numbered)))
     return verdicts
 
 

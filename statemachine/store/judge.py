@@ -21,22 +21,34 @@ class Same(Record):
 Known = Register | Same | Trouble
 
 
-def judge(arrival: ArrivedFile, run: RunRow, row: Row[Any] | None) -> Known:
-    """Decide on one arrived file; `row` is the file that has its place, name or sequence number, if any."""
+def judge(arrival: ArrivedFile, run: RunRow, row: Row[Any] | None, numbered: Row[Any] | None = None) -> Known:
+    """Decide on one arrived file.
+
+    `row` is the file that has its place, else its name, else its sequence number, if any; `numbered` the one that
+    has its sequence number.
+    """
+    if row is not None and _is_same(arrival, row):
+        return Same()
     if arrival.kind is not None and run.kind is not None and arrival.kind != run.kind:
         return _kind_mismatch(arrival, run)
     if row is None:
         return Register()
     if row.registered_at is None:
-        return _announced(arrival, row)
+        return _announced(arrival, row, numbered)
     if (row.site, row.path) != (arrival.site, arrival.path):
         return _twice(arrival, row)
-    if row.size != arrival.size or row.mtime_ns != arrival.mtime_ns:
-        return _rewritten(arrival, row)
-    return Same()
+    return _rewritten(arrival, row)
 
 
-def _announced(arrival: ArrivedFile, row: Row[Any]) -> Known:
+def _is_same(arrival: ArrivedFile, row: Row[Any]) -> bool:
+    """Say whether the hint has come before, even if its run was reclassified since."""
+    seen = (row.site, row.path, row.size, row.mtime_ns)
+    return row.registered_at is not None and seen == (arrival.site, arrival.path, arrival.size, arrival.mtime_ns)
+
+
+def _announced(arrival: ArrivedFile, row: Row[Any], numbered: Row[Any] | None) -> Known:
+    if numbered is not None and numbered.id != row.id:
+        return _twice(arrival, numbered)
     if row.sequence is not None and row.sequence != arrival.sequence:
         said = f"{arrival.name} was announced as sequence {row.sequence}, its name says {arrival.sequence}"
         return _trouble("sequence-differs", said, arrival)
