@@ -36,13 +36,16 @@ def inform(connection: Connection, info: RunInfo, book: Book) -> tuple[Trouble, 
 
 
 def close(connection: Connection, number: int, actor: str, reason: str, expected: int | None = None) -> None:
-    """Say that the detector has ended a run. Without a number announced, what is registered is the number."""
+    """Say that the detector has ended a run.
+
+    Without a number announced, what is registered and what is declared missing is the number.
+    """
     run = locked(connection, number)
     if run.closed_at is not None and expected is None:
         raise RefusedError(f"run {number} is closed already, since {run.closed_at:%Y-%m-%d %H:%M:%S} UTC")
     count = expected if expected is not None else run.expected
     if count is None:
-        count = registered(connection, run.id)
+        count = registered(connection, run.id) + run.waived
     values = {"closed_by": actor, "expected": count}
     _operate(connection, run, "close", actor, reason, "closed_at = clock_timestamp()", values)
 
