@@ -294,10 +294,10 @@ returning id, run_id, name, site, path, size;
 -- name: register_expected
 -- An announced file has come: it gets its place, size and time, and is no longer missing.
 update file f set site = w.site, path = w.path, size = w.size, mtime_ns = w.mtime_ns, closed_ns = w.closed_ns,
-  inbox = w.inbox, registered_at = clock_timestamp(), sequence = coalesce(f.sequence, w.sequence),
+  inbox = w.inbox, registered_at = clock_timestamp(), sequence = coalesce(f.sequence, w.sequence), name = w.name,
   waived_at = null
-from jsonb_to_recordset(cast(:rows as jsonb)) as w(id bigint, sequence integer, site text, path text, size bigint,
-  mtime_ns bigint, closed_ns bigint, inbox text)
+from jsonb_to_recordset(cast(:rows as jsonb)) as w(id bigint, sequence integer, name text, site text, path text,
+  size bigint, mtime_ns bigint, closed_ns bigint, inbox text)
 where f.id = w.id and f.registered_at is null
 returning f.id, f.run_id, f.name, f.site, f.path, f.size;
 
