@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, and_, func, select
+from sqlalchemy.dialects.postgresql import aggregate_order_by
 
 from ..schema import campaign, file, item, product, replica, run_operation, step_rule
 from ..schema import run as run_table
@@ -101,7 +102,7 @@ def _reasons(conn: Connection, run_id: int) -> tuple[ReasonCount, ...]:
             item.c.reason_code,
             func.count().label("n"),
             func.min(file.c.name).label("example"),
-            func.min(item.c.reason).label("reason"),
+            func.array_agg(aggregate_order_by(item.c.reason, file.c.name))[1].label("reason"),
         )
         .join(file, file.c.id == item.c.file_id)
         .where(item.c.run_id == run_id, troubled)
