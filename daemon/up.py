@@ -5,7 +5,6 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import structlog
 from sqlalchemy import Connection, Engine, text
@@ -127,11 +126,10 @@ def run(config: Config) -> None:
 
 def make_folders(config: Config) -> None:
     """Make the folders of sites and inboxes that are missing, with their sites' modes and groups."""
-    from ..consumers.steps.files import make_folder
+    from ..consumers.steps.files import make_folder, make_root
 
     for name in config.sites:
-        site = config.site(name)
-        Path(site.root).mkdir(parents=True, exist_ok=True)
+        make_root(config.site(name))
     for inbox in config.inboxes.values():
         site = config.site(inbox.site)
         if not site.open_path(inbox.path).exists():

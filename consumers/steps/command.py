@@ -157,7 +157,7 @@ def _product(job: Job, named: Named) -> Product:
     with storage_errors(f"reading product {named.name}"):
         size, sums = checksums(path)
         with path.open("rb") as written:
-            finish(written.fileno(), path, job.sites[job.site])
+            finish(written.fileno(), job.sites[job.site])
     return Product(
         name=named.name,
         type=named.type,

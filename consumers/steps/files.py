@@ -1,8 +1,10 @@
 """What every step does with files: read once for both checksums, write with the site's modes."""
 
 import errno
+import grp
 import os
-import shutil
+import secrets
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -62,31 +64,79 @@ def copy_checked(source: Path, target: Path, site: Site) -> tuple[int, Checksums
             blake.update(chunk)
             writer.write(chunk)
             size += len(chunk)
-        finish(writer.fileno(), target, site)
+        finish(writer.fileno(), site)
     return size, Checksums(adler32=f"{adler:08x}", blake3=blake.hexdigest())
 
 
-def finish(descriptor: int, path: Path, site: Site) -> None:
+def finish(descriptor: int, site: Site) -> None:
     """Give a written file its site's mode and group, and wait until it is on disk."""
-    os.fchmod(descriptor, site.file_mode)
-    if site.group is not None:
-        shutil.chown(path, group=site.group)
+    own(descriptor, site, site.file_mode)
     os.fsync(descriptor)
 
 
+def own(what: int | Path, site: Site, mode: int) -> None:
+    """Give a file or folder that we made its site's group and a mode of it, whatever our umask is."""
+    if site.group is not None:
+        # Before the mode: a change of group takes a setgid bit away.
+        os.chown(what, -1, group_id(site))
+    if stat.S_IMODE(os.stat(what).st_mode) != mode:  # noqa: PTH116 (a descriptor or a path)
+        os.chmod(what, mode)  # noqa: PTH101
+
+
+def group_id(site: Site) -> int:
+    """Give the number of a site's group, named or numbered. Raises `InfrastructureError` where this host has none."""
+    name = site.group or ""
+    try:
+        return int(name) if name.isdecimal() else grp.getgrnam(name).gr_gid
+    except KeyError as error:
+        raise InfrastructureError("no-group", f"site {site.name}: this host has no group {name}") from error
+
+
+def own_all(site: Site, folder: Path) -> None:
+    """Give everything that a step left in its folder the site's group and modes."""
+    own(folder, site, site.dir_mode)
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                own_all(site, Path(entry.path))
+            elif entry.is_file(follow_symlinks=False):
+                own(Path(entry.path), site, site.file_mode)
+
+
+def make_root(site: Site) -> None:
+    """Make a site's root where it is missing; one that is there stays as it is."""
+    root = Path(site.root)
+    if not root.is_dir():
+        root.mkdir(parents=True)
+        own(root, site, site.dir_mode)
+
+
 def make_folder(site: Site, path: str) -> Path:
-    """Make a folder below a site's root, each new level with the site's mode and group."""
+    """Make a folder below a site's root, each new level with the site's mode and group.
+
+    Raises `InfrastructureError` where the root is not there: a file system that is not mounted is no item's fault.
+    """
     folder = Path(site.root)
+    if not folder.is_dir():
+        raise InfrastructureError("site-away", f"site {site.name} is not there: {site.root} is no folder")
     for part in Path(path).parts:
         folder = folder / part
-        try:
-            folder.mkdir()
-        except FileExistsError:
-            continue
-        if site.group is not None:
-            shutil.chown(folder, group=site.group)
-        folder.chmod(site.dir_mode)
+        if not folder.is_dir():
+            _make_one(folder, site)
     return folder
+
+
+def _make_one(folder: Path, site: Site) -> None:
+    """Make one folder that is never seen with another mode: a second user may write in it at the same moment."""
+    fresh = folder.with_name(f".new-{secrets.token_hex(8)}")
+    fresh.mkdir()
+    try:
+        own(fresh, site, site.dir_mode)
+        fresh.rename(folder)
+    except OSError:
+        fresh.rmdir()
+        if not folder.is_dir():  # else somebody was quicker, and has filled it already
+            raise
 
 
 def check_unchanged(job: Job) -> None:

@@ -131,7 +131,7 @@ def describe(
     with storage_errors(f"finishing {path.name}"):
         descriptor = os.open(path, os.O_RDONLY)
         try:
-            finish(descriptor, path, job.sites.get(job.site, Site(name=job.site, root="/")))
+            finish(descriptor, job.sites.get(job.site, Site(name=job.site, root="/")))
         finally:
             os.close(descriptor)
         size, sums = checksums(path)

@@ -21,7 +21,8 @@ from typing import Any, BinaryIO
 import msgspec
 
 from ...statemachine.records import Record, Usage
-from ..steps.api import InfrastructureError, Job, PayloadError, Result, SkipItem, Step
+from ..steps.api import InfrastructureError, Job, PayloadError, Result, Site, SkipItem, Step
+from ..steps.files import own, own_all, storage_errors
 
 GROUP = "headframe.steps"
 
@@ -70,7 +71,7 @@ def load_step(name: str) -> Step:
 def attempt(request: Request) -> Answer:
     """Run one attempt; everything that a step can raise becomes an answer."""
     try:
-        return Answer(kind="succeed", result=load_step(request.use)(request.job))
+        return Answer(kind="succeed", result=_done(request.job, load_step(request.use)))
     except SkipItem as skip:
         return Answer(kind="skip", code=skip.code, reason=skip.sentence)
     except InfrastructureError as error:
@@ -85,12 +86,22 @@ def attempt(request: Request) -> Answer:
         return Answer(kind="fail", code="step-error", reason=f"{type(error).__name__}: {error}")
 
 
+def _done(job: Job, step: Step) -> Result:
+    """Run the step; what it leaves in its folder gets the site's modes, for others read it later."""
+    result = step(job)
+    folder = Path(job.folder)
+    if job.site in job.sites and folder.is_dir():
+        with storage_errors(f"finishing step {job.step} of {job.name}"):
+            own_all(job.sites[job.site], folder)
+    return result
+
+
 def measured(request: Request) -> Answer:
     """Run one attempt with its output in its log, and measure what it used."""
     limit_memory(request.job.resources.memory)
     _reset_peak()
     before, began = _cpu(), time.monotonic()
-    with _Output(request.log):
+    with _Output(request.log, request.job.sites.get(request.job.site)):
         _say(request, "begins")
         answer = attempt(request)
         usage = Usage(wall_s=time.monotonic() - began, cpu_s=_cpu() - before, memory_peak=_peak())
@@ -118,12 +129,14 @@ def limit_memory(limit: int) -> None:
 class _Output:
     """Sends file descriptors 1 and 2 to the attempt's log; an empty log is removed again."""
 
-    def __init__(self, path: str) -> None:
-        self.path = path
+    def __init__(self, path: str, site: Site | None) -> None:
+        self.path, self.site = path, site
         self.log = -1
 
     def __enter__(self) -> None:
-        self.log = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o664)
+        self.log = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        if self.site is not None:
+            own(self.log, self.site, self.site.file_mode)
         os.dup2(self.log, 1)
         os.dup2(self.log, 2)
 

@@ -8,7 +8,7 @@ import msgspec
 from ...consumers.steps.api import Site
 from ...statemachine.pipeline import Pipeline, RunType, Step, build
 from ...statemachine.records import Record
-from .types import Count, FileMode, FolderMode, Port, Prefix, Seconds, Umask
+from .types import Count, FileMode, FolderMode, Port, Prefix, Seconds
 
 LARGEST_RUN = 2**63 - 1
 
@@ -49,7 +49,6 @@ class SiteConfig(Record):
     dir_mode: FolderMode = FolderMode(0o2775)
     file_mode: FileMode = FileMode(0o664)
     group: str | None = None
-    umask: Umask = Umask(0o002)
 
 
 class Inbox(Record):

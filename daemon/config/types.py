@@ -21,10 +21,6 @@ class FileMode(int):
     """The mode of files; the owner may read, nobody may execute."""
 
 
-class Umask(int):
-    """A umask."""
-
-
 def hook(folder: Path, kind: type, value: Any) -> Any:
     """Make a value of `kind` from one of TOML; relative paths start at `folder`. Raises `ValueError`."""
     if kind is Path:
