@@ -30,3 +30,17 @@ def log_path(folder: str, epoch: int, owner: str) -> str:
 def link_path(campaign: str | None, run: int, step: str, name: str) -> str:
     """Give the readable name of an accepted product or copy; `campaign` none for what belongs to the file."""
     return f"{campaign or 'files'}/run{run:06d}/{step}/{name}"
+
+
+def own_name(name: str, run: int, file: str | None, sequence: int | None) -> str:
+    """Give a product of a file a name that no other file of its run has.
+
+    It keeps its own where that begins with the raw file's, or with run and sequence; a program that calls every
+    product `out.root` gets the sequence number before it. It is one level, whatever the product is called.
+    """
+    name = name.replace("/", "_")
+    if file is None or sequence is None:
+        return name
+    starts = (file.rpartition(".")[0] or file, f"run{run:06d}_{sequence:04d}")
+    alone = any(name.startswith(start) and not name[len(start) :][:1].isalnum() for start in starts)
+    return name if alone else f"{sequence:04d}_{name}"

@@ -533,8 +533,9 @@ join attempt a on a.item_id = w.item and a.epoch = w.epoch and a.owner = w.owner
 where a.outcome in ('succeeded', 'skipped');
 
 -- name: item_names
-select i.id as item, run.number, c.name as campaign, s.owned_by
+select i.id as item, run.number, c.name as campaign, s.owned_by, f.name as file, f.sequence
 from item i join run on run.id = i.run_id join campaign c on c.id = i.campaign_id
+left join file f on f.id = i.file_id
 left join step_rule s on s.pipeline_id = i.pipeline_id and s.to_state = i.state
 where i.id = any(:ids);
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, text
 
-from ..naming import link_path
+from ..naming import link_path, own_name
 from ..records import Copy, Outcome, Product
 from .core import execute
 
@@ -94,6 +94,7 @@ def _place(row: Row[Any], content: Product | Copy, product_id: int | None, role:
         "step": row.step,
         "site": content.location.site,
         "path": content.location.path,
+        "name": content.name if isinstance(content, Product) else content.location.path.rpartition("/")[2],
         "size": content.size,
         "adler32": content.checksums.adler32,
         "blake3": content.checksums.blake3,
@@ -108,15 +109,12 @@ def _order_links(
     """Order the readable links: file-system work, done by a worker, repeated until done."""
     if not places:
         return
-    names = {
-        row.item: (row.number, None if row.owned_by == "file" else row.campaign)
-        for row in execute(connection, "item_names", ids=[row.item for row, _ in accepted])
-    }
+    items = {row.item: row for row in execute(connection, "item_names", ids=[row.item for row, _ in accepted])}
     orders = []
     for place in places:
-        number, campaign = names[place["item"]]
-        name = place["path"].rsplit("/", 1)[-1]
-        link = link_path(campaign, number, place["step"], name)
+        item = items[place["item"]]
+        name = own_name(place["name"], item.number, item.file, item.sequence)
+        link = link_path(None if item.owned_by == "file" else item.campaign, item.number, place["step"], name)
         replica = ids.get((place["site"], place["path"]))
         orders.append(
             {"action": "link", "site": place["site"], "path": place["path"], "link": link, "replica_id": replica}
