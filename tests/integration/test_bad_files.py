@@ -11,6 +11,7 @@ import pytest
 from headframe.statemachine.lifecycle import Trigger
 
 from .tree import Tree, unless_ci
+from .users import DETECTOR, GROUP, WORKER, own, shared_folder, up_as_worker
 
 Make = Callable[..., Tree]
 KEYS = """
@@ -151,6 +152,56 @@ def test_a_file_that_vanishes_after_it_arrived_fails_and_comes_back_with_a_reque
             one.operate(Trigger.RESOLVE, "run1_science_1")
             one.until_cataloged("run1_science_1")
             one.is_whole({})
+
+
+def test_what_may_not_be_read_is_said_and_stops_only_itself(tree: Make) -> None:
+    if os.geteuid() == 0:
+        pytest.skip("root may read everything; as root the next test does this as another user")
+    one = tree()
+    before = mixed_inbox(one)
+    (one.inbox / "shut").chmod(0)
+    with one.up():
+        unreadable(one)
+    assert one.sums() == before
+
+
+def test_what_may_not_be_read_is_said_and_stops_only_itself_as_another_user(database_url: str) -> None:
+    with shared_folder() as folder:
+        one = Tree(folder, database_url)
+        one.config.source.chmod(0o644)
+        before = mixed_inbox(one)
+        for path in (folder, one.inbox, one.inbox / "run1_science_1"):
+            os.chown(path, WORKER, GROUP)
+        own(folder / "work", WORKER, 0o2775)
+        own(one.inbox / "shut", DETECTOR, 0o700)
+        try:
+            with up_as_worker(folder, one.config.source):
+                unreadable(one)
+            assert one.sums() == before
+        finally:
+            one.close()
+
+
+def mixed_inbox(one: Tree) -> dict[str, str]:
+    one.write("run1_science_1")
+    shut = one.write("run1_science_2")
+    one.write("shut/run1_science_3")
+    before = one.sums()
+    shut.chmod(0)
+    return before
+
+
+def unreadable(one: Tree) -> None:
+    one.until_cataloged("run1_science_1", seconds=60)
+    one.until(lambda: len(one.letters()) == 2, "two lines")
+    assert sorted((letter.code, letter.sentence) for letter in one.letters()) == [
+        ("unreadable", "inbox/run1_science_2: it may not be read by the watcher"),
+        ("unreadable", "inbox/shut: the folder cannot be read: Permission denied"),
+    ]
+    (one.inbox / "shut").chmod(0o755)
+    (one.inbox / "run1_science_2").chmod(0o644)
+    one.until_cataloged("run1_science_2", "run1_science_3")
+    assert one.faults() == []
 
 
 @pytest.mark.parametrize("place", ["work", "archive"])
