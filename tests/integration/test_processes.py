@@ -1,0 +1,118 @@
+"""Every process on its own, over real RabbitMQ and real PostgreSQL, two of each kind: as at a centre."""
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from .rabbit_server import RabbitServer
+from .servers import wait_until
+
+FILES = 20
+CONFIG = """
+instance = "{instance}"
+[database]
+url = "{database}"
+[broker]
+url = "{broker}"
+user = "{user}"
+password_file = "broker.password"
+[web]
+port = 0
+[site.mine]
+path = "mine"
+kind = "source"
+[site.center]
+path = "center"
+[inbox.daq]
+site = "mine"
+path = "inbox"
+pattern = 'run(?P<run>\\d+)_(?P<sequence>\\d+)\\.raw'
+manifest = 'run(?P<run>\\d+)\\.json'
+stable_s = 0.5
+scan_s = 1
+[rundb.manifests]
+use = "manifest"
+poll_s = 0.5
+[run_type.science]
+placed_when = ["center"]
+[[pipeline.default.step]]
+name = "place"
+to = "placed"
+makes = "copy"
+owned_by = "file"
+parcel = 5
+[[pipeline.default.step]]
+name = "catalog"
+to = "cataloged"
+makes = "nothing"
+parcel = 5
+[worker]
+work_site = "center"
+"""
+
+
+class Centre:
+    """The processes of one instance."""
+
+    def __init__(self, config: Path) -> None:
+        self.config = config
+        self.running: list[subprocess.Popen[bytes]] = []
+
+    def start(self, *words: str) -> None:
+        with (self.config.parent / f"{words[0]}.log").open("ab") as log:
+            self.running.append(subprocess.Popen(self._argv(*words), stdout=log, stderr=log))
+
+    def command(self, *words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(self._argv(*words), capture_output=True, text=True, check=False, timeout=120)
+
+    def stop(self) -> list[int]:
+        for process in self.running:
+            process.send_signal(signal.SIGTERM)
+        return [process.wait(timeout=30) for process in self.running]
+
+    def logs(self) -> str:
+        return "\n".join(path.read_text()[-2000:] for path in self.config.parent.glob("*.log"))
+
+    def _argv(self, *words: str) -> list[str]:
+        return [sys.executable, "-m", "headframe", "--config", str(self.config), *words]
+
+
+@pytest.fixture
+def centre(tmp_path: Path, empty_database_url: str, rabbit: RabbitServer, rabbit_instance: str) -> Iterator[Centre]:
+    config = tmp_path / "headframe.toml"
+    config.write_text(
+        CONFIG.format(instance=rabbit_instance, database=empty_database_url, broker=rabbit.url, user=rabbit.user)
+    )
+    (tmp_path / "broker.password").write_text(rabbit.password)
+    (tmp_path / "mine/inbox").mkdir(parents=True)
+    (tmp_path / "center").mkdir()
+    made = Centre(config)
+    yield made
+    for process in made.running:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+
+
+def test_two_of_each_process_catalog_a_run_once_and_leave_when_told(centre: Centre) -> None:
+    upgraded = centre.command("db", "upgrade")
+    assert upgraded.returncode == 0, upgraded.stderr
+    for name in ("conductor", "sweeper", "watch", "worker"):
+        centre.start(name)
+        centre.start(name)
+    inbox = centre.config.parent / "mine/inbox"
+    for sequence in range(1, FILES + 1):
+        (inbox / f"run7_{sequence}.raw").write_text(f"content {sequence}")
+    (inbox / "run7.json").write_text(json.dumps({"run": 7, "type": "science", "closed": True, "expected": FILES}))
+    wait_until(lambda: centre.command("describe", "run", "7").returncode == 0, 30, "run 7 is known")
+    done = centre.command("wait", "--for", "state=cataloged", "run", "7", "--timeout", "60s")
+    assert done.returncode == 0, done.stdout + done.stderr + centre.logs()
+    verified = centre.command("verify", "--deep")
+    assert verified.returncode == 0, verified.stdout + verified.stderr
+    wait_until(lambda: "center" in centre.command("get", "runs", "7", "-o", "json").stdout, 10, "copies are counted")
+    assert centre.stop() == [0] * 8, centre.logs()
