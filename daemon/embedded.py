@@ -60,12 +60,18 @@ class EmbeddedPostgres:
         """Start the server, or join those who use the running one. Raises `DatabaseUnavailableError`."""
         self._make_folders()
         self._users = self._lock("users", fcntl.LOCK_SH)
+        self.revive()
+
+    def revive(self) -> bool:
+        """Start the server if it is down; say whether it was. Raises `DatabaseUnavailableError`."""
         with self._lock("starting", fcntl.LOCK_EX):
-            if self.pid() is None:
+            down = self.pid() is None
+            if down:
                 if not (self.data / "PG_VERSION").exists():
                     self._initdb()
                 self._launch()
             self._await_ready()
+        return down
 
     def stop(self) -> None:
         """Leave the server; the last one to leave stops it, fast, so that the next start needs no recovery."""
@@ -162,6 +168,12 @@ def url(config: Config) -> str:
         _borrowed[folder].start()
         atexit.register(release, config)
     return _borrowed[folder].url
+
+
+def revive(config: Config) -> bool:
+    """Start this process's embedded server again if it has died; say whether it had."""
+    server = _borrowed.get(config.database.embedded or Path())
+    return server is not None and server.pid() is None and server.revive()
 
 
 def release(config: Config) -> None:

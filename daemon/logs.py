@@ -32,6 +32,9 @@ def set_up(config: Config) -> None:
     root.setLevel(config.log.level.upper())
     for noisy in ("pika", "sqlalchemy", "alembic", "waitress", "watchdog"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+    logging.getLogger("sqlalchemy.pool").setLevel(
+        logging.CRITICAL
+    )  # what it says of lost connections, others say better
     structlog.configure(
         processors=[*SHARED, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),

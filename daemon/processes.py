@@ -42,7 +42,7 @@ def run_conductor(config: Config, stop: threading.Event | None = None) -> None:
     engine = wiring.engine(config, "conductor")
     broker = wiring.broker(config, "conductor")
     settings = ConductorSettings(batch=config.conductor.batch, refill_s=config.conductor.refill_s)
-    conductor = Conductor(engine, broker, wiring.names(config), wiring.book(config), settings)
+    conductor = Conductor(engine, broker, wiring.names(config), wiring.book(config), settings, wiring.site_rows(config))
     listening = threading.Thread(
         target=wiring.listen, args=(engine, config.instance, conductor.wake, stop), name="notices", daemon=True
     )

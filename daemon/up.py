@@ -37,6 +37,7 @@ class Up:
         database.upgrade(self.engine, self.config.instance)
         self._take_back()
         self._web()
+        self._thread("postgres", self._keep_postgres)
         self._thread("conductor", lambda: processes.run_conductor(self.config, self.stop))
         self._thread("sweeper", lambda: processes.run_sweeper(self.config, self.stop))
         for number in range(self.config.worker.count):
@@ -75,6 +76,12 @@ class Up:
             taken = sweep.restart_local(connection)
         if taken:
             log.info("took back what the last process tree left undone", items=taken)
+
+    def _keep_postgres(self) -> None:
+        """Start an embedded PostgreSQL again if it dies; all parts wait for it and go on."""
+        while not self.stop.wait(1.0):
+            if embedded.revive(self.config):
+                log.error("PostgreSQL had died and was started again")
 
     def _web(self) -> None:
         app = create_app(

@@ -15,6 +15,7 @@ from ..statemachine.pipeline import Pipeline
 from ..statemachine.records import ArrivedFile
 from ..statemachine.store.arrivals import known
 from ..statemachine.store.campaigns import Book
+from ..statemachine.store.sites import SiteRow
 from . import embedded
 from .config import Config, ConfigError, read_secret
 
@@ -91,6 +92,11 @@ def private(config: Config) -> dict[str, dict[str, object]]:
         step: dict(_private(f"private.{step}", key, value, config) for key, value in options.items())
         for step, options in config.private.items()
     }
+
+
+def site_rows(config: Config) -> tuple[SiteRow, ...]:
+    """Give the configured sites as the database knows them."""
+    return tuple(SiteRow(name=name, kind=site.kind, path=config.site(name).root) for name, site in config.sites.items())
 
 
 def known_to(engine: Engine) -> Callable[[Sequence[ArrivedFile]], list[bool]]:

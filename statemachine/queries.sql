@@ -755,3 +755,9 @@ with found as (
   where cast(:runs as bigint[]) = '{}' or run.number = any(:runs)
 )
 select id, number from chosen where kind = (select min(kind) from chosen) order by number;
+
+-- name: declare_sites
+insert into site (name, kind, path)
+select w.name, w.kind, w.path from jsonb_to_recordset(cast(:rows as jsonb)) as w(name text, kind text, path text)
+order by w.name
+on conflict (name) do update set kind = excluded.kind, path = excluded.path, seen_at = clock_timestamp();

@@ -220,6 +220,7 @@ class Parcel:
 
     def _stop(self, attempt: Attempt) -> None:
         self.worker.executor.kill()
+        self.worker.dropped.discard((attempt.item.item, attempt.item.epoch))
         attempt.remove()
         self.waiting.remove(attempt)
 

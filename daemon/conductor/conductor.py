@@ -21,6 +21,7 @@ from ...statemachine.records import Record, Trouble
 from ...statemachine.store.campaigns import Book
 from ...statemachine.store.dead import bury
 from ...statemachine.store.runs import learn
+from ...statemachine.store.sites import SiteRow, declare
 from .applying import Effects, apply, follow, see_self
 from .outbox import Outbox
 from .sorting import Sorted
@@ -46,8 +47,17 @@ class ConductorSettings(Record):
 class Conductor:
     """One conductor; any number may run at once."""
 
-    def __init__(self, engine: Engine, broker: Broker, names: Names, book: Book, settings: ConductorSettings) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        broker: Broker,
+        names: Names,
+        book: Book,
+        settings: ConductorSettings,
+        sites: Sequence[SiteRow] = (),
+    ) -> None:
         self.engine, self.broker, self.names, self.book, self.settings = engine, broker, names, book, settings
+        self._undeclared = sites
         self.owner = new_owner()
         self.outbox = Outbox(engine, broker, names, self.owner)
         self._refilled = self._seen = 0.0
@@ -100,6 +110,8 @@ class Conductor:
         with self.engine.begin() as connection:
             see_self(connection, self.owner, "conductor", socket.gethostname(), {})
             learn(connection, self.book)
+            declare(connection, self._undeclared)
+        self._undeclared = ()
 
     def _deal(self, deliveries: list[Delivery]) -> None:
         try:

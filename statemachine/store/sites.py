@@ -1,0 +1,23 @@
+"""Sites as the configuration has them, so that pages and counts know them before their first file."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from sqlalchemy import Connection
+
+from ..records import Record
+from .core import execute
+
+
+class SiteRow(Record):
+    """A site: its name, what it is for, and its root on the hosts of the services."""
+
+    name: str
+    kind: str
+    path: str
+
+
+def declare(connection: Connection, sites: Iterable[SiteRow]) -> None:
+    """Write the sites down, or what changed of them."""
+    rows: list[dict[str, Any]] = [{"name": site.name, "kind": site.kind, "path": site.path} for site in sites]
+    execute(connection, "declare_sites", rows)
