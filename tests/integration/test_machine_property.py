@@ -1,0 +1,627 @@
+"""The machine and the store against a model, whatever happens in whatever order, with two conductors interleaved.
+
+`HYPOTHESIS_PROFILE=long` asks for ten times as many examples.
+"""
+
+import copy
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from random import Random
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, note, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    rule,
+    run_state_machine_as_test,
+)
+from sqlalchemy import Engine, text
+
+from headframe.daemon.conductor.applying import Effects, apply, follow
+from headframe.statemachine.database import connect
+from headframe.statemachine.lifecycle import Trigger
+from headframe.statemachine.naming import attempt_folder
+from headframe.statemachine.records import ArrivedFile, ExpectedFile, RunInfo
+from headframe.statemachine.store import runs, sweep
+from headframe.statemachine.store.core import Ready
+from headframe.statemachine.store.errors import RefusedError
+from headframe.statemachine.store.fold import Said
+from headframe.statemachine.store.operate import Selection, count, operate
+from headframe.statemachine.verify import verify
+
+from .machine_model import Arrival, Item, Model, Word
+from .two_conductors import (
+    LONG_WAY,
+    OWNERS,
+    WAYS,
+    Hint,
+    LossyBroker,
+    apply_at_once,
+    batch,
+    book,
+    empty,
+    items,
+    said,
+    send,
+)
+
+LONG = os.environ.get("HYPOTHESIS_PROFILE") == "long"
+SETTINGS = settings(
+    max_examples=600 if LONG else 40,
+    stateful_step_count=20 if LONG else 10,
+    deadline=None,
+    print_blob=True,
+    suppress_health_check=list(HealthCheck),
+)
+RUNS = (1, 2)
+SEQUENCES = (1, 2, 3)
+KINDS = ("science", "calibration", "led", "noise", "mystery")
+STATES = sorted({state for way in WAYS.values() for state in way.states} | {"nowhere"})
+OPERATORS = sorted(Model.MOVES)
+CODES = ("lost-lease", "worker-died", "walltime", "memory", "drain", "odd")
+TWINS = (1, 3)  # sequence numbers of files that hold the same content, in run 1
+
+Report = tuple[Said, Word]
+Draw = Callable[[Random], Any]
+HAPPENINGS: dict[str, tuple[str, dict[str, Draw]]] = {}
+OFTEN: list[str] = []
+
+
+def one_of(*values: Any) -> Draw:
+    return lambda random: random.choice(values)
+
+
+def some(values: tuple[Any, ...], least: int = 0) -> Draw:
+    return lambda random: random.sample(values, random.randint(least, len(values)))
+
+
+def pick_one(random: Random) -> int:
+    return random.randrange(10_000)
+
+
+def picks(most: int) -> Draw:
+    return lambda random: [pick_one(random) for _ in range(random.randint(1, most))]
+
+
+def announced(random: Random) -> list[tuple[int, bool, int | None]]:
+    return [(n, random.random() < 0.5, random.choice((None, 10, 12))) for n in some(SEQUENCES)(random)]
+
+
+def happens(weight: int, when: str = "", **chosen: Draw) -> Callable[[Any], Any]:
+    """Let something happen, as often as its weight says; `when` names the list that must not be empty.
+
+    Not rules of their own: hypothesis leaves out most rules in most examples, and then nothing gets far.
+    """
+
+    def list_it(method: Any) -> Any:
+        HAPPENINGS[method.__name__] = (when, chosen)
+        OFTEN.extend([method.__name__] * weight)
+        return method
+
+    return list_it
+
+
+@pytest.fixture
+def engine(database_url: str, instance: str) -> Iterator[Engine]:
+    made = connect(database_url, instance)
+    yield made
+    made.dispose()
+
+
+def test_whatever_happens_in_whatever_order_the_store_does_as_the_design_says(engine: Engine) -> None:
+    run_state_machine_as_test(lambda: TwoConductors(engine), settings=SETTINGS)
+
+
+def test_a_long_storm_of_events_ends_where_the_model_does(engine: Engine) -> None:
+    """True randomness and always the full length, which shrinks badly and gets far."""
+
+    @settings(SETTINGS, max_examples=1500 if LONG else 60)
+    @given(st.randoms(use_true_random=True))
+    def storm(random: Random) -> None:
+        machine = TwoConductors(engine)
+        machine.two_runs_begin((random.choice(KINDS[:3]), random.choice((*KINDS, None))))
+        for _ in range(80):
+            machine.happen(random)
+            machine.every_item_is_where_the_model_says()
+            machine.no_epoch_is_accepted_twice()
+        machine.teardown()
+
+    storm()
+
+
+class TwoConductors(RuleBasedStateMachine):
+    """Every rule does one thing to the store and to the model."""
+
+    def __init__(self, engine: Engine) -> None:
+        super().__init__()
+        self.engine, self.book, self.broker = engine, book(), LossyBroker()
+        self.model = Model(WAYS, LONG_WAY)
+        self.hints: list[tuple[tuple[int, int | None], Hint]] = []
+        self.reports: list[Report] = []
+        self.touched: set[tuple[int, int]] = set()
+        self.troubles: set[tuple[str, str]] = set()
+        self.kept: set[str] = set()
+        self.cleaned: set[str] = set()
+        self.folders: dict[tuple[int, int, str], str] = {}
+        empty(engine)
+
+    # --- what there is -------------------------------------------------------------------------------------------
+
+    def rows(self) -> dict[tuple[int, int | None], Any]:
+        with self.engine.connect() as conn:
+            return items(conn)
+
+    def real_item(self, key: tuple[int, int | None]) -> Any:
+        return self.rows()[key]
+
+    def key_of(self, pick: int) -> tuple[int, int | None]:
+        keys = sorted(self.model.items, key=str)
+        return keys[pick % len(keys)]
+
+    @contextmanager
+    def taking(self) -> Iterator[None]:
+        """Whoever executed before and does not afterwards was taken away: its folder has to go."""
+        before = {key: (item.epoch, item.owner) for key, item in self.model.items.items() if item.owner is not None}
+        ids = {key: row.id for key, row in self.rows().items()}
+        yield
+        for key, (epoch, owner) in before.items():
+            item = self.model.items[key]
+            if (item.epoch, item.owner) != (epoch, owner) and owner is not None:
+                self.cleaned.add(self.folders[ids[key], epoch, owner])
+
+    # --- arrivals and runs ---------------------------------------------------------------------------------------
+
+    @initialize(kinds=st.tuples(st.sampled_from(KINDS[:3]), st.sampled_from((*KINDS, None))))
+    def two_runs_begin(self, kinds: tuple[str, str | None]) -> None:
+        for run, kind in zip(RUNS, kinds, strict=True):
+            self.arrive([Arrival(run, n, f"r{run}_{n}.h5", f"in/r{run}_{n}.h5", 10, kind) for n in SEQUENCES[:2]])
+
+    def arrive(self, arrivals: list[Arrival]) -> None:
+        files = [
+            ArrivedFile(
+                site="source",
+                path=a.place,
+                name=a.name,
+                run=a.run,
+                sequence=a.sequence,
+                size=a.size,
+                mtime_ns=1,
+                kind=a.kind,
+            )
+            for a in arrivals
+        ]
+        effects = self.apply(files=files)
+        for a in arrivals:
+            self.model.run(a.run)
+        touched = self.model.arrive(arrivals)
+        assert {run for run, _ in effects.touched} == self.ids(touched)
+        self.troubles |= {(code, a.place) for a, code in self.model.refused}
+
+    @happens(
+        2,
+        run=one_of(*RUNS),
+        sequences=some(SEQUENCES, 1),
+        odd=one_of("", "", "", "place", "name", "size", "kind"),
+        kind=one_of(None, None, *KINDS),
+    )
+    def files_arrive(self, run: int, sequences: list[int], odd: str, kind: str | None) -> None:
+        name = "again" if odd == "name" else "r"
+        place = "other" if odd == "place" else "in"
+        known = self.model.run(run).kind
+        said_kind = kind if odd == "kind" or known is None else known
+        self.arrive(
+            [
+                Arrival(
+                    run, n, f"{name}{run}_{n}.h5", f"{place}/{name}{run}_{n}.h5", 11 if odd == "size" else 10, said_kind
+                )
+                for n in sequences
+            ]
+        )
+
+    @happens(
+        2,
+        run=one_of(*RUNS),
+        kind=one_of(None, None, *KINDS),
+        expected=one_of(None, 2, 3),
+        closed=one_of(True, False),
+        identity=one_of(None, "first", "first", "second"),
+        files=announced,
+    )
+    def run_database_speaks(
+        self,
+        run: int,
+        kind: str | None,
+        expected: int | None,
+        closed: bool,
+        identity: str | None,
+        files: list[tuple[int, bool, int | None]],
+    ) -> None:
+        kind = self.model.run(run).kind if kind is None else kind
+        listed = [(f"r{run}_{n}.h5", n if numbered else None, size) for n, numbered, size in files]
+        info = RunInfo(
+            run=run,
+            source="rundb",
+            kind=kind,
+            expected=expected,
+            closed=closed,
+            identity=identity,
+            files=tuple(ExpectedFile(name=name, sequence=n, size=size) for name, n, size in listed),
+        )
+        effects = self.apply(runs=[info])
+        assert {number for number, _ in effects.touched} == self.ids({run})
+        with self.taking():
+            trouble = self.model.inform(
+                run, kind=kind, expected=expected, closed=closed, identity=identity, files=listed
+            )
+        self.troubles |= {(trouble, f"rundb: run {run}")} if trouble else set()
+
+    @happens(
+        3,
+        run=one_of(*RUNS),
+        what=one_of("close", "close", "expect", "waive", "reopen", "reclassify"),
+        number=one_of(1, 2, 3, None),
+        kind=one_of(*KINDS),
+    )
+    def operator_acts_on_a_run(self, run: int, what: str, number: int | None, kind: str) -> None:
+        by = {"actor": "anna", "reason": "because"}
+        with self.taking():
+            taken = {
+                "close": lambda: self.model.close(run, number),
+                "expect": lambda: self.model.expect(run, number or 0),
+                "waive": lambda: self.model.waive(run, number or 4),
+                "reopen": lambda: self.model.reopen(run),
+                "reclassify": lambda: self.model.reclassify(run, kind),
+            }[what]()
+        acts = {
+            "close": lambda conn: runs.close(conn, run, expected=number, **by),
+            "expect": lambda conn: runs.expect(conn, run, number or 0, **by),
+            "waive": lambda conn: runs.waive(conn, run, [number or 4], **by),
+            "reopen": lambda conn: runs.reopen(conn, run, **by),
+            "reclassify": lambda conn: runs.reclassify(conn, run, kind, self.book.pipelines.get, period="month", **by),
+        }
+        try:
+            with self.engine.begin() as conn:
+                acts[what](conn)
+        except RefusedError:
+            assert not taken
+        else:
+            assert taken
+
+    # --- work goes out -------------------------------------------------------------------------------------------
+
+    def dispatch(self, keys: list[tuple[int, int | None]], *, confirms: bool = True) -> None:
+        rows = self.rows()
+        ready = [
+            Ready(item=rows[key].id, epoch=rows[key].epoch, step=rows[key].step, lane=rows[key].lane)
+            for key in keys
+            if self.model.items[key].phase in ("ready", "submitted")
+        ]
+        self.broker.confirms = confirms
+        by_id = {row.id: key for key, row in rows.items()}
+        went = {by_id[hint[0].item]: hint for hint in send(self.engine, ready, self.broker)}
+        self.hints += list(went.items())
+        for entry in ready:
+            key = by_id[entry.item]
+            item = self.model.items[key]
+            if key in went:
+                self.model.submit(item, entry.epoch if confirms else -1)
+            else:
+                assert key[1] is None, "a file's input is never gone"
+                word = Word(*key, entry.epoch, "conductor", "conductor", "fail", "input-gone", permanent=True)
+                self.model.report([word])
+
+    @happens(3, pick=pick_one, more=pick_one, confirms=one_of(True, True, False))
+    def work_goes_out(self, pick: int, more: int, confirms: bool) -> None:
+        self.dispatch(sorted({self.key_of(pick), self.key_of(more)}, key=str), confirms=confirms)
+
+    @happens(
+        7,
+        when="hints",
+        pick=pick_one,
+        owner=one_of(*OWNERS),
+        trigger=one_of("start", "start", "succeed", "succeed", "fail", "interrupt"),
+        code=one_of(*CODES),
+        permanent=one_of(False, False, True),
+        skipped=one_of(False, False, True),
+    )
+    def worker_says(self, pick: int, owner: str, trigger: str, code: str, permanent: bool, skipped: bool) -> None:
+        key, hint = self.hints[-1 - pick % min(len(self.hints), 8)]
+        self.reports.append(self.word(key, hint, owner, trigger, code, permanent=permanent, skipped=skipped))
+
+    def word(
+        self,
+        key: tuple[int, int | None],
+        hint: Hint,
+        owner: str,
+        trigger: str,
+        code: str = "",
+        *,
+        permanent: bool = False,
+        skipped: bool = False,
+    ) -> Report:
+        item, step, _ = hint
+        content = None
+        if trigger == "succeed" and key[1] is not None and any(read.role == "raw" for read in item.inputs):
+            content = "twin" if key[0] == 1 and key[1] in TWINS else f"{key}"
+        code = code if trigger in ("fail", "interrupt") else ""
+        word = Word(*key, item.epoch, owner, OWNERS[owner], trigger, code, permanent and trigger == "fail", content)
+        self.folders[item.item, item.epoch, owner] = attempt_folder(item.folder, item.epoch, owner).path
+        skips = skipped and trigger == "succeed" and step in ("reconstruct", "count", "summary")
+        return said(hint, word, skipped=skips), word
+
+    @happens(9, pick=pick_one, owner=one_of(*OWNERS), steps=one_of(1, 2, 3, 4))
+    def item_goes_on(self, pick: int, owner: str, steps: int) -> None:
+        self.go_on(self.key_of(pick), owner, steps)
+        self.let_runs_follow()
+
+    def go_on(self, key: tuple[int, int | None], owner: str, steps: int) -> None:
+        for _ in range(steps):
+            if self.model.items[key].phase not in ("ready", "submitted"):
+                return
+            before = len(self.hints)
+            self.dispatch([key])
+            if len(self.hints) == before:
+                return
+            hint = self.hints[-1][1]
+            self.reports += [self.word(key, hint, owner, trigger) for trigger in ("start", "succeed")]
+            self.deliver(self.reports[-2:])
+
+    @happens(2, run=one_of(*RUNS), owner=one_of(*OWNERS), steps=one_of(1, 2, 3, 4))
+    def run_is_whole_and_goes_on(self, run: int, owner: str, steps: int) -> None:
+        it = self.model.run(run)
+        if not it.known:
+            return
+        if not it.closed:
+            self.operator_acts_on_a_run(run, "close", None, "")
+        self.operator_acts_on_a_run(run, "expect", it.registered + it.waived, "")
+        for key in [key for key in sorted(self.model.items, key=str) if key[0] == run and key[1] is not None]:
+            self.go_on(key, owner, steps)
+        self.let_runs_follow()
+        self.go_on((run, None), owner, steps)
+
+    # --- reports come in -----------------------------------------------------------------------------------------
+
+    def one_twin(self, reports: list[Report]) -> list[Report]:
+        """Of files with the same content let one be read at a time: which of two stays is another test's matter."""
+        twins = [n for n, (_, word) in enumerate(reports) if word.content == "twin"]
+        return [report for n, report in enumerate(reports) if n not in twins[1:]]
+
+    def chosen(self, numbers: list[int]) -> list[Report]:
+        latest = self.reports[-12:]
+        return self.one_twin([latest[-1 - n % len(latest)] for n in numbers])
+
+    def deliver(self, reports: list[Report]) -> None:
+        effects = self.apply(said=[report for report, _ in reports])
+        self.heard(self.model, reports)
+        self.counted(reports)
+        assert {run for run, _ in effects.touched} == self.ids(self.changed)
+
+    def heard(self, model: Model, reports: list[Report]) -> None:
+        """Let a model hear a batch; note what counted."""
+        model.counted = []
+        self.changed = model.report([word for _, word in reports])
+
+    def counted(self, reports: list[Report]) -> None:
+        """Folders of accepted results stay for ever; those of results that came too late go."""
+        counts = self.model.counted
+        for (report, word), good in zip(reports, counts, strict=True):
+            path = report.outcome.folder.path if report.outcome.folder else ""
+            if good and word.trigger == "succeed":
+                self.kept.add(path)
+            elif not good and word.trigger != "start" and path not in self.kept:
+                self.cleaned.add(path)
+
+    @happens(5, when="reports", numbers=picks(6))
+    def reports_come_in(self, numbers: list[int]) -> None:
+        self.deliver(self.chosen(numbers))
+
+    @happens(4, when="reports", first=picks(5), second=picks(5))
+    def two_conductors_apply_at_once(self, first: list[int], second: list[int]) -> None:
+        both = self.chosen([*first, *second])
+        parts = [both[: len(both) // 2], both[len(both) // 2 :]]
+        batches = [batch(said=[report for report, _ in part]) for part in parts]
+        for effects in apply_at_once(self.engine, batches, self.book):
+            self.touched |= effects.touched
+        present = self.shown()
+        for order in (parts, parts[::-1]):
+            model = copy.deepcopy(self.model)
+            counts: list[bool] = []
+            for part in order:
+                self.heard(model, part)
+                counts += model.counted
+            if {key: item.shown for key, item in model.items.items()} == present:
+                self.model, self.model.counted = model, counts
+                self.counted([*order[0], *order[1]])
+                return
+        raise AssertionError(f"neither order of the two batches gives {present}")
+
+    @happens(1, when="hints", numbers=picks(4), owner=one_of(*OWNERS))
+    def hearts_beat(self, numbers: list[int], owner: str) -> None:
+        chosen = [self.hints[-1 - n % len(self.hints)] for n in numbers]
+        beats = {(hint[0].item, hint[0].epoch, owner): key for key, hint in chosen}
+        effects = self.apply(beats=list(beats))
+        stale = set()
+        for (number, epoch, who), key in beats.items():
+            item = self.model.items[key]
+            alive = item.epoch == epoch and item.phase in ("ready", "submitted", "executing")
+            if not alive or item.owner not in (None, who):
+                stale.add((number, epoch, who))
+        assert {(entry.item, entry.epoch, entry.owner) for entry in effects.stale} == stale
+
+    def apply(self, **parts: Any) -> Effects:
+        with self.engine.begin() as conn:
+            effects = apply(conn, batch(**parts), self.book)
+        self.touched |= effects.touched
+        return effects
+
+    @happens(3)
+    def let_runs_follow(self) -> None:
+        touched, self.touched = self.touched, set()
+        follow(self.engine, Effects(touched=frozenset(touched)))
+        with self.taking():
+            for number in self.numbers(touched):
+                self.model.gather(number)
+
+    # --- operators -----------------------------------------------------------------------------------------------
+
+    @happens(
+        4,
+        trigger=one_of(*OPERATORS, "reset", "reset"),
+        by=one_of("run", "file", "file", "file", "phase", "scope"),
+        pick=pick_one,
+        state=one_of(*STATES),
+    )
+    def operator_acts(self, trigger: str, by: str, pick: int, state: str) -> None:
+        key = self.key_of(pick)
+        item = self.model.items[key]
+        selection, wanted = self.selected(by, key, item)
+        to = state if trigger == "reset" else None
+        with self.engine.connect() as conn:
+            legal = count(conn, Trigger(trigger), selection, state=to)
+        before = copy.deepcopy(self.model)
+        done = operate(self.engine, Trigger(trigger), selection, actor="anna", reason="because", state=to)
+        with self.taking():
+            changed = self.model.operate(trigger, wanted, to)
+            for number in sorted({each.run for each in changed}):
+                self.model.gather(number)
+        assert (legal, done.changed) == (len(changed), len(changed)), before
+
+    def selected(self, by: str, key: tuple[int, int | None], item: Item) -> tuple[Selection, list[Item]]:
+        everything = list(self.model.items.values())
+        if by == "file" and key[1] is not None:
+            return Selection(files=(self.model.file(*key).name,)), [item]
+        if by == "phase":
+            return Selection(phase=item.phase), [each for each in everything if each.phase == item.phase]
+        mine = [each for each in everything if each.run == item.run]
+        if by == "scope":
+            return Selection(runs=(item.run,), scope=item.scope), [each for each in mine if each.scope == item.scope]
+        return Selection(runs=(item.run,)), mine
+
+    # --- sweeps --------------------------------------------------------------------------------------------------
+
+    @happens(2, pick=pick_one, applied=one_of(True, False))
+    def leases_run_out(self, pick: int, applied: bool) -> None:
+        running = [key for key in sorted(self.model.items, key=str) if self.model.items[key].phase == "executing"]
+        chosen = [key for n, key in enumerate(running) if (pick >> n) & 1]
+        rows = self.rows()
+        self.sql(
+            "update item set lease_until = now() - interval '1 hour' where id = any(:ids)",
+            ids=[rows[key].id for key in chosen],
+        )
+        self.watermark("10 seconds" if applied else "2 hours")
+        after: int | None = 0
+        while after is not None:
+            with self.engine.begin() as conn:
+                after = sweep.expire(conn, after, 2)
+        with self.taking():
+            self.model.expire(self.model.items[key] for key in chosen if applied)
+        self.sql("update item set lease_until = now() + interval '1 hour' where phase = 'executing'")
+
+    @happens(1)
+    def hints_are_lost(self) -> None:
+        self.sql("update item set submitted_at = now() - interval '1 hour' where phase = 'submitted'")
+        self.watermark("10 seconds")
+        lost: list[Ready] = []
+        with self.engine.begin() as conn:
+            for step in {step.name for way in WAYS.values() for step in way.steps}:
+                lost += sweep.lost_hints(conn, step, "live", 60, 100)
+            assert sweep.resent(conn, lost) == len(lost)
+        submitted = {row.id for key, row in self.rows().items() if self.model.items[key].phase == "submitted"}
+        assert {entry.item for entry in lost} == submitted
+
+    @happens(1)
+    def runs_are_rechecked(self) -> None:
+        with self.engine.begin() as conn:
+            pairs = sweep.unfinished_runs(conn, 0, 100)
+        follow(self.engine, Effects(touched=frozenset(pairs)))
+        with self.taking():
+            for number in self.numbers(set(pairs)):
+                self.model.gather(number)
+
+    @happens(1, page=one_of(1, 7, 50))
+    def counts_are_folded(self, page: int) -> None:
+        with self.engine.begin() as conn:
+            sweep.fold(conn, page)
+
+    @happens(1)
+    def everything_starts_again(self) -> None:
+        with self.engine.begin() as conn:
+            sweep.restart_local(conn)
+        with self.taking():
+            self.model.restart()
+
+    @rule(much=st.integers(1, 10), random=st.randoms(use_true_random=False))
+    def things_happen(self, much: int, random: Random) -> None:
+        for _ in range(much):
+            self.happen(random)
+            self.every_item_is_where_the_model_says()
+
+    def happen(self, random: Random) -> None:
+        name = random.choice(OFTEN)
+        needs, draws = HAPPENINGS[name]
+        if needs and not getattr(self, needs):
+            name, draws = "item_goes_on", HAPPENINGS["item_goes_on"][1]
+        chosen = {each: draw(random) for each, draw in draws.items()}
+        note(f"{name} {chosen}")
+        getattr(self, name)(**chosen)
+
+    # --- helpers -------------------------------------------------------------------------------------------------
+
+    def sql(self, statement: str, **values: Any) -> None:
+        with self.engine.begin() as conn:
+            conn.execute(text(statement), values)
+
+    def watermark(self, ago: str) -> None:
+        self.sql(
+            "insert into watermark (lane, applied_at) select 'live', now() - cast(:ago as interval) "
+            "on conflict (lane) do update set applied_at = excluded.applied_at",
+            ago=ago,
+        )
+
+    def ids(self, numbers: set[int]) -> set[int]:
+        with self.engine.connect() as conn:
+            found = conn.execute(text("select id from run where number = any(:n)"), {"n": sorted(numbers)})
+            return set(found.scalars())
+
+    def numbers(self, pairs: set[tuple[int, int]]) -> list[int]:
+        """Give the runs that these pairs still are about: their own item is in that campaign."""
+        with self.engine.connect() as conn:
+            found = conn.execute(
+                text(
+                    "select run.number, i.run_id, i.campaign_id from item i join run on run.id = i.run_id "
+                    "where i.scope = 'run' order by run.number"
+                )
+            ).all()
+        return [row.number for row in found if (row.run_id, row.campaign_id) in pairs]
+
+    def shown(self) -> dict[tuple[int, int | None], tuple[str, str, int, str | None]]:
+        return {key: (row.state, row.phase, row.epoch, row.owner) for key, row in self.rows().items()}
+
+    # --- what always holds ---------------------------------------------------------------------------------------
+
+    @invariant()
+    def every_item_is_where_the_model_says(self) -> None:
+        assert self.shown() == {key: item.shown for key, item in self.model.items.items()}
+
+    @invariant()
+    def no_epoch_is_accepted_twice(self) -> None:
+        assert len(self.model.accepted) == len(set(self.model.accepted))
+
+    def teardown(self) -> None:
+        if self.shown() != {key: item.shown for key, item in self.model.items.items()}:
+            return  # told already
+        self.let_runs_follow()
+        self.runs_are_rechecked()
+        self.every_item_is_where_the_model_says()
+        with self.engine.connect() as conn:
+            assert list(verify(conn, (("source", "in"),))) == []
+            dead = {(row.code, row.subject) for row in conn.execute(text("select code, subject from dead_letter"))}
+            ordered = set(conn.execute(text("select path from settle where action = 'clean'")).scalars())
+        assert dead == self.troubles
+        assert not ordered & self.kept, "an accepted folder is to be removed"
+        assert self.cleaned <= ordered, "a folder that nobody accepted stays"
