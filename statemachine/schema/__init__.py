@@ -1,0 +1,41 @@
+"""The tables, one place. All live in one PostgreSQL schema an instance, found through `search_path`.
+
+`item` is the machine: one row a file, and one a run, within a campaign. Its last change is in the row itself
+(`trigger`, `actor`, `reason`, ...), and a statement trigger in the database copies each change of `version` to
+`history` and to `count_delta`, so that no code path can change an item in silence.
+"""
+
+from .columns import metadata
+from .content import catalog_entry, product, replica, salt_record, settle, site
+from .machine import campaign, file, item, pipeline, run, run_operation, step_rule
+from .record import attempt, count_delta, count_total, history, history_checkpoint, late
+from .service import dead_letter, operation, pause, pilot, process, watermark
+
+__all__ = [
+    "attempt",
+    "campaign",
+    "catalog_entry",
+    "count_delta",
+    "count_total",
+    "dead_letter",
+    "file",
+    "history",
+    "history_checkpoint",
+    "item",
+    "late",
+    "metadata",
+    "operation",
+    "pause",
+    "pilot",
+    "pipeline",
+    "process",
+    "product",
+    "replica",
+    "run",
+    "run_operation",
+    "salt_record",
+    "settle",
+    "site",
+    "step_rule",
+    "watermark",
+]

@@ -1,0 +1,101 @@
+"""What the machine leaves behind: history, attempts, late reports, kept counts."""
+
+from sqlalchemy import BigInteger, Column, ForeignKey, Index, PrimaryKeyConstraint, Table, Text
+
+from .columns import NOW, TIME, facts, key, metadata, moment, number, words
+
+history = Table(
+    "history",
+    metadata,
+    Column("item_id", BigInteger, nullable=False),
+    number("version"),
+    Column("at", TIME, nullable=False, server_default=NOW),
+    words("trigger", None),
+    Column("from_state", Text),
+    Column("from_phase", Text),
+    words("to_state", None),
+    words("to_phase", None),
+    Column("epoch", BigInteger, comment="the epoch that the trigger acted on"),
+    number("to_epoch"),
+    Column("campaign_id", BigInteger, nullable=False),
+    Column("owner", Text),
+    words("actor"),
+    words("host"),
+    words("job"),
+    words("log"),
+    words("reason_code"),
+    words("reason"),
+    Index("history_item", "item_id", "version"),
+    Index("history_at", "at", postgresql_using="brin"),
+    postgresql_partition_by="RANGE (at)",
+    comment="append only; written by the trigger item_history, by nothing else",
+)
+
+history_checkpoint = Table(
+    "history_checkpoint",
+    metadata,
+    Column("item_id", BigInteger, primary_key=True),
+    number("version"),
+    Column("at", TIME, nullable=False),
+    words("state", None),
+    words("phase", None),
+    number("epoch"),
+    comment="where replay starts for an item whose older history was dropped",
+)
+
+attempt = Table(
+    "attempt",
+    metadata,
+    Column("item_id", BigInteger, ForeignKey("item.id"), nullable=False),
+    Column("epoch", BigInteger, nullable=False),
+    words("step", None),
+    words("owner"),
+    words("host"),
+    words("job"),
+    moment("started_at"),
+    moment("ended_at"),
+    words("outcome", "running"),
+    words("reason_code"),
+    words("reason"),
+    words("log_site"),
+    words("log"),
+    facts("usage"),
+    PrimaryKeyConstraint("item_id", "epoch"),
+    Index("attempt_ended", "ended_at"),
+)
+
+late = Table(
+    "late",
+    metadata,
+    key(),
+    moment("at", now=True),
+    number("item_id"),
+    number("epoch"),
+    words("owner"),
+    words("trigger"),
+    words("cause"),
+    words("host"),
+    words("reason"),
+    Index("late_item", "item_id"),
+    comment="what came too late to count: a stale epoch, another owner, a settled item",
+)
+
+_COUNTED = ("run_id", "campaign_id", "scope", "state", "phase", "site")
+
+
+def _counted() -> list[Column[object]]:
+    kinds = (BigInteger, BigInteger, Text, Text, Text, Text)
+    return [Column(name, kind, nullable=False) for name, kind in zip(_COUNTED, kinds, strict=True)]
+
+
+count_total = Table("count_total", metadata, *_counted(), number("n"), PrimaryKeyConstraint(*_COUNTED))
+
+count_delta = Table(
+    "count_delta",
+    metadata,
+    key(),
+    *_counted(),
+    number("n"),
+    Index("count_delta_run", "run_id"),
+    comment="signed, in the transaction of the change itself; folded into count_total by one process",
+)

@@ -1,0 +1,97 @@
+"""Around the machine: dead letters, operators' actions, pauses, who is alive."""
+
+from sqlalchemy import BigInteger, Column, Index, PrimaryKeyConstraint, Table, Text
+
+from .columns import facts, key, metadata, moment, number, words
+
+dead_letter = Table(
+    "dead_letter",
+    metadata,
+    key(),
+    Column("fingerprint", Text, nullable=False, unique=True),
+    words("queue", None),
+    words("code", None),
+    words("sentence", None),
+    words("subject"),
+    Column("run_number", BigInteger),
+    words("payload"),
+    number("size"),
+    number("mtime_ns"),
+    number("count", 1),
+    moment("first_at", now=True),
+    moment("last_at", now=True),
+    moment("replayed_at"),
+    words("replayed_by"),
+    moment("cleared_at"),
+    Index("dead_letter_run", "run_number"),
+    Index("dead_letter_subject", "subject"),
+    Index("dead_letter_last", "last_at"),
+)
+
+operation = Table(
+    "operation",
+    metadata,
+    key(),
+    moment("at", now=True),
+    words("actor", None),
+    words("action", None),
+    facts("selection"),
+    words("reason", None),
+    Column("idempotency_key", Text, unique=True),
+    number("total"),
+    number("done"),
+    number("changed"),
+    words("status", "running"),
+    moment("finished_at"),
+    comment="what operators did; a bulk action is a job that commits pages",
+)
+
+pause = Table(
+    "pause",
+    metadata,
+    words("what", None),
+    words("name", None),
+    words("actor", None),
+    words("reason", None),
+    moment("since", now=True),
+    PrimaryKeyConstraint("what", "name"),
+)
+
+watermark = Table(
+    "watermark",
+    metadata,
+    Column("lane", Text, primary_key=True),
+    moment("applied_at", now=True),
+    comment="every report sent before this time has been applied",
+)
+
+process = Table(
+    "process",
+    metadata,
+    Column("owner", Text, primary_key=True),
+    words("role", None),
+    words("host"),
+    Column("pid", BigInteger),
+    words("version"),
+    facts("detail"),
+    moment("started_at", now=True),
+    moment("seen_at", now=True),
+    comment="daemons and workers, by the random id of a process start",
+)
+
+pilot = Table(
+    "pilot",
+    metadata,
+    key(),
+    Column("token", Text, nullable=False, unique=True),
+    words("steps"),
+    words("status", "intended"),
+    words("job"),
+    words("node"),
+    facts("request"),
+    words("reason"),
+    moment("created_at", now=True),
+    moment("submitted_at"),
+    moment("started_at"),
+    moment("ended_at"),
+)
