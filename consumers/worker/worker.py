@@ -1,9 +1,4 @@
-"""The worker's loop: take a parcel, work through it, report, acknowledge.
-
-A parcel that takes longer than `quick_s` is acknowledged early: the worker stops consuming, says `started`
-(which begins the lease), acknowledges, and only then goes on; so a step of hours never meets the broker's
-consumer timeout, and no message waits behind a busy worker. A quicker one is acknowledged after its result.
-"""
+"""The worker's loop: take a message, work through it, report until the broker has it; hear what is to be dropped."""
 
 import threading
 import time
@@ -15,14 +10,11 @@ import msgspec
 from ...statemachine.records import Outcome, Reporter
 from ..broker import Broker, BrokerUnavailableError, Delivery, Names, Outgoing, Queue, Topology
 from ..messages import Drain, Drop, MessageError, Report, Settle, Settled, SettleItem, Work, decode, encode
-from ..steps.api import PayloadError, StepError
-from .attempt import Attempt
-from .child import Answer
 from .executor import Executor
+from .parcel import POLL_S, Parcel
 from .settings import SETTLE, WorkerSettings, new_owner, reporter
 from .settling import settle
 
-POLL_S = 0.5
 RETRY_S = 1.0
 REMEMBERED = 2000
 
@@ -161,141 +153,5 @@ class Worker:
             self.control.ack([delivery])
 
 
-class Parcel:
-    """One work message: its items one after another, acknowledged early or at its end."""
-
-    def __init__(self, worker: Worker, delivery: Delivery, work: Work) -> None:
-        self.worker, self.delivery, self.work = worker, delivery, work
-        self.waiting = [Attempt(work, item, worker.owner, worker.settings) for item in work.parcel]
-        self.done: list[Outcome] = []
-        self.long = False
-        self.began = self.beat = time.monotonic()
-        self.told_to_leave: float | None = None
-
-    def run(self) -> None:
-        """Work through the items; whatever happens, each is reported or handed back."""
-        while self.waiting and not self._must_leave():
-            if self._is_dropped(self.waiting[0]):
-                self.waiting.pop(0)
-                continue
-            self._one(self.waiting[0])
-        self._finish()
-
-    def _one(self, attempt: Attempt) -> None:
-        known = self.worker.remembered.get((attempt.item.item, attempt.item.epoch))
-        if known is not None:
-            self._add(attempt, known)
-            return
-        try:
-            request = attempt.prepare()
-        except StepError as error:
-            self._ended(attempt, _refused(error))
-            return
-        self.worker.executor.begin(request)
-        deadline = time.monotonic() + attempt.item.resources.timeout_s
-        while (answer := self.worker.executor.wait(self._pause(deadline))) is None:
-            self._attend()
-            if self._is_dropped(attempt):
-                self._stop(attempt)
-                return
-            if time.monotonic() >= deadline:
-                self.worker.executor.kill()
-                answer = _too_long(attempt)
-                break
-            if self._grace_over():
-                self._hand_back(attempt)
-                return
-        self._ended(attempt, answer)
-
-    def _ended(self, attempt: Attempt, answer: Answer) -> None:
-        outcome = attempt.outcome(answer)
-        self.worker.remember(outcome)
-        self._add(attempt, outcome)
-
-    def _add(self, attempt: Attempt, outcome: Outcome) -> None:
-        self.waiting.remove(attempt)
-        self.done.append(outcome)
-        if self.long:
-            self._flush()
-
-    def _stop(self, attempt: Attempt) -> None:
-        self.worker.executor.kill()
-        self.worker.dropped.discard((attempt.item.item, attempt.item.epoch))
-        attempt.remove()
-        self.waiting.remove(attempt)
-
-    def _hand_back(self, attempt: Attempt) -> None:
-        self.worker.executor.kill()
-        self.waiting.remove(attempt)
-        self.done.append(attempt.given_back("drain", "its worker was told to leave"))
-
-    def _attend(self) -> None:
-        """While the step runs: become a long parcel when it is time, beat, hear what is to be dropped."""
-        now = time.monotonic()
-        if not self.long and now - self.began >= self.worker.settings.quick_s:
-            self._become_long()
-        if self.long and now - self.beat >= self.worker.settings.heartbeat_s:
-            self.beat = now
-            beats = [(attempt.item.item, attempt.item.epoch) for attempt in self.waiting]
-            self.worker.report(self.work.lane, beats=beats)
-        self.worker.hear(0.0)
-
-    def _become_long(self) -> None:
-        self.long = True
-        self.worker.work.pause()
-        self.worker.report(self.work.lane, [*self.done, *(attempt.started() for attempt in self.waiting)])
-        self.done.clear()
-        self.worker.work.ack([self.delivery])
-        self.beat = time.monotonic()
-
-    def _flush(self) -> None:
-        if self.done:
-            self.worker.report(self.work.lane, self.done)
-            self.done.clear()
-
-    def _finish(self) -> None:
-        left = [attempt for attempt in self.waiting if not self._is_dropped(attempt)]
-        if self.long:
-            self.done += [attempt.given_back("drain", "its worker was told to leave") for attempt in left]
-            self._flush()
-            self.worker.work.resume()
-        elif left:
-            self._flush()
-            self.worker.work.give_back([self.delivery])
-        else:
-            self._flush()
-            self.worker.work.ack([self.delivery])
-
-    def _pause(self, deadline: float) -> float:
-        now = time.monotonic()
-        quick_end = self.began + self.worker.settings.quick_s
-        wake = min(deadline, now + POLL_S)
-        return (wake if self.long else min(wake, quick_end)) - now
-
-    def _is_dropped(self, attempt: Attempt) -> bool:
-        return (attempt.item.item, attempt.item.epoch) in self.worker.dropped
-
-    def _must_leave(self) -> bool:
-        return self.worker.stop.is_set()
-
-    def _grace_over(self) -> bool:
-        if not self.worker.stop.is_set():
-            return False
-        self.told_to_leave = self.told_to_leave or time.monotonic()
-        return time.monotonic() - self.told_to_leave >= self.worker.settings.grace_s
-
-
 def _single(work: Work, place: int) -> Work:
     return msgspec.structs.replace(work, parcel=(work.parcel[place],))
-
-
-def _too_long(attempt: Attempt) -> Answer:
-    seconds = attempt.item.resources.timeout_s
-    reason = f"step {attempt.work.step} took longer than its {seconds:g} s and was killed"
-    return Answer(kind="interrupt", code="walltime", reason=reason)
-
-
-def _refused(error: StepError) -> Answer:
-    if isinstance(error, PayloadError):
-        return Answer(kind="fail", code=error.code, reason=error.sentence, permanent=error.permanent)
-    return Answer(kind="interrupt", code=error.code, reason=error.sentence)
