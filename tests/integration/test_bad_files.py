@@ -260,11 +260,11 @@ def test_times_of_files_that_run_backwards_matter_to_nobody(tree: Make) -> None:
     one = tree()
     moments = {1: 4_000_000_000, 2: 1_000_000_000, 3: 1, 4: -86_400, 5: 1_000_000_000}
     for sequence, seconds in moments.items():
-        os.utime(one.write(f"run1_science_{sequence}"), (seconds, seconds))
+        one.write(f"run1_science_{sequence}", changed_at=seconds)
     before = one.sums()
     with one.up():
         one.until_cataloged(*(f"run1_science_{sequence}" for sequence in moments))
-        os.utime(one.write("run1_science_6"), (5, 5))
+        one.write("run1_science_6", changed_at=5)
         one.until_cataloged("run1_science_6")
         one.is_whole(before)
 

@@ -166,12 +166,14 @@ class Tree:
             stop.set()
             thread.join(timeout=10)
 
-    def write(self, name: str, content: bytes | None = None) -> Path:
+    def write(self, name: str, content: bytes | None = None, changed_at: float | None = None) -> Path:
         """Write a file into the inbox, complete at once, as a careful detector does."""
         path = self.inbox / name
         path.parent.mkdir(parents=True, exist_ok=True)
         hidden = path.with_name(f".{blake3(os.fsencode(name)).hexdigest(6)}")
         hidden.write_bytes(content if content is not None else b"raw " + os.fsencode(name))
+        if changed_at is not None:
+            os.utime(hidden, (changed_at, changed_at))
         hidden.rename(path)
         return path
 
