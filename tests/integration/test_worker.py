@@ -1,0 +1,268 @@
+"""The worker by itself: a real child process, an in-memory broker, and the test in the conductor's place."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from headframe.consumers.broker import BrokerUnavailableError, Delivery, Names, Outgoing
+from headframe.consumers.broker.memory import MemoryBroker
+from headframe.consumers.broker.memory_hub import MemoryHub
+from headframe.consumers.messages import Drop, Report, Work, WorkItem, decode, encode
+from headframe.consumers.steps.api import Site
+from headframe.consumers.worker.settings import CommandSpec, WorkerSettings
+from headframe.consumers.worker.worker import Worker
+from headframe.statemachine.records import Location, Outcome, Resources
+
+PROGRAMS = {
+    "quick": "true",
+    "slow": "sleep 1.6",
+    "endless": "sleep 60",
+    "suicidal": "kill -9 $PPID",
+    "refusing": "echo told you >&2; exit 3",
+    "away": "exit 4",
+    "skipping": "exit 5",
+}
+
+
+class Bench:
+    """One worker at work, and the queues around it."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.hub = MemoryHub()
+        self.names = Names("bench")
+        self.broker = MemoryBroker(self.hub)
+        self.broker.declare(self.names.topology(("step", "settle")))
+        self.reports = self.broker.subscribe([self.names.reports("live")], 0)
+        self.stop = threading.Event()
+        self.worker = Worker(MemoryBroker(self.hub), self.names, self._settings(), self.stop)
+        self.worker.broker.declare(self.names.topology(("step", "settle")))
+        self.thread = threading.Thread(target=self.worker.run, daemon=True)
+
+    def _settings(self) -> WorkerSettings:
+        commands = {
+            name: CommandSpec(argv=("sh", "-c", text), exit_codes={4: "interrupt", 5: "skip"})
+            for name, text in PROGRAMS.items()
+        }
+        return WorkerSettings(
+            steps=("step",),
+            sites={"work": Site(name="work", root=str(self.root))},
+            commands=commands,
+            heartbeat_s=0.2,
+            presence_s=60,
+            grace_s=0.3,
+            quick_s=0.8,
+        )
+
+    def send(self, use: str, *items: int, epoch: int = 1, timeout_s: float = 30) -> Work:
+        parcel = tuple(
+            WorkItem(
+                item=item,
+                epoch=epoch,
+                run=1,
+                kind="science",
+                name=f"file{item}",
+                sequence=item,
+                inputs=(),
+                folder=Location(site="work", path=f"attempts/c/{item}-step"),
+                resources=Resources(timeout_s=timeout_s),
+            )
+            for item in items
+        )
+        work = Work(
+            step="step", lane="live", use=use, scope="file", makes="nothing", campaign="c", lease_s=5, parcel=parcel
+        )
+        self.broker.publish([Outgoing(key=self.queue, body=encode(work))])
+        return work
+
+    @property
+    def queue(self) -> str:
+        return self.names.work("step", "live")
+
+    def hear(self, wanted: Callable[[Report], bool], seconds: float = 15) -> list[Report]:
+        """Take reports until one is wanted; give all taken."""
+        heard: list[Report] = []
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            for delivery in self.reports.take(10, 0.5):
+                heard.append(decode(delivery.body, Report))
+                self.reports.ack([delivery])
+                if wanted(heard[-1]):
+                    return heard
+        raise AssertionError(f"not heard in {seconds} s; heard {heard}")
+
+    def outcome(self, trigger: str, item: int = 1) -> Outcome:
+        heard = self.hear(lambda r: any(o.trigger == trigger and o.item == item for o in r.outcomes))
+        return next(o for o in heard[-1].outcomes if o.trigger == trigger and o.item == item)
+
+    def unsettled(self) -> int:
+        """Count what is neither waiting nor acknowledged: closing the worker would give it back."""
+        return len(self.worker.work._held)  # type: ignore[attr-defined]
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    made = Bench(tmp_path)
+    made.thread.start()
+    made.send("command:quick", 0)  # the child process has started when this is answered
+    made.outcome("succeed", 0)
+    yield made
+    made.stop.set()
+    made.thread.join(timeout=20)
+    assert not made.thread.is_alive()
+
+
+def test_a_quick_step_is_reported_once_and_then_acknowledged(bench: Bench) -> None:
+    bench.send("command:quick", 1)
+    heard = bench.hear(lambda report: bool(report.outcomes))
+    assert [o.trigger for r in heard for o in r.outcomes] == ["succeed"]
+    assert heard[-1].outcomes[0].usage is not None
+
+
+def test_a_long_step_says_started_is_acknowledged_beats_and_succeeds(bench: Bench) -> None:
+    bench.send("command:slow", 1)
+    heard = bench.hear(lambda report: any(o.trigger == "succeed" for o in report.outcomes))
+    assert [o.trigger for r in heard for o in r.outcomes] == ["start", "succeed"]
+    assert [(1, 1)] in [list(r.beats) for r in heard]
+    assert bench.unsettled() == 0
+
+
+def test_a_worker_on_a_long_step_takes_nothing_else(bench: Bench) -> None:
+    bench.send("command:slow", 1)
+    bench.outcome("start")
+    bench.send("command:quick", 2)
+    assert bench.broker.depth(bench.queue) == 1
+    bench.outcome("succeed", 1)
+    bench.outcome("succeed", 2)
+
+
+def test_what_is_dropped_is_killed_and_leaves_nothing_behind(bench: Bench) -> None:
+    bench.send("command:endless", 1)
+    bench.outcome("start")
+    drop = Drop(items=((1, 1),), reason="held by an operator")
+    bench.broker.publish([Outgoing(key=bench.names.control(bench.worker.owner), body=encode(drop))])
+    bench.send("command:quick", 2)
+    assert bench.outcome("succeed", 2).item == 2
+    assert not list(bench.root.glob("attempts/c/1-step/e1-*"))
+
+
+def test_a_worker_told_to_leave_hands_back_what_it_cannot_finish(bench: Bench) -> None:
+    bench.send("command:endless", 1, 2)
+    bench.outcome("start", 2)
+    bench.stop.set()
+    bench.worker.wake()
+    first = bench.outcome("interrupt", 1)
+    assert (first.reason_code, first.trigger) == ("drain", "interrupt")
+    bench.thread.join(timeout=10)
+    assert bench.broker.depth(bench.queue) == 0
+
+
+def test_what_was_not_begun_goes_back_to_its_queue_when_the_worker_leaves(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    bench.send("command:quick", *range(1, 40))
+    bench.thread.start()
+    bench.hear(lambda report: bool(report.outcomes), 20) if bench.stop.wait(0.05) else None
+    bench.stop.set()
+    bench.thread.join(timeout=20)
+    reported = bench.reports.take(100, 0.2)
+    done = sum(len(decode(d.body, Report).outcomes) for d in reported)
+    assert done == 39 or bench.broker.depth(bench.queue) == 1 or _handed_back(reported)
+
+
+def _handed_back(reported: list[Delivery]) -> bool:
+    codes = {o.reason_code for d in reported for o in decode(d.body, Report).outcomes if o.trigger == "interrupt"}
+    return codes == {"drain"}
+
+
+def test_a_step_that_takes_too_long_is_killed_and_asks_for_more_time(bench: Bench) -> None:
+    bench.send("command:endless", 1, timeout_s=0.6)
+    ended = bench.outcome("interrupt")
+    assert ended.reason_code == "walltime"
+    assert "0.6 s" in ended.reason
+
+
+def test_a_step_whose_process_dies_fails_with_its_signal_and_the_worker_lives(bench: Bench) -> None:
+    bench.send("command:suicidal", 1)
+    ended = bench.outcome("fail")
+    assert ended.reason_code == "step-died"
+    assert "SIGKILL" in ended.reason
+    bench.send("command:quick", 2)
+    bench.outcome("succeed", 2)
+
+
+@pytest.mark.parametrize(
+    ("program", "trigger", "code"),
+    [("refusing", "fail", "exit-3"), ("away", "interrupt", "exit-4"), ("skipping", "succeed", "exit-5")],
+)
+def test_exit_codes_mean_what_the_configuration_says(bench: Bench, program: str, trigger: str, code: str) -> None:
+    bench.send(f"command:{program}", 1)
+    ended = bench.outcome(trigger)
+    assert ended.reason_code == code
+    assert ended.skipped == (program == "skipping")
+
+
+def test_what_a_step_prints_is_its_attempts_log(bench: Bench) -> None:
+    bench.send("command:refusing", 1)
+    ended = bench.outcome("fail")
+    assert ended.log is not None
+    assert "told you" in (bench.root / ended.log.path).read_text()
+
+
+def test_a_parcel_that_comes_back_is_split_so_that_the_bad_one_stands_alone(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    bench.send("command:quick", 1, 2, 3)
+    taker = bench.broker.subscribe([bench.queue], 1)
+    taker.give_back(taker.take(1, 1.0))
+    taker.close()
+    bench.thread.start()
+    heard = bench.hear(lambda report: any(o.item == 3 for o in report.outcomes))
+    assert [len(r.outcomes) for r in heard if r.outcomes] == [1, 1, 1]
+    bench.stop.set()
+    bench.thread.join(timeout=20)
+
+
+def test_an_epochs_second_message_is_answered_without_working_again(bench: Bench) -> None:
+    bench.send("command:quick", 1)
+    first = bench.outcome("succeed")
+    bench.send("command:endless", 1)
+    assert bench.outcome("succeed") == first
+
+
+def test_rubbish_becomes_a_dead_letter_with_its_reason_and_work_goes_on(bench: Bench) -> None:
+    bench.broker.publish([Outgoing(key=bench.queue, body=b"\xff{not json")])
+    bench.send("command:quick", 1)
+    bench.outcome("succeed")
+    dead = bench.broker.subscribe([bench.names.dead], 1).take(1, 5.0)
+    assert "not a message" in dead[0].headers["headframe-reason"]
+
+
+def test_a_command_that_this_host_does_not_have_fails_at_once_and_says_so(bench: Bench) -> None:
+    bench.send("command:unheard-of", 1)
+    ended = bench.outcome("fail")
+    assert (ended.reason_code, ended.permanent) == ("no-such-command", True)
+    assert "[command.unheard-of]" in ended.reason
+
+
+def test_a_result_outlasts_a_broker_that_blinks(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    publish, failures = bench.worker.broker.publish, iter([True, True])
+
+    def blinking(messages: Any) -> list[bool]:
+        if next(failures, False):
+            raise BrokerUnavailableError("away")
+        return publish(messages)
+
+    monkeypatch.setattr(bench.worker.broker, "publish", blinking)
+    bench.send("command:quick", 1)
+    assert bench.outcome("succeed").item == 1
+
+
+def test_a_report_says_who_sends_it(bench: Bench) -> None:
+    bench.send("command:quick", 1)
+    heard = bench.hear(lambda report: bool(report.outcomes))
+    assert heard[-1].reporter == msgspec.structs.replace(bench.worker.reporter)
+    assert heard[-1].reporter.host
