@@ -66,6 +66,7 @@ OPERATORS = sorted(Model.MOVES)
 CODES = ("lost-lease", "worker-died", "walltime", "memory", "drain", "odd")
 TWINS = (1, 3)  # sequence numbers of files that hold the same content, in run 1
 
+Key = tuple[int, int | None]
 Report = tuple[Said, Word]
 Draw = Callable[[Random], Any]
 HAPPENINGS: dict[str, tuple[str, dict[str, Draw]]] = {}
@@ -141,7 +142,7 @@ class TwoConductors(RuleBasedStateMachine):
         super().__init__()
         self.engine, self.book, self.broker = engine, book(), LossyBroker()
         self.model = Model(WAYS, LONG_WAY)
-        self.hints: list[tuple[tuple[int, int | None], Hint]] = []
+        self.hints: list[tuple[Key, Hint]] = []
         self.reports: list[Report] = []
         self.touched: set[tuple[int, int]] = set()
         self.troubles: set[tuple[str, str]] = set()
@@ -152,14 +153,14 @@ class TwoConductors(RuleBasedStateMachine):
 
     # --- what there is -------------------------------------------------------------------------------------------
 
-    def rows(self) -> dict[tuple[int, int | None], Any]:
+    def rows(self) -> dict[Key, Any]:
         with self.engine.connect() as conn:
             return items(conn)
 
-    def real_item(self, key: tuple[int, int | None]) -> Any:
+    def real_item(self, key: Key) -> Any:
         return self.rows()[key]
 
-    def key_of(self, pick: int) -> tuple[int, int | None]:
+    def key_of(self, pick: int) -> Key:
         keys = sorted(self.model.items, key=str)
         return keys[pick % len(keys)]
 
@@ -294,7 +295,7 @@ class TwoConductors(RuleBasedStateMachine):
 
     # --- work goes out -------------------------------------------------------------------------------------------
 
-    def dispatch(self, keys: list[tuple[int, int | None]], *, confirms: bool = True) -> None:
+    def dispatch(self, keys: list[Key], *, confirms: bool = True) -> None:
         rows = self.rows()
         ready = [
             Ready(item=rows[key].id, epoch=rows[key].epoch, step=rows[key].step, lane=rows[key].lane)
@@ -330,12 +331,39 @@ class TwoConductors(RuleBasedStateMachine):
         skipped=one_of(False, False, True),
     )
     def worker_says(self, pick: int, owner: str, trigger: str, code: str, permanent: bool, skipped: bool) -> None:
-        key, hint = self.hints[-1 - pick % min(len(self.hints), 8)]
+        key, hint = self.hint(pick)
         self.reports.append(self.word(key, hint, owner, trigger, code, permanent=permanent, skipped=skipped))
+
+    def hint(self, pick: int) -> tuple[Key, Hint]:
+        """Take a message from the queue, more often than not one that still counts."""
+        current = [(key, hint) for key, hint in self.hints if self.model.items[key].epoch == hint[0].epoch]
+        queue = current if current and pick % 4 else self.hints
+        return queue[-1 - (pick // 4) % min(len(queue), 8)]
+
+    @happens(
+        5,
+        when="hints",
+        pick=pick_one,
+        owners=some(tuple(OWNERS), 2),
+        starts=one_of(True, True, False),
+        triggers=lambda random: random.choices(("start", "succeed", "succeed", "fail", "interrupt"), k=3),
+        code=one_of(*CODES),
+        numbers=picks(6),
+    )
+    def one_message_comes_to_several_workers(
+        self, pick: int, owners: list[str], starts: bool, triggers: list[str], code: str, numbers: list[int]
+    ) -> None:
+        key, hint = self.hint(pick)
+        begins = [self.word(key, hint, owners[0], "start")] if starts else []
+        words = [self.word(key, hint, owner, trigger, code) for owner, trigger in zip(owners, triggers, strict=False)]
+        self.reports += begins + words
+        if begins:
+            self.deliver(begins)
+        self.deliver(self.one_twin([words[n % len(words)] for n in numbers]))
 
     def word(
         self,
-        key: tuple[int, int | None],
+        key: Key,
         hint: Hint,
         owner: str,
         trigger: str,
@@ -359,7 +387,7 @@ class TwoConductors(RuleBasedStateMachine):
         self.go_on(self.key_of(pick), owner, steps)
         self.let_runs_follow()
 
-    def go_on(self, key: tuple[int, int | None], owner: str, steps: int) -> None:
+    def go_on(self, key: Key, owner: str, steps: int) -> None:
         for _ in range(steps):
             if self.model.items[key].phase not in ("ready", "submitted"):
                 return
@@ -382,7 +410,16 @@ class TwoConductors(RuleBasedStateMachine):
         for key in [key for key in sorted(self.model.items, key=str) if key[0] == run and key[1] is not None]:
             self.go_on(key, owner, steps)
         self.let_runs_follow()
-        self.go_on((run, None), owner, steps)
+        self.go_on((run, None), owner, steps - 2)
+        self.begin((run, None), owner)
+
+    def begin(self, key: Key, owner: str) -> None:
+        """Leave an item executing, if it is ready for that."""
+        before = len(self.hints)
+        self.dispatch([key])
+        if len(self.hints) > before:
+            self.reports.append(self.word(*self.hints[-1], owner, "start"))
+            self.deliver(self.reports[-1:])
 
     # --- reports come in -----------------------------------------------------------------------------------------
 
@@ -491,7 +528,7 @@ class TwoConductors(RuleBasedStateMachine):
                 self.model.gather(number)
         assert (legal, done.changed) == (len(changed), len(changed)), before
 
-    def selected(self, by: str, key: tuple[int, int | None], item: Item) -> tuple[Selection, list[Item]]:
+    def selected(self, by: str, key: Key, item: Item) -> tuple[Selection, list[Item]]:
         everything = list(self.model.items.values())
         if by == "file" and key[1] is not None:
             return Selection(files=(self.model.file(*key).name,)), [item]
@@ -599,7 +636,7 @@ class TwoConductors(RuleBasedStateMachine):
             ).all()
         return [row.number for row in found if (row.run_id, row.campaign_id) in pairs]
 
-    def shown(self) -> dict[tuple[int, int | None], tuple[str, str, int, str | None]]:
+    def shown(self) -> dict[Key, tuple[str, str, int, str | None]]:
         return {key: (row.state, row.phase, row.epoch, row.owner) for key, row in self.rows().items()}
 
     # --- what always holds ---------------------------------------------------------------------------------------
