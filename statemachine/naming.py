@@ -39,6 +39,8 @@ def own_name(name: str, run: int, file: str | None, sequence: int | None) -> str
     product `out.root` gets the sequence number before it. It is one level, whatever the product is called.
     """
     name = name.replace("/", "_")
+    if name in ("", ".", ".."):
+        name = f"{name}_"
     if file is None or sequence is None:
         return name
     starts = (file.rpartition(".")[0] or file, f"run{run:06d}_{sequence:04d}")
