@@ -1,0 +1,92 @@
+"""The statements that run all the time use an index, in tables of 20,000 rows."""
+
+from collections.abc import Iterator
+
+import msgspec
+import pytest
+from sqlalchemy import Connection, Engine, text
+
+from headframe.statemachine.database import connect
+from headframe.statemachine.queries import query
+from headframe.statemachine.store.campaigns import realtime_campaign
+
+from .small_machine import pipeline
+
+ROWS = 20_000
+FILL = """
+insert into run (number) values (1);
+insert into file (run_id, sequence, name, site, path, size, mtime_ns, registered_at)
+  select run.id, n, 'f' || n, 'daq', 'in/f' || n, 1, 1, now() from run, generate_series(1, {rows}) n;
+insert into item (campaign_id, pipeline_id, run_id, file_id, scope, kind, state, phase, step, trigger, submitted_at,
+    owner, lease_until)
+  select c.id, c.pipeline_id, f.run_id, f.id, 'file', 'science',
+    case when f.sequence % 100 < 3 then 'arrived' else 'cataloged' end,
+    (array['ready', 'submitted', 'executing'])[f.sequence % 100 + 1],
+    case when f.sequence % 100 < 3 then 'salt' end, 'arrive', now() - interval '1 hour', 'w',
+    now() - interval '1 hour'
+  from file f, campaign c where f.sequence % 100 < 3
+  union all
+  select c.id, c.pipeline_id, f.run_id, f.id, 'file', 'science', 'cataloged', 'done', null, 'arrive', null, null, null
+  from file f, campaign c where f.sequence % 100 >= 3;
+insert into watermark (lane, applied_at) values ('live', now());
+insert into dead_letter (fingerprint, queue, code, sentence, subject)
+  select 'd' || n, 'arrivals', 'rewritten', 'x', 'in/g' || n from generate_series(1, {rows}) n;
+analyze;
+"""
+
+
+@pytest.fixture
+def full(database_url: str, instance: str) -> Iterator[Engine]:
+    engine = connect(database_url, instance)
+    with engine.begin() as conn:
+        realtime_campaign(conn, pipeline(), "week", 1)
+        for statement in FILL.format(rows=ROWS).split(";\n"):
+            if statement.strip():
+                conn.exec_driver_sql(statement.replace("%", "%%"))
+    yield engine
+    engine.dispose()
+
+
+def plan(conn: Connection, name: str, **values: object) -> str:
+    explained = text(f"explain {query(name).text}")
+    return "\n".join(conn.execute(explained, values).scalars())
+
+
+def arrivals() -> str:
+    rows = [
+        {
+            "n": n,
+            "run_id": 1,
+            "sequence": n,
+            "name": f"f{n}",
+            "site": "daq",
+            "path": f"in/f{n}",
+            "size": 1,
+            "mtime_ns": 1,
+        }
+        for n in range(1, 101)
+    ]
+    return msgspec.json.encode(rows).decode()
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "indexes"),
+    [
+        ("ready_items", {"step": "salt", "lane": "live", "room": 100}, ["item_ready"]),
+        ("lost_hints", {"step": "salt", "lane": "live", "older_s": 60, "page": 100}, ["item_submitted"]),
+        ("expired_leases", {"after": 0, "page": 100}, ["item_executing"]),
+        ("backlog", {}, ["item_ready"]),
+        ("known_arrivals", {"rows": arrivals()}, ["file_place", "dead_letter_subject"]),
+        ("files_like", {"rows": arrivals()}, ["file_place", "_name on", "file_run_sequence"]),
+    ],
+    ids=lambda value: value if isinstance(value, str) and len(value) < 30 else "",
+)
+def test_a_statement_of_the_hot_path_uses_its_index(
+    full: Engine, name: str, values: dict[str, object], indexes: list[str]
+) -> None:
+    with full.connect() as conn:
+        told = plan(conn, name, **values)
+    for table in ("item", "file", "dead_letter"):
+        assert f"Seq Scan on {table} " not in told, told
+    for index in indexes:
+        assert index in told, told

@@ -1,0 +1,204 @@
+"""Reports in the store: who counts, who is late, and what two conductors make of the same items at once."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from headframe.daemon.conductor.applying import apply as conduct
+from headframe.statemachine.lifecycle import Trigger
+from headframe.statemachine.records import Location, Outcome, Reporter, RunInfo
+from headframe.statemachine.store import dispatch, sweep
+from headframe.statemachine.store.fold import Said
+from headframe.statemachine.store.reports import apply_reports, renew
+from headframe.statemachine.verify import verify
+
+from .small_machine import SmallMachine
+from .two_conductors import at_once, batch
+
+ANNA, BERT = Reporter(owner="anna", host="node-1"), Reporter(owner="bert", host="node-2")
+
+
+@pytest.fixture
+def machine(database_url: str, tmp_path: Path) -> Iterator[SmallMachine]:
+    made = SmallMachine(database_url, tmp_path)
+    yield made
+    made.engine.dispose()
+
+
+def word(machine: SmallMachine, sequence: int, trigger: str, who: Reporter = ANNA, **more: Any) -> Said:
+    """Say something of a file's present epoch."""
+    found = machine.item(1, sequence)
+    folder = Location(site="work", path=f"attempts/{found.id}/e{found.epoch}-{who.owner}")
+    said = {"item": found.id, "epoch": found.epoch, "trigger": trigger, "step": found.step or "", "folder": folder}
+    return Said(outcome=Outcome(**{**said, **more}), reporter=who)
+
+
+def apply(machine: SmallMachine, *said: Said) -> Any:
+    with machine.engine.begin() as conn:
+        return apply_reports(conn, said)
+
+
+def late(machine: SmallMachine) -> list[tuple[str, str, str]]:
+    with machine.engine.connect() as conn:
+        rows = conn.execute(text("select owner, trigger, cause from late order by id")).all()
+    return [(row.owner, row.trigger, row.cause) for row in rows]
+
+
+def cleaned(machine: SmallMachine) -> set[str]:
+    with machine.engine.connect() as conn:
+        return set(conn.execute(text("select path from settle where action = 'clean'")).scalars())
+
+
+def test_two_conductors_with_the_same_reports_at_once_accept_each_once(machine: SmallMachine) -> None:
+    sequences = range(1, 21)
+    machine.arrive(1, *sequences)
+    for _ in range(2):
+        said = [word(machine, n, "succeed", who) for n in sequences for who in (ANNA, BERT)]
+        beats = [(entry.outcome.item, entry.outcome.epoch, entry.reporter.owner) for entry in said]
+        batches = [batch(said=said, beats=beats), batch(said=said[::-1], beats=beats[::-1])]
+
+        def job(each: Any) -> Any:
+            def work() -> Any:
+                with machine.engine.begin() as conn:
+                    return conduct(conn, each, machine.book)
+
+            return work
+
+        at_once([job(each) for each in batches * 2])
+    with machine.engine.connect() as conn:
+        accepted = conn.execute(text("select count(*) from history where trigger = 'succeed'")).scalar_one()
+        assert accepted == 2 * len(sequences)
+        assert [f for f in verify(conn) if f.code == "accepted-twice"] == []
+
+
+def test_runs_and_heartbeats_in_opposite_order_do_not_lock_two_conductors(machine: SmallMachine) -> None:
+    machine.arrive(1, *range(1, 11))
+    apply(machine, *(word(machine, n, "start") for n in range(1, 11)))
+    found = [machine.item(1, n) for n in range(1, 11)]
+    infos = [RunInfo(run=n, source="rundb", kind="science") for n in range(1, 9)]
+
+    def job(turn: int) -> Any:
+        def work() -> None:
+            for _ in range(10):
+                each = batch(
+                    runs=infos[::turn],
+                    said=[
+                        Said(
+                            outcome=Outcome(item=found[0 if turn > 0 else -1].id, epoch=99, trigger="start"),
+                            reporter=ANNA,
+                        )
+                    ],
+                    beats=[(item.id, item.epoch, "anna") for item in found[::turn]],
+                )
+                with machine.engine.begin() as conn:
+                    conduct(conn, each, machine.book)
+
+        return work
+
+    at_once([job(1), job(-1)])
+
+
+def test_a_report_quicker_than_its_submit_stands(machine: SmallMachine) -> None:
+    machine.arrive(1, 1)
+    apply(machine, word(machine, 1, "start"))
+    machine.submit(1, 1)
+    assert machine.item(1, 1).phase == "executing"
+    apply(machine, word(machine, 1, "succeed"))
+    assert (machine.item(1, 1).state, machine.item(1, 1).phase) == ("salted", "ready")
+
+
+def test_what_comes_too_late_changes_nothing_and_is_written_down_with_its_cause(machine: SmallMachine) -> None:
+    machine.arrive(1, 1)
+    stale = word(machine, 1, "succeed", BERT, epoch=77)
+    apply(machine, word(machine, 1, "start"))
+    effects = apply(machine, word(machine, 1, "succeed", BERT), stale, word(machine, 1, "start"))
+    assert effects.changed == 0
+    assert late(machine) == [("bert", "succeed", "other-owner"), ("bert", "succeed", "stale-epoch")]
+    assert {(entry.owner, entry.cause) for entry in effects.stale} == {("bert", "other-owner"), ("bert", "stale-epoch")}
+    assert machine.item(1, 1).phase == "executing"
+
+
+def test_a_report_on_an_item_that_is_not_there_is_late_too(machine: SmallMachine) -> None:
+    said = Said(outcome=Outcome(item=4711, epoch=1, trigger="succeed"), reporter=ANNA)
+    assert apply(machine, said).changed == 0
+    assert late(machine) == [("anna", "succeed", "unknown-item")]
+
+
+def test_an_item_held_while_it_executes_takes_no_result_and_its_folder_goes(machine: SmallMachine) -> None:
+    machine.arrive(1, 1)
+    apply(machine, word(machine, 1, "start"))
+    result = word(machine, 1, "succeed")
+    machine.act(Trigger.HOLD, runs=(1,))
+    assert apply(machine, result).changed == 0
+    held = machine.item(1, 1)
+    assert (held.state, held.phase, held.owner, held.epoch) == ("arrived", "held", None, 2)
+    assert late(machine) == [("anna", "succeed", "stale-epoch")]
+    assert result.outcome.folder is not None
+    assert result.outcome.folder.path in cleaned(machine)
+    with machine.engine.connect() as conn:
+        assert list(verify(conn)) == []
+
+
+def test_a_doubled_result_never_orders_the_accepted_folder_removed(machine: SmallMachine) -> None:
+    machine.arrive(1, 1)
+    mine, other = word(machine, 1, "succeed"), word(machine, 1, "succeed", BERT)
+    apply(machine, mine, mine, other)
+    apply(machine, mine)
+    assert mine.outcome.folder is not None
+    assert other.outcome.folder is not None
+    assert cleaned(machine) == {other.outcome.folder.path}
+
+
+def test_what_failed_waits_before_it_is_sent_again(machine: SmallMachine) -> None:
+    machine.arrive(1, 1)
+    effects = apply(machine, word(machine, 1, "fail", reason_code="bad"))
+    assert effects.ready == ()
+    assert (machine.item(1, 1).phase, machine.item(1, 1).epoch) == ("ready", 2)
+    with machine.engine.connect() as conn:
+        assert dispatch.waiting(conn, "salt", "live", 10) == []
+    machine.sql("update item set not_before = now() - interval '1 second'")
+    with machine.engine.connect() as conn:
+        assert [entry.epoch for entry in dispatch.waiting(conn, "salt", "live", 10)] == [2]
+
+
+def test_of_two_workers_that_beat_for_one_epoch_only_the_owner_goes_on(machine: SmallMachine) -> None:
+    machine.arrive(1, 1)
+    found = machine.item(1, 1)
+    beats = [(found.id, found.epoch, "anna"), (found.id, found.epoch, "bert")]
+    with machine.engine.begin() as conn:
+        assert renew(conn, beats) == [], "the start may be in another conductor's hands"
+    apply(machine, word(machine, 1, "start"))
+    with machine.engine.begin() as conn:
+        assert [entry.owner for entry in renew(conn, beats)] == ["bert"]
+
+
+def test_a_lease_that_is_being_renewed_does_not_expire(machine: SmallMachine) -> None:
+    machine.arrive(1, 1)
+    apply(machine, word(machine, 1, "start"))
+    found = machine.item(1, 1)
+    machine.sql("update item set lease_until = now() - interval '1 minute'")
+    machine.sql("insert into watermark (lane, applied_at) values ('live', now())")
+    with machine.engine.begin() as conductor:
+        assert renew(conductor, [(found.id, found.epoch, "anna")]) == []
+        with machine.engine.begin() as sweeper:
+            assert sweep.expire(sweeper, 0, 10) is None
+    with machine.engine.begin() as sweeper:
+        assert sweep.expire(sweeper, 0, 10) is None
+    assert machine.item(1, 1).phase == "executing"
+
+
+def test_a_lease_expires_only_when_all_that_was_sent_before_has_been_applied(machine: SmallMachine) -> None:
+    machine.arrive(1, 1)
+    apply(machine, word(machine, 1, "start"))
+    machine.sql("update item set lease_until = now() - interval '1 minute'")
+    machine.sql("insert into watermark (lane, applied_at) values ('live', now() - interval '2 minutes')")
+    with machine.engine.begin() as conn:
+        assert sweep.expire(conn, 0, 10) is None
+    machine.sql("update watermark set applied_at = now()")
+    with machine.engine.begin() as conn:
+        assert sweep.expire(conn, 0, 10) == machine.item(1, 1).id
+    taken = machine.item(1, 1)
+    assert (taken.phase, taken.epoch, taken.reason_code) == ("ready", 2, "lost-lease")
