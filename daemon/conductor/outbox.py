@@ -12,7 +12,7 @@ from ...consumers.worker.settings import SETTLE
 from ...statemachine.batches import batched
 from ...statemachine.records import Outcome, Reporter
 from ...statemachine.store import dispatch, settling
-from ...statemachine.store.core import Ready
+from ...statemachine.store.core import Ready, lock_items
 from ...statemachine.store.dispatch import Order
 from ...statemachine.store.fold import Said
 from ...statemachine.store.gather import RunMoved
@@ -64,11 +64,12 @@ class Outbox:
     def send(self, connection: Connection, ready: Sequence[Ready]) -> int:
         """Publish the work of these items and submit what was confirmed; give how many were sent."""
         orders = dispatch.describe(connection, ready)
-        self._refuse(connection, [order for order in orders if order.problem])
         parcels = list(_parcels([order for order in orders if not order.problem]))
         messages = [Outgoing(key=self.names.work(p[0].step.name, p[0].lane), body=encode(_work(p))) for p in parcels]
         confirmed = self.broker.publish(messages) if messages else []
         sent = [_ready(order) for p, ok in zip(parcels, confirmed, strict=True) if ok for order in p]
+        lock_items(connection, [order.item for order in orders])  # all in order, and none while the broker answers
+        self._refuse(connection, [order for order in orders if order.problem])
         dispatch.submit(connection, sent, self.owner)
         return len(sent)
 
