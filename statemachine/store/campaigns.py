@@ -97,14 +97,12 @@ def realtime_campaign(connection: Connection, pipeline: Pipeline, period: str, r
     """Give the realtime campaign of a pipeline version in this period, made where it is missing."""
     pipeline_id = ensure_pipeline(connection, pipeline)
     name = f"realtime-{pipeline.name}-{pipeline.version}-{_period(period, datetime.now(UTC), run)}"
-    row = connection.execute(
-        text(
-            "insert into campaign (name, pipeline_id, kind, lane) values (:name, :pipeline_id, 'realtime', 'live') "
-            "on conflict (name) do update set name = excluded.name returning id, pipeline_id, lane"
-        ),
-        {"name": name, "pipeline_id": pipeline_id},
-    ).one()
-    return Pinned(campaign_id=row.id, pipeline_id=row.pipeline_id, lane=row.lane)
+    values = {"name": name, "pipeline_id": pipeline_id}
+    row = connection.execute(text(_CAMPAIGN), values).first()
+    if row is None:
+        connection.execute(text(_INSERT_CAMPAIGN), values)
+        row = connection.execute(text(_CAMPAIGN), values).one()
+    return Pinned(**row._mapping)
 
 
 def file_rank(pipeline: Pipeline) -> int:
@@ -118,6 +116,14 @@ def _period(period: str, now: datetime, run: int) -> str:
         return f"{year}w{week:02d}"
     return {"day": f"{now:%Y%m%d}", "month": f"{now:%Y%m}", "run": f"run{run:06d}"}[period]
 
+
+_CAMPAIGN = "select id as campaign_id, pipeline_id, lane from campaign where name = :name"
+
+# Nothing is updated where it is there: that would lock out, until the commit, whoever accepts a product in it.
+_INSERT_CAMPAIGN = """
+insert into campaign (name, pipeline_id, kind, lane) values (:name, :pipeline_id, 'realtime', 'live')
+on conflict (name) do nothing
+"""
 
 _INSERT_RULE = """
 insert into step_rule (pipeline_id, rank, state, step, to_state, scope, makes, owned_by, accepts_failed, retries,
