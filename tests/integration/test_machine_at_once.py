@@ -22,7 +22,8 @@ from headframe.statemachine.store.fold import Said
 from headframe.statemachine.store.operate import Selection, operate
 from headframe.statemachine.verify import verify
 
-from .machine_model import Model, Word
+from .machine_model import Model
+from .machine_parts import Word
 from .two_conductors import OWNERS, LossyBroker, at_once, batch, book, empty, items, said, send
 
 RUNS, FILES = (1, 2), 6

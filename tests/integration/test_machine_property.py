@@ -5,50 +5,29 @@
 
 import copy
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from random import Random
-from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import (
-    RuleBasedStateMachine,
-    initialize,
-    invariant,
-    rule,
-    run_state_machine_as_test,
-)
-from sqlalchemy import Engine, text
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+from sqlalchemy import Engine
 
-from headframe.daemon.conductor.applying import Effects, apply, follow
+from headframe.daemon.conductor.applying import Effects, follow
 from headframe.statemachine.database import connect
 from headframe.statemachine.lifecycle import Trigger
-from headframe.statemachine.naming import attempt_folder
-from headframe.statemachine.records import ArrivedFile, ExpectedFile, RunInfo
+from headframe.statemachine.records import ExpectedFile, RunInfo
 from headframe.statemachine.store import runs, sweep
 from headframe.statemachine.store.core import Ready
 from headframe.statemachine.store.errors import RefusedError
-from headframe.statemachine.store.fold import Said
 from headframe.statemachine.store.operate import Selection, count, operate
-from headframe.statemachine.verify import verify
 
-from .machine_model import Arrival, Item, Model, Word
-from .two_conductors import (
-    LONG_WAY,
-    OWNERS,
-    WAYS,
-    Hint,
-    LossyBroker,
-    apply_at_once,
-    batch,
-    book,
-    empty,
-    items,
-    said,
-    send,
-)
+from .machine_draws import HAPPENINGS, OFTEN, announced, happens, one_of, pick_one, picks, some
+from .machine_model import Model
+from .machine_parts import Arrival, Item
+from .store_beside_model import Key, StoreBesideModel
+from .two_conductors import OWNERS, WAYS, apply_at_once, batch
 
 LONG = os.environ.get("HYPOTHESIS_PROFILE") == "long"
 SETTINGS = settings(
@@ -64,47 +43,6 @@ KINDS = ("science", "calibration", "led", "noise", "mystery")
 STATES = sorted({state for way in WAYS.values() for state in way.states} | {"nowhere"})
 OPERATORS = sorted(Model.MOVES)
 CODES = ("lost-lease", "worker-died", "walltime", "memory", "drain", "odd")
-TWINS = (1, 3)  # sequence numbers of files that hold the same content, in run 1
-
-Key = tuple[int, int | None]
-Report = tuple[Said, Word]
-Draw = Callable[[Random], Any]
-HAPPENINGS: dict[str, tuple[str, dict[str, Draw]]] = {}
-OFTEN: list[str] = []
-
-
-def one_of(*values: Any) -> Draw:
-    return lambda random: random.choice(values)
-
-
-def some(values: tuple[Any, ...], least: int = 0) -> Draw:
-    return lambda random: random.sample(values, random.randint(least, len(values)))
-
-
-def pick_one(random: Random) -> int:
-    return random.randrange(10_000)
-
-
-def picks(most: int) -> Draw:
-    return lambda random: [pick_one(random) for _ in range(random.randint(1, most))]
-
-
-def announced(random: Random) -> list[tuple[int, bool, int | None]]:
-    return [(n, random.random() < 0.5, random.choice((None, 10, 12))) for n in some(SEQUENCES)(random)]
-
-
-def happens(weight: int, when: str = "", **chosen: Draw) -> Callable[[Any], Any]:
-    """Let something happen, as often as its weight says; `when` names the list that must not be empty.
-
-    Not rules of their own: hypothesis leaves out most rules in most examples, and then nothing gets far.
-    """
-
-    def list_it(method: Any) -> Any:
-        HAPPENINGS[method.__name__] = (when, chosen)
-        OFTEN.extend([method.__name__] * weight)
-        return method
-
-    return list_it
 
 
 @pytest.fixture
@@ -135,73 +73,17 @@ def test_a_long_storm_of_events_ends_where_the_model_does(engine: Engine) -> Non
     storm()
 
 
-class TwoConductors(RuleBasedStateMachine):
-    """Every rule does one thing to the store and to the model."""
+class TwoConductors(RuleBasedStateMachine, StoreBesideModel):
+    """Every happening does one thing to the store and to the model."""
 
     def __init__(self, engine: Engine) -> None:
-        super().__init__()
-        self.engine, self.book, self.broker = engine, book(), LossyBroker()
-        self.model = Model(WAYS, LONG_WAY)
-        self.hints: list[tuple[Key, Hint]] = []
-        self.reports: list[Report] = []
-        self.touched: set[tuple[int, int]] = set()
-        self.troubles: set[tuple[str, str]] = set()
-        self.kept: set[str] = set()
-        self.cleaned: set[str] = set()
-        self.folders: dict[tuple[int, int, str], str] = {}
-        empty(engine)
-
-    # --- what there is -------------------------------------------------------------------------------------------
-
-    def rows(self) -> dict[Key, Any]:
-        with self.engine.connect() as conn:
-            return items(conn)
-
-    def real_item(self, key: Key) -> Any:
-        return self.rows()[key]
-
-    def key_of(self, pick: int) -> Key:
-        keys = sorted(self.model.items, key=str)
-        return keys[pick % len(keys)]
-
-    @contextmanager
-    def taking(self) -> Iterator[None]:
-        """Whoever executed before and does not afterwards was taken away: its folder has to go."""
-        before = {key: (item.epoch, item.owner) for key, item in self.model.items.items() if item.owner is not None}
-        ids = {key: row.id for key, row in self.rows().items()}
-        yield
-        for key, (epoch, owner) in before.items():
-            item = self.model.items[key]
-            if (item.epoch, item.owner) != (epoch, owner) and owner is not None:
-                self.cleaned.add(self.folders[ids[key], epoch, owner])
-
-    # --- arrivals and runs ---------------------------------------------------------------------------------------
+        RuleBasedStateMachine.__init__(self)
+        StoreBesideModel.__init__(self, engine)
 
     @initialize(kinds=st.tuples(st.sampled_from(KINDS[:3]), st.sampled_from((*KINDS, None))))
     def two_runs_begin(self, kinds: tuple[str, str | None]) -> None:
         for run, kind in zip(RUNS, kinds, strict=True):
             self.arrive([Arrival(run, n, f"r{run}_{n}.h5", f"in/r{run}_{n}.h5", 10, kind) for n in SEQUENCES[:2]])
-
-    def arrive(self, arrivals: list[Arrival]) -> None:
-        files = [
-            ArrivedFile(
-                site="source",
-                path=a.place,
-                name=a.name,
-                run=a.run,
-                sequence=a.sequence,
-                size=a.size,
-                mtime_ns=1,
-                kind=a.kind,
-            )
-            for a in arrivals
-        ]
-        effects = self.apply(files=files)
-        for a in arrivals:
-            self.model.run(a.run)
-        touched = self.model.arrive(arrivals)
-        assert {run for run, _ in effects.touched} == self.ids(touched)
-        self.troubles |= {(code, a.place) for a, code in self.model.refused}
 
     @happens(
         2,
@@ -293,29 +175,6 @@ class TwoConductors(RuleBasedStateMachine):
         else:
             assert taken
 
-    # --- work goes out -------------------------------------------------------------------------------------------
-
-    def dispatch(self, keys: list[Key], *, confirms: bool = True) -> None:
-        rows = self.rows()
-        ready = [
-            Ready(item=rows[key].id, epoch=rows[key].epoch, step=rows[key].step, lane=rows[key].lane)
-            for key in keys
-            if self.model.items[key].phase in ("ready", "submitted")
-        ]
-        self.broker.confirms = confirms
-        by_id = {row.id: key for key, row in rows.items()}
-        went = {by_id[hint[0].item]: hint for hint in send(self.engine, ready, self.broker)}
-        self.hints += list(went.items())
-        for entry in ready:
-            key = by_id[entry.item]
-            item = self.model.items[key]
-            if key in went:
-                self.model.submit(item, entry.epoch if confirms else -1)
-            else:
-                assert key[1] is None, "a file's input is never gone"
-                word = Word(*key, entry.epoch, "conductor", "conductor", "fail", "input-gone", permanent=True)
-                self.model.report([word])
-
     @happens(3, pick=pick_one, more=pick_one, confirms=one_of(True, True, False))
     def work_goes_out(self, pick: int, more: int, confirms: bool) -> None:
         self.dispatch(sorted({self.key_of(pick), self.key_of(more)}, key=str), confirms=confirms)
@@ -333,12 +192,6 @@ class TwoConductors(RuleBasedStateMachine):
     def worker_says(self, pick: int, owner: str, trigger: str, code: str, permanent: bool, skipped: bool) -> None:
         key, hint = self.hint(pick)
         self.reports.append(self.word(key, hint, owner, trigger, code, permanent=permanent, skipped=skipped))
-
-    def hint(self, pick: int) -> tuple[Key, Hint]:
-        """Take a message from the queue, more often than not one that still counts."""
-        current = [(key, hint) for key, hint in self.hints if self.model.items[key].epoch == hint[0].epoch]
-        queue = current if current and pick % 4 else self.hints
-        return queue[-1 - (pick // 4) % min(len(queue), 8)]
 
     @happens(
         5,
@@ -361,43 +214,10 @@ class TwoConductors(RuleBasedStateMachine):
             self.deliver(begins)
         self.deliver(self.one_twin([words[n % len(words)] for n in numbers]))
 
-    def word(
-        self,
-        key: Key,
-        hint: Hint,
-        owner: str,
-        trigger: str,
-        code: str = "",
-        *,
-        permanent: bool = False,
-        skipped: bool = False,
-    ) -> Report:
-        item, step, _ = hint
-        content = None
-        if trigger == "succeed" and key[1] is not None and any(read.role == "raw" for read in item.inputs):
-            content = "twin" if key[0] == 1 and key[1] in TWINS else f"{key}"
-        code = code if trigger in ("fail", "interrupt") else ""
-        word = Word(*key, item.epoch, owner, OWNERS[owner], trigger, code, permanent and trigger == "fail", content)
-        self.folders[item.item, item.epoch, owner] = attempt_folder(item.folder, item.epoch, owner).path
-        skips = skipped and trigger == "succeed" and step in ("reconstruct", "count", "summary")
-        return said(hint, word, skipped=skips), word
-
     @happens(9, pick=pick_one, owner=one_of(*OWNERS), steps=one_of(1, 2, 3, 4))
     def item_goes_on(self, pick: int, owner: str, steps: int) -> None:
         self.go_on(self.key_of(pick), owner, steps)
         self.let_runs_follow()
-
-    def go_on(self, key: Key, owner: str, steps: int) -> None:
-        for _ in range(steps):
-            if self.model.items[key].phase not in ("ready", "submitted"):
-                return
-            before = len(self.hints)
-            self.dispatch([key])
-            if len(self.hints) == before:
-                return
-            hint = self.hints[-1][1]
-            self.reports += [self.word(key, hint, owner, trigger) for trigger in ("start", "succeed")]
-            self.deliver(self.reports[-2:])
 
     @happens(2, run=one_of(*RUNS), owner=one_of(*OWNERS), steps=one_of(1, 2, 3, 4))
     def run_is_whole_and_goes_on(self, run: int, owner: str, steps: int) -> None:
@@ -412,46 +232,6 @@ class TwoConductors(RuleBasedStateMachine):
         self.let_runs_follow()
         self.go_on((run, None), owner, steps - 2)
         self.begin((run, None), owner)
-
-    def begin(self, key: Key, owner: str) -> None:
-        """Leave an item executing, if it is ready for that."""
-        before = len(self.hints)
-        self.dispatch([key])
-        if len(self.hints) > before:
-            self.reports.append(self.word(*self.hints[-1], owner, "start"))
-            self.deliver(self.reports[-1:])
-
-    # --- reports come in -----------------------------------------------------------------------------------------
-
-    def one_twin(self, reports: list[Report]) -> list[Report]:
-        """Of files with the same content let one be read at a time: which of two stays is another test's matter."""
-        twins = [n for n, (_, word) in enumerate(reports) if word.content == "twin"]
-        return [report for n, report in enumerate(reports) if n not in twins[1:]]
-
-    def chosen(self, numbers: list[int]) -> list[Report]:
-        latest = self.reports[-12:]
-        return self.one_twin([latest[-1 - n % len(latest)] for n in numbers])
-
-    def deliver(self, reports: list[Report]) -> None:
-        effects = self.apply(said=[report for report, _ in reports])
-        self.heard(self.model, reports)
-        self.counted(reports)
-        assert {run for run, _ in effects.touched} == self.ids(self.changed)
-
-    def heard(self, model: Model, reports: list[Report]) -> None:
-        """Let a model hear a batch; note what counted."""
-        model.counted = []
-        self.changed = model.report([word for _, word in reports])
-
-    def counted(self, reports: list[Report]) -> None:
-        """Folders of accepted results stay for ever; those of results that came too late go."""
-        counts = self.model.counted
-        for (report, word), good in zip(reports, counts, strict=True):
-            path = report.outcome.folder.path if report.outcome.folder else ""
-            if good and word.trigger == "succeed":
-                self.kept.add(path)
-            elif not good and word.trigger != "start" and path not in self.kept:
-                self.cleaned.add(path)
 
     @happens(5, when="reports", numbers=picks(6))
     def reports_come_in(self, numbers: list[int]) -> None:
@@ -490,12 +270,6 @@ class TwoConductors(RuleBasedStateMachine):
                 stale.add((number, epoch, who))
         assert {(entry.item, entry.epoch, entry.owner) for entry in effects.stale} == stale
 
-    def apply(self, **parts: Any) -> Effects:
-        with self.engine.begin() as conn:
-            effects = apply(conn, batch(**parts), self.book)
-        self.touched |= effects.touched
-        return effects
-
     @happens(3)
     def let_runs_follow(self) -> None:
         touched, self.touched = self.touched, set()
@@ -503,8 +277,6 @@ class TwoConductors(RuleBasedStateMachine):
         with self.taking():
             for number in self.numbers(touched):
                 self.model.gather(number)
-
-    # --- operators -----------------------------------------------------------------------------------------------
 
     @happens(
         4,
@@ -538,8 +310,6 @@ class TwoConductors(RuleBasedStateMachine):
         if by == "scope":
             return Selection(runs=(item.run,), scope=item.scope), [each for each in mine if each.scope == item.scope]
         return Selection(runs=(item.run,)), mine
-
-    # --- sweeps --------------------------------------------------------------------------------------------------
 
     @happens(2, pick=pick_one, applied=one_of(True, False))
     def leases_run_out(self, pick: int, applied: bool) -> None:
@@ -607,58 +377,13 @@ class TwoConductors(RuleBasedStateMachine):
         note(f"{name} {chosen}")
         getattr(self, name)(**chosen)
 
-    # --- helpers -------------------------------------------------------------------------------------------------
-
-    def sql(self, statement: str, **values: Any) -> None:
-        with self.engine.begin() as conn:
-            conn.execute(text(statement), values)
-
-    def watermark(self, ago: str) -> None:
-        self.sql(
-            "insert into watermark (lane, applied_at) select 'live', now() - cast(:ago as interval) "
-            "on conflict (lane) do update set applied_at = excluded.applied_at",
-            ago=ago,
-        )
-
-    def ids(self, numbers: set[int]) -> set[int]:
-        with self.engine.connect() as conn:
-            found = conn.execute(text("select id from run where number = any(:n)"), {"n": sorted(numbers)})
-            return set(found.scalars())
-
-    def numbers(self, pairs: set[tuple[int, int]]) -> list[int]:
-        """Give the runs that these pairs still are about: their own item is in that campaign."""
-        with self.engine.connect() as conn:
-            found = conn.execute(
-                text(
-                    "select run.number, i.run_id, i.campaign_id from item i join run on run.id = i.run_id "
-                    "where i.scope = 'run' order by run.number"
-                )
-            ).all()
-        return [row.number for row in found if (row.run_id, row.campaign_id) in pairs]
-
-    def shown(self) -> dict[Key, tuple[str, str, int, str | None]]:
-        return {key: (row.state, row.phase, row.epoch, row.owner) for key, row in self.rows().items()}
-
-    # --- what always holds ---------------------------------------------------------------------------------------
-
     @invariant()
-    def every_item_is_where_the_model_says(self) -> None:
-        assert self.shown() == {key: item.shown for key, item in self.model.items.items()}
-
-    @invariant()
-    def no_epoch_is_accepted_twice(self) -> None:
-        assert len(self.model.accepted) == len(set(self.model.accepted))
+    def store_and_model_agree(self) -> None:
+        self.every_item_is_where_the_model_says()
+        self.no_epoch_is_accepted_twice()
 
     def teardown(self) -> None:
-        if self.shown() != {key: item.shown for key, item in self.model.items.items()}:
-            return  # told already
-        self.let_runs_follow()
-        self.runs_are_rechecked()
-        self.every_item_is_where_the_model_says()
-        with self.engine.connect() as conn:
-            assert list(verify(conn, (("source", "in"),))) == []
-            dead = {(row.code, row.subject) for row in conn.execute(text("select code, subject from dead_letter"))}
-            ordered = set(conn.execute(text("select path from settle where action = 'clean'")).scalars())
-        assert dead == self.troubles
-        assert not ordered & self.kept, "an accepted folder is to be removed"
-        assert self.cleaned <= ordered, "a folder that nobody accepted stays"
+        if self.agrees():
+            self.let_runs_follow()
+            self.runs_are_rechecked()
+            self.ends_well()

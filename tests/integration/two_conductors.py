@@ -22,7 +22,7 @@ from headframe.statemachine.store.campaigns import Book
 from headframe.statemachine.store.core import Ready
 from headframe.statemachine.store.fold import Said
 
-from .machine_model import Step, Way, Word
+from .machine_parts import Step, Way, Word
 
 OWNERS = {"anna": "node-1", "bert": "node-2", "carl": "node-3"}
 
