@@ -18,6 +18,9 @@ from .folders import order_cleaning
 
 _BACK = "its files are no longer all there"
 
+# An operator or a worker may be changing a run's item just now: without the lock, its move would be lost in silence.
+_LOCK_ITEMS = "select id from item where run_id = any(:ids) and scope = 'run' order by id for no key update"
+
 
 class RunMoved(Record):
     """A run reached (or fell back to) a state: what public events tell."""
@@ -54,6 +57,7 @@ def gather(connection: Connection, touched: Iterable[tuple[int, int]], *, also_o
         return Gathered()
     moved: list[RunMoved] = []
     ready: list[Ready] = []
+    connection.execute(text(_LOCK_ITEMS), {"ids": [run for run, _ in pairs]})
     for row in _run_items(connection, pairs):
         pipeline = load_pipeline(connection, row.pipeline_id)
         _move(connection, row, pipeline, moved, ready)

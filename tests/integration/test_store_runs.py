@@ -1,5 +1,7 @@
 """Runs in the store: they move with their files and back, and what operators say of them stands."""
 
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -186,3 +188,16 @@ def test_an_unknown_type_is_held_until_it_is_known_and_then_bypasses_what_it_sho
     machine.inform(1, kind="calibration")
     assert place(machine, 1, 1) == ("salted", "ready")
     assert whole(machine)
+
+
+def test_a_run_moves_back_even_while_somebody_changes_its_item(machine: SmallMachine) -> None:
+    machine.arrive(1, 1)
+    machine.inform(1, expected=1, closed=True)
+    machine.through(1, 1)
+    opened = threading.Thread(target=operate, args=(machine, runs.reopen, 1))
+    with machine.engine.begin() as conn:
+        conn.execute(text("update item set phase = 'held', version = version + 1 where scope = 'run'"))
+        opened.start()
+        time.sleep(0.5)
+    opened.join(10)
+    assert place(machine, 1) == ("arrived", "waiting")
