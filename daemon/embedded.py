@@ -93,6 +93,7 @@ class EmbeddedPostgres:
             self._server.wait(timeout=READY_S)
         while self.pid() is not None:
             time.sleep(0.05)
+        shutil.rmtree(self.sockets, ignore_errors=True)
 
     def _lock(self, name: str, kind: int) -> IO[str]:
         handle = (self.folder / f"{name}.lock").open("a", encoding="utf-8")

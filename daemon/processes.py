@@ -7,12 +7,18 @@ from collections.abc import Callable
 from ..consumers.worker.worker import Worker
 from ..web.app import create_app
 from ..web.serve import serve
-from . import wiring
+from . import logs, wiring
 from .conductor.conductor import Conductor, ConductorSettings
 from .config import Config
 from .rundb.poller import Poller
 from .sweeper.sweeper import Sweeper, SweeperSettings
 from .watcher.watcher import Watcher
+
+
+def standalone(config: Config) -> threading.Event:
+    """Set up the logs of a process of its own; give the event that tells it to stop."""
+    logs.set_up(config)
+    return stopping()
 
 
 def stopping() -> threading.Event:
@@ -25,7 +31,7 @@ def stopping() -> threading.Event:
 
 def run_watch(config: Config, stop: threading.Event | None = None) -> None:
     """Watch the inboxes and ask the run databases."""
-    stop = stop or stopping()
+    stop = stop or standalone(config)
     broker, names = wiring.broker(config, "watch"), wiring.names(config)
     engine = wiring.engine(config, "watch")
     poller = Poller(config, broker, names)
@@ -38,7 +44,7 @@ def run_watch(config: Config, stop: threading.Event | None = None) -> None:
 
 def run_conductor(config: Config, stop: threading.Event | None = None) -> None:
     """Conduct."""
-    stop = stop or stopping()
+    stop = stop or standalone(config)
     engine = wiring.engine(config, "conductor")
     broker = wiring.broker(config, "conductor")
     settings = ConductorSettings(batch=config.conductor.batch, refill_s=config.conductor.refill_s)
@@ -54,7 +60,7 @@ def run_conductor(config: Config, stop: threading.Event | None = None) -> None:
 
 def run_sweeper(config: Config, stop: threading.Event | None = None) -> None:
     """Sweep."""
-    stop = stop or stopping()
+    stop = stop or standalone(config)
     broker = wiring.broker(config, "sweeper")
     settings = SweeperSettings(
         interval_s=config.sweeper.interval_s, lost_hint_s=config.sweeper.lost_hint_s, page=config.sweeper.page
@@ -68,7 +74,7 @@ def run_worker(
     config: Config, stop: threading.Event | None = None, steps: tuple[str, ...] = (), name: str = ""
 ) -> None:
     """Work on steps."""
-    stop = stop or stopping()
+    stop = stop or standalone(config)
     broker = wiring.broker(config, "worker")
     worker = Worker(broker, wiring.names(config), wiring.worker_settings(config, steps, name), stop)
     _waking(stop, worker.wake, worker.run)
@@ -79,7 +85,7 @@ def run_web(config: Config, stop: threading.Event | None = None) -> None:
     """Serve the pages."""
     engine = wiring.engine(config, "web", pool=8)
     app = create_app(engine, instance=config.instance, timezone=config.timezone)
-    serve(app, config.web.host, config.web.port, stop or stopping())
+    serve(app, config.web.host, config.web.port, stop or standalone(config))
 
 
 def _waking(stop: threading.Event, wake: Callable[[], None], run: Callable[[], None]) -> None:

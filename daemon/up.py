@@ -125,7 +125,7 @@ def running(config: Config, stop: threading.Event) -> Iterator[Up]:
 
 def run(config: Config) -> None:
     """Run until SIGTERM or Ctrl-C."""
-    stop = processes.stopping()
+    stop = processes.standalone(config)
     with running(config, stop) as up:
         log.info("up", address=up.address, workers=config.worker.count, config=str(config.source or "(none)"))
         stop.wait()

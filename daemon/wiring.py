@@ -82,6 +82,7 @@ def worker_settings(config: Config, steps: Sequence[str] = (), name: str = "") -
         private=private(config),
         heartbeat_s=config.worker.heartbeat_s,
         grace_s=config.worker.grace_s,
+        preload=config.worker.preload,
         name=name,
     )
 

@@ -61,7 +61,6 @@ class RunType(Record):
 
     bypass: tuple[str, ...] = ()
     placed_when: tuple[str, ...] = ()
-    copies: tuple[str, ...] = ()
     duplicates: Literal["hold", "allow"] = "hold"
 
 

@@ -4,6 +4,8 @@ A step may crash, hang or eat memory without taking the worker's heartbeats with
 its worker does: its standard input closes.
 """
 
+import contextlib
+import importlib
 import importlib.metadata
 import io
 import os
@@ -13,6 +15,7 @@ import sys
 import threading
 import time
 import traceback
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -120,6 +123,13 @@ def _amount(usage: Usage) -> str:
     return f"{usage.wall_s:.2f} s, {usage.cpu_s:.2f} s of CPU, peak {usage.memory_peak / 2**20:.0f} MiB"
 
 
+def preload(modules: Sequence[str]) -> None:
+    """Import modules ahead of the first step; one that does not import is the step's to complain of."""
+    for module in modules:
+        with contextlib.suppress(Exception):
+            importlib.import_module(module)
+
+
 def limit_memory(limit: int) -> None:
     """Let this process map at most `limit` bytes more than nothing; 0 lifts the limit."""
     _, hard = resource.getrlimit(resource.RLIMIT_AS)
@@ -161,6 +171,7 @@ def main() -> None:
     requests: list[bytes] = []
     bell = threading.Semaphore(0)
     threading.Thread(target=_listen, args=(requests, bell), daemon=True).start()
+    preload(sys.argv[1:])
     while bell.acquire():
         _answer(requests.pop(0), answers)
 

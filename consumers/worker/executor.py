@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Sequence
 from queue import Empty, SimpleQueue
 from typing import BinaryIO, cast
 
@@ -17,9 +18,14 @@ from .child import Answer, Request
 class Executor:
     """A child process for steps, started when first needed and anew after it died or was killed."""
 
-    def __init__(self) -> None:
+    def __init__(self, preload: Sequence[str] = ()) -> None:
+        self._preload = tuple(preload)
         self._child: subprocess.Popen[bytes] | None = None
         self._answers: SimpleQueue[Answer] = SimpleQueue()
+
+    def warm(self) -> None:
+        """Start the child now, so that it has imported its modules when the first attempt comes."""
+        self._alive()
 
     def begin(self, request: Request) -> None:
         """Start an attempt. Exactly one `Answer` follows, unless it is killed."""
@@ -49,7 +55,7 @@ class Executor:
     def _alive(self) -> subprocess.Popen[bytes]:
         if self._child is None or self._child.poll() is not None:
             self._child = subprocess.Popen(
-                [sys.executable, "-m", child_module.__name__],
+                [sys.executable, "-m", child_module.__name__, *self._preload],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,

@@ -21,7 +21,9 @@ class CommandSpec(Record):
 
 
 class WorkerSettings(Record):
-    """`steps` in order of preference. Times in seconds: a step longer than `quick_s` says that it has started."""
+    """`steps` in order of preference. Times in seconds: a step longer than `quick_s` says that it has started.
+    `preload` names modules that the steps' process imports before its first step.
+    """
 
     steps: tuple[str, ...]
     sites: dict[str, Site]
@@ -34,6 +36,7 @@ class WorkerSettings(Record):
     name: str = ""
     job: str = ""
     threads: int = 1
+    preload: tuple[str, ...] = ()
 
 
 def new_owner() -> str:

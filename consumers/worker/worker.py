@@ -26,7 +26,7 @@ class Worker:
         self.broker, self.names, self.settings, self.stop = broker, names, settings, stop
         self.owner = new_owner()
         self.reporter: Reporter = reporter(settings, self.owner)
-        self.executor = Executor()
+        self.executor = Executor(settings.preload)
         self.dropped: set[tuple[int, int]] = set()
         self.remembered: OrderedDict[tuple[int, int], Outcome] = OrderedDict()
         self._seen = 0.0
@@ -39,6 +39,7 @@ class Worker:
         self.control = self.broker.subscribe([control], prefetch=10)
         lanes = [self.names.work(step, lane) for lane in ("live", "bulk") for step in (*self.settings.steps, SETTLE)]
         self.work = self.broker.subscribe(lanes, prefetch=1)
+        self.executor.warm()
         try:
             while not self.stop.is_set():
                 self._present()

@@ -45,7 +45,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "conductor": ("processes", "apply reports and send work out"),
         "sweeper": ("processes", "repair what got lost"),
         "worker": ("processes", "do steps"),
-        "web": ("processes", "serve the pages and the REST API"),
+        "web": ("processes", "serve the pages"),
     },
 }
 COMMANDS = {name: place for section in SECTIONS.values() for name, place in section.items()}

@@ -93,7 +93,7 @@ def worker(session: Session) -> int:
 @click.command()
 @pass_session
 def web(session: Session) -> int:
-    """Serve the pages and the REST API."""
+    """Serve the pages, health and metrics."""
     from ..processes import run_web
 
     run_web(session.config)

@@ -59,7 +59,7 @@ class Conductor:
         self.engine, self.broker, self.names, self.book, self.settings = engine, broker, names, book, settings
         self._undeclared = sites
         self.owner = new_owner()
-        self.outbox = Outbox(engine, broker, names, self.owner)
+        self.outbox = Outbox(engine, broker, names, self.owner, book.windows)
         self._refilled = self._seen = 0.0
         self._wanted = threading.Event()
         queues = [names.reports("live"), names.arrivals, names.reports("bulk")]

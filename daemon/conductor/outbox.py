@@ -1,7 +1,7 @@
 """The outbox: ready items go to the broker as parcels, and are `submitted` once it has confirmed them."""
 
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 from sqlalchemy import Connection, Engine
@@ -20,14 +20,17 @@ from ...statemachine.store.reports import Stale, apply_reports
 
 SETTLE_WINDOW = 500
 SETTLE_PARCEL = 50
-MAX_WINDOW = 2000
+DEFAULT_WINDOW = 2000
 
 
 class Outbox:
     """Sends what is ready. Many may do so at once: an epoch's message is the same whoever sends it."""
 
-    def __init__(self, engine: Engine, broker: Broker, names: Names, owner: str) -> None:
+    def __init__(
+        self, engine: Engine, broker: Broker, names: Names, owner: str, windows: Mapping[str, int] | None = None
+    ) -> None:
         self.engine, self.broker, self.names, self.owner = engine, broker, names, owner
+        self.windows = windows or {}
         self.backlogged: set[tuple[str, str]] = set()
 
     def send_new(self, ready: Iterable[Ready]) -> None:
@@ -38,7 +41,7 @@ class Outbox:
             with self.engine.begin() as connection:
                 if dispatch.paused(connection, step, lane):
                     continue
-                room = dispatch.window_room(connection, step, lane, MAX_WINDOW)
+                room = dispatch.window_room(connection, step, lane, self.windows.get(step, DEFAULT_WINDOW))
                 self.send(connection, entries[: max(0, room)])
             if len(entries) > room:
                 self.backlogged.add((step, lane))
@@ -52,7 +55,7 @@ class Outbox:
             with self.engine.begin() as connection:
                 if not dispatch.lock_lane(connection, step, lane):
                     continue
-                room = dispatch.window_room(connection, step, lane, MAX_WINDOW)
+                room = dispatch.window_room(connection, step, lane, self.windows.get(step, DEFAULT_WINDOW))
                 waiting = dispatch.waiting(connection, step, lane, room)
                 self.send(connection, waiting)
             self._remember(step, lane, len(waiting) >= max(room, 1))

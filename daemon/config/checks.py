@@ -137,8 +137,6 @@ def _mentions(config: Config) -> Iterator[tuple[str, str, str | None]]:
         yield f"run_type.{kind}.pipeline", "pipeline", run_type.pipeline
         for site in run_type.placed_when:
             yield f"run_type.{kind}.placed_when", "site", site
-        for site in run_type.copies:
-            yield f"run_type.{kind}.copies", "site", site
     for key, step in _steps(config):
         yield f"{key}.site", "site", step.site
         if step.use.startswith("command:"):
@@ -193,7 +191,7 @@ def _pipelines(config: Config, mistakes: Mistakes) -> None:
 def _folders(config: Config, mistakes: Mistakes) -> None:
     """Refuse an inbox in which products would arrive as raw files."""
     written = {config.worker.work_site, *(step.site for _, step in _steps(config))}
-    written |= {site for run_type in config.run_types.values() for site in run_type.copies}
+    written |= {site for run_type in config.run_types.values() for site in run_type.placed_when}
     for name, inbox in config.inboxes.items():
         if inbox.site not in config.sites:
             continue

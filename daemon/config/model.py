@@ -82,12 +82,11 @@ class RunDBConfig(Record):
 
 
 class RunTypeConfig(Record):
-    """How runs of one type go: through which pipeline, past which steps, to which copies."""
+    """How runs of one type go: through which pipeline, past which steps, to which sites."""
 
     pipeline: str = "default"
     bypass: tuple[str, ...] = ()
     placed_when: tuple[str, ...] = ()
-    copies: tuple[str, ...] = ()
     duplicates: Literal["hold", "allow"] = "hold"
 
 
@@ -116,6 +115,7 @@ class WorkerConfig(Record):
 
     count: Annotated[int, msgspec.Meta(ge=0)] = 2
     steps: Literal["all"] | tuple[str, ...] = "all"
+    preload: tuple[str, ...] = ()
     work_site: str = ""
     logs: Path = Path("logs")
     grace_s: Seconds = 30.0
@@ -126,7 +126,6 @@ class ConductorConfig(Record):
     """How the conductor batches; `refill_s` is how often it looks for work left behind."""
 
     batch: Count = 1000
-    batch_wait_ms: Seconds = 5.0
     refill_s: Seconds = 2.0
 
 
@@ -192,7 +191,6 @@ class Config(Record):
             kind: RunType(
                 bypass=run_type.bypass,
                 placed_when=run_type.placed_when,
-                copies=run_type.copies,
                 duplicates=run_type.duplicates,
             )
             for kind, run_type in self.run_types.items()

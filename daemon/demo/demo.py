@@ -5,9 +5,11 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
+import msgspec
 from rich.console import Console
 from rich.live import Live
 from sqlalchemy import text
@@ -16,8 +18,8 @@ from .. import logs
 from ..config import load
 from ..processes import stopping
 from ..up import Up, running
-from . import detector
 from .folder import prepare
+from .plan import Plan
 from .show import Row, look, picture, settled, summarize
 
 FILES = {"science": 8, "calibration": 6}
@@ -50,15 +52,26 @@ def _run(console: Console, exit_when_done: bool, folder: Path, scale: int) -> No
         console.print(f"page: {up.address}")
         began = time.monotonic()
         inbox = config.inbox_root("daq")
-        taking = threading.Thread(target=detector.take, args=(inbox, plans, stop), name="detector", daemon=True)
-        taking.start()
-        _watch(console, up, numbers, stop)
+        with _detector(inbox, plans):
+            _watch(console, up, numbers, stop)
         if stop.is_set():
             return
         summarize(console, up.engine, numbers, time.monotonic() - began)
         if not exit_when_done:
             console.print(f"the page stays at {up.address} until Ctrl-C")
             stop.wait()
+
+
+@contextmanager
+def _detector(inbox: Path, plans: Sequence[Plan]) -> Iterator[None]:
+    """Run the detector in a process of its own, as a real one would."""
+    argv = [sys.executable, "-m", "headframe.daemon.demo.detector", str(inbox), msgspec.json.encode(plans).decode()]
+    taking = subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        yield
+    finally:
+        taking.terminate()
+        taking.wait()
 
 
 def warm(console: Console) -> None:
@@ -69,16 +82,16 @@ def warm(console: Console) -> None:
         done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     if done.returncode != 0:
         last = (done.stderr.strip().splitlines() or ["no word"])[-1]
-        raise DemoFailedError(f"the reconstruction does not start here: {last}")
+        remedy = "; install its packages: pip install 'headframe[tpc,embedded]'" if "No module" in last else ""
+        raise DemoFailedError(f"the reconstruction does not start here: {last}{remedy}")
 
 
-def _plans(up: Up, scale: int) -> tuple[detector.Plan, ...]:
+def _plans(up: Up, scale: int) -> tuple[Plan, ...]:
     with up.engine.connect() as connection:
         last = connection.execute(text("select coalesce(max(number), 0) from run")).scalar_one()
     kinds = ("science", "science", "calibration")
     return tuple(
-        detector.Plan(number=last + place, kind=kind, files=FILES[kind] * scale)
-        for place, kind in enumerate(kinds, start=1)
+        Plan(number=last + place, kind=kind, files=FILES[kind] * scale) for place, kind in enumerate(kinds, start=1)
     )
 
 

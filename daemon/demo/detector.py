@@ -1,39 +1,31 @@
 """The simulated detector: writes the raw files of some runs into an inbox, and each run's manifest."""
 
 import json
+import sys
 import zlib
 from datetime import UTC, datetime
 from pathlib import Path
-from threading import Event
 from typing import Any
 
-from ...statemachine.records import Record
+import msgspec
+
+from ...consumers.tpc.simulate import write_raw
+from .plan import Plan
 
 
-class Plan(Record):
-    """A run to take: `files` raw files of `events` triggers each."""
-
-    number: int
-    kind: str
-    files: int
-    events: int = 20
-
-
-def take(inbox: Path, plans: tuple[Plan, ...], stop: Event) -> None:
-    """Take these runs, one after another, as a detector would."""
+def main() -> None:
+    """Take runs, one after another: the arguments are the inbox and the plans as JSON."""
+    inbox, plans = Path(sys.argv[1]), msgspec.json.decode(sys.argv[2], type=tuple[Plan, ...])
     for plan in plans:
-        _take(inbox, plan, stop)
+        take(inbox, plan)
 
 
-def _take(inbox: Path, plan: Plan, stop: Event) -> None:
-    from ...consumers.tpc.simulate import write_raw
-
+def take(inbox: Path, plan: Plan) -> None:
+    """Take one run: a first manifest, its files, the last manifest."""
     began = datetime.now(UTC)
     _manifest(inbox, plan, began, [], ended=None)
     written: list[dict[str, Any]] = []
     for sequence in range(1, plan.files + 1):
-        if stop.is_set():
-            return
         path = inbox / f"run{plan.number:06d}_{sequence:04d}.h5"
         write_raw(
             path,
@@ -70,3 +62,7 @@ def _manifest(inbox: Path, plan: Plan, began: datetime, written: list[dict[str, 
     fresh = inbox / f".run{plan.number:06d}.json"
     fresh.write_text(json.dumps(said, indent=1), encoding="utf-8")
     fresh.rename(inbox / f"run{plan.number:06d}.json")
+
+
+if __name__ == "__main__":
+    main()

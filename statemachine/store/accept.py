@@ -23,6 +23,7 @@ def accept(connection: Connection, accepted: Accepted) -> None:
     replicas = execute(connection, "insert_replicas", places)
     _order_links(connection, accepted, places, {(row.site, row.path): row.id for row in replicas})
     _facts(connection, accepted, made)
+    _secure(connection, accepted)
     _hold_duplicates(connection, accepted)
 
 
@@ -141,6 +142,14 @@ def _facts(connection: Connection, accepted: Accepted, made: dict[tuple[int, str
     execute(connection, "file_events", events)
     execute(connection, "insert_salt", salt)
     execute(connection, "insert_catalog", catalog)
+
+
+def _secure(connection: Connection, accepted: Accepted) -> None:
+    """A file is secured once every copy that its run type asks for is verified: its copying step was accepted."""
+    files = [row.file_id for row, outcome in accepted if outcome.copies and row.file_id]
+    if files:
+        statement = text("update file set secured_at = coalesce(secured_at, clock_timestamp()) where id = any(:ids)")
+        connection.execute(statement, {"ids": files})
 
 
 def _hold_duplicates(connection: Connection, accepted: Accepted) -> None:

@@ -22,6 +22,12 @@ class Book(Record):
     default: Pipeline
     period: str = "week"
 
+    @property
+    def windows(self) -> dict[str, int]:
+        """Give how many items of each step may be with the broker at once: the smallest that a pipeline asks."""
+        steps = [step for pipeline in (self.default, *self.pipelines.values()) for step in pipeline.steps]
+        return {step.name: min(other.window for other in steps if other.name == step.name) for step in steps}
+
     def known(self, kind: str | None) -> bool:
         """Say whether a run type is configured."""
         return kind is not None and kind in self.pipelines

@@ -47,7 +47,7 @@ def _kill_and_recover(tree: Tree, files: int, kills: int) -> None:
     tree.start()
     detector.start()
     for number in range(kills):
-        _await_moment(tree, chance, inside_salt=number == kills // 2)
+        _await_moment(tree, chance, inside_salt=number == 0)
         print(f"kill {number + 1}: {tree.kill()} processes")
         detector.check_raw()
         tree.start()
@@ -64,7 +64,7 @@ def _kill_and_recover(tree: Tree, files: int, kills: int) -> None:
 
 def _await_moment(tree: Tree, chance: random.Random, *, inside_salt: bool) -> None:
     """Wait for work to be under way, then a little longer; inside a salt attempt where so wanted."""
-    attempts = tree.config.parent / "sites/center/attempts"
+    attempts = tree.config.parent / "sites/mine/attempts"
     before = {path for path in attempts.rglob("*-salt/e*") if path.is_dir()}
     if inside_salt:
         wait_for(lambda: _open_salt(attempts, before), 60, "a file in the salt step")

@@ -102,7 +102,7 @@ def test_all_mistakes_are_named_at_once(tmp_path: Path) -> None:
         ({"rundb": {"x": {"use": "manifst"}}}, "rundb.x.use", 'did you mean "manifest"?'),
         ({"run_type": {"led": {"pipeline": "x"}}}, "run_type.led.pipeline", "no pipeline"),
         ({"run_type": {"led": {"bypass": ["slat"]}}}, "pipeline.default", "run type led: bypass slat"),
-        ({"run_type": {"led": {"copies": ["x"]}}}, "run_type.led.copies", "no site"),
+        ({"run_type": {"led": {"placed_when": ["x"]}}}, "run_type.led.placed_when", "no site"),
         ({"private": {"slat": {}}}, "private.slat", "no step"),
         ({"site": {"a b": {"path": "x"}}, "inbox": {}}, 'site."a b"', "is no name"),
         ({"site": {"raw": {"path": "x", "dir_mode": 2775}}}, "site.raw.dir_mode", '"2775"'),
