@@ -94,7 +94,9 @@ def _lease_over(facts: Facts, who: str, evidence: tuple[str, ...]) -> Why:
 def _failed(facts: Facts) -> Why:
     item = facts.item
     sentence = f"step {item.step} failed for good: {item.reason or item.reason_code or 'no reason was given'}"
-    evidence = [f"tried {plural(item.failures, 'time')} without success; the retry budget is {item.retries}"]
+    final = item.failures <= item.retries and item.reason_code != "kills-workers"
+    budget = "the step says that trying again cannot help" if final else f"the retry budget is {item.retries}"
+    evidence = [f"tried {plural(item.failures, 'time')} without success; {budget}"]
     if item.nodes:
         evidence.append(f"on {', '.join(item.nodes)}")
     if item.log:
