@@ -443,7 +443,7 @@ from jsonb_to_recordset(cast(:rows as jsonb)) as w(fingerprint text, queue text,
   subject text, run_number bigint, payload text, size bigint, mtime_ns bigint)
 order by w.fingerprint
 on conflict (fingerprint) do update set count = dead_letter.count + 1, last_at = clock_timestamp(),
-  sentence = excluded.sentence, cleared_at = null;
+  sentence = excluded.sentence, size = excluded.size, mtime_ns = excluded.mtime_ns, cleared_at = null;
 
 -- name: clear_dead
 -- A file that is registered now: what stood in its way is over.

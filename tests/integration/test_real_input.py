@@ -213,7 +213,9 @@ def test_a_file_sent_again_whole_makes_the_summary_anew(machine: Machine) -> Non
     machine.operate(Trigger.ABANDON, files=("uproot-issue501.root",))
     program("arrive").arrive([path for path in files if path.name == broken.name], RUN, machine.inbox)
     program("arrive").arrive(files, RUN, machine.inbox)
-    wait_until(lambda: bool(machine.rows("select 1 from dead_letter where code = 'rewritten'")), 30, "rewritten")
+    now = broken.stat().st_mtime_ns
+    rewritten = f"select 1 from dead_letter where code = 'rewritten' and mtime_ns = {now}"
+    wait_until(lambda: bool(machine.rows(rewritten)), 30, "rewritten")
     machine.operate(Trigger.RESET, files=(broken.name,), state="arrived", new_content=True)
     summary = machine.until_summarized(3, 60)
     assert [(one["name"], one["fate"]) for one in summary["left_out"]] == [("uproot-issue501.root", "abandoned")]
