@@ -9,7 +9,7 @@ from ..web.app import create_app
 from ..web.serve import serve
 from . import logs, wiring
 from .conductor.conductor import Conductor, ConductorSettings
-from .config import Config
+from .config import Config, ConfigError
 from .rundb.poller import Poller
 from .sweeper.sweeper import Sweeper, SweeperSettings
 from .watcher.watcher import Watcher
@@ -19,6 +19,15 @@ def standalone(config: Config) -> threading.Event:
     """Set up the logs of a process of its own; give the event that tells it to stop."""
     logs.set_up(config)
     return stopping()
+
+
+def alone(config: Config) -> threading.Event:
+    """Stand alone as a part that needs a broker between processes. Raises `ConfigError` where there is none."""
+    if config.broker.url == "memory:":
+        raise ConfigError(
+            ["broker.url: memory: works within one process tree only; run headframe up, or set amqp://..."]
+        )
+    return standalone(config)
 
 
 def stopping() -> threading.Event:
@@ -31,7 +40,7 @@ def stopping() -> threading.Event:
 
 def run_watch(config: Config, stop: threading.Event | None = None) -> None:
     """Watch the inboxes and ask the run databases."""
-    stop = stop or standalone(config)
+    stop = stop or alone(config)
     broker, names = wiring.broker(config, "watch"), wiring.names(config)
     engine = wiring.engine(config, "watch")
     poller = Poller(config, broker, names)
@@ -44,7 +53,7 @@ def run_watch(config: Config, stop: threading.Event | None = None) -> None:
 
 def run_conductor(config: Config, stop: threading.Event | None = None) -> None:
     """Conduct."""
-    stop = stop or standalone(config)
+    stop = stop or alone(config)
     engine = wiring.engine(config, "conductor")
     broker = wiring.broker(config, "conductor")
     settings = ConductorSettings(batch=config.conductor.batch, refill_s=config.conductor.refill_s)
@@ -60,7 +69,7 @@ def run_conductor(config: Config, stop: threading.Event | None = None) -> None:
 
 def run_sweeper(config: Config, stop: threading.Event | None = None) -> None:
     """Sweep."""
-    stop = stop or standalone(config)
+    stop = stop or alone(config)
     broker = wiring.broker(config, "sweeper")
     settings = SweeperSettings(
         interval_s=config.sweeper.interval_s, lost_hint_s=config.sweeper.lost_hint_s, page=config.sweeper.page
@@ -74,7 +83,7 @@ def run_worker(
     config: Config, stop: threading.Event | None = None, steps: tuple[str, ...] = (), name: str = ""
 ) -> None:
     """Work on steps."""
-    stop = stop or standalone(config)
+    stop = stop or alone(config)
     broker = wiring.broker(config, "worker")
     worker = Worker(broker, wiring.names(config), wiring.worker_settings(config, steps, name), stop)
     _waking(stop, worker.wake, worker.run)

@@ -29,7 +29,7 @@ def judge(arrival: ArrivedFile, run: RunRow, row: Row[Any] | None, numbered: Row
     """
     if row is not None and _is_same(arrival, row):
         return Same()
-    if arrival.kind is not None and run.kind is not None and arrival.kind != run.kind:
+    if arrival.kind is not None and run.kind is not None and arrival.kind != run.kind and not run.reclassified:
         return _kind_mismatch(arrival, run)
     if row is None:
         return Register()

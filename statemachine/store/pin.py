@@ -14,20 +14,24 @@ LARGEST_RUN = 2**63 - 1
 
 
 class RunRow(Record):
-    """A run as the store needs it while arrivals are registered."""
+    """A run as the store needs it while arrivals are registered.
+
+    `reclassified`: an operator has said what type it is, whatever its files' names say.
+    """
 
     id: int
     number: int
     kind: str | None
     known_kind: bool
     campaign_id: int
+    reclassified: bool = False
 
 
 def pin_runs(connection: Connection, kinds: dict[int, str | None], book: Book) -> dict[int, RunRow]:
     """Make the runs that are missing, learn the types that were unknown, pin pipelines; give all, by number."""
     hold_runs(connection, kinds)
     rows = connection.execute(
-        text("select id, number, kind, known_kind, campaign_id from run where number = any(:numbers) order by id"),
+        text(_RUNS),
         {"numbers": sorted(kinds)},
     ).all()
     pinned: dict[int, RunRow] = {}
@@ -38,6 +42,13 @@ def pin_runs(connection: Connection, kinds: dict[int, str | None], book: Book) -
             kind = row.kind or kinds[row.number]
             pinned[row.number] = _pin(connection, row.id, row.number, kind, row.campaign_id, book)
     return pinned
+
+
+_RUNS = """
+select id, number, kind, known_kind, campaign_id,
+  exists (select from run_operation o where o.run_id = run.id and o.operation = 'reclassify') as reclassified
+from run where number = any(:numbers) order by id
+"""
 
 
 def hold_runs(connection: Connection, numbers: Iterable[int]) -> None:

@@ -317,7 +317,7 @@ class Model:
         found = next(iter([*here, *named, *numbered]), None)
         if found is not None and found.place == a.place and found.size == a.size:
             return "same"
-        if a.kind is not None and run.kind is not None and a.kind != run.kind:
+        if a.kind is not None and run.kind is not None and a.kind != run.kind and "reclassify" not in run.said:
             return "kind-mismatch"
         if found is None:
             return "new"

@@ -181,6 +181,15 @@ def test_a_run_reclassified_to_a_type_that_bypasses_salt_is_not_salted(machine: 
     assert whole(machine)
 
 
+def test_files_of_a_reclassified_run_go_its_new_way_whatever_their_names_say(machine: SmallMachine) -> None:
+    machine.arrive(1, 1)
+    operate(machine, runs.reclassify, 1, "calibration", machine.book.pipelines.get)
+    machine.arrive(1, 2, kind="science")
+    assert place(machine, 1, 2) == ("salted", "ready")
+    machine.through(1, 1, 2)
+    assert whole(machine)
+
+
 def test_an_unknown_type_is_held_until_it_is_known_and_then_bypasses_what_it_should(machine: SmallMachine) -> None:
     machine.arrive(1, 1, kind=None)  # type: ignore[arg-type]
     assert place(machine, 1, 1) == ("arrived", "held")
