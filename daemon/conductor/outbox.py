@@ -41,7 +41,7 @@ class Outbox:
             with self.engine.begin() as connection:
                 if dispatch.paused(connection, step, lane):
                     continue
-                room = dispatch.window_room(connection, step, lane, self.windows.get(step, DEFAULT_WINDOW))
+                room = self._room(connection, step, lane)
                 self.send(connection, entries[: max(0, room)])
             if len(entries) > room:
                 self.backlogged.add((step, lane))
@@ -55,11 +55,14 @@ class Outbox:
             with self.engine.begin() as connection:
                 if not dispatch.lock_lane(connection, step, lane):
                     continue
-                room = dispatch.window_room(connection, step, lane, self.windows.get(step, DEFAULT_WINDOW))
+                room = self._room(connection, step, lane)
                 waiting = dispatch.waiting(connection, step, lane, room)
                 self.send(connection, waiting)
             self._remember(step, lane, len(waiting) >= max(room, 1))
         self.send_settle()
+
+    def _room(self, connection: Connection, step: str, lane: str) -> int:
+        return dispatch.window_room(connection, step, lane, self.windows.get(step, DEFAULT_WINDOW))
 
     def _remember(self, step: str, lane: str, more: bool) -> None:
         (self.backlogged.add if more else self.backlogged.discard)((step, lane))
@@ -67,10 +70,7 @@ class Outbox:
     def send(self, connection: Connection, ready: Sequence[Ready]) -> int:
         """Publish the work of these items and submit what was confirmed; give how many were sent."""
         orders = dispatch.describe(connection, ready)
-        parcels = list(_parcels([order for order in orders if not order.problem]))
-        messages = [Outgoing(key=self.names.work(p[0].step.name, p[0].lane), body=encode(_work(p))) for p in parcels]
-        confirmed = self.broker.publish(messages) if messages else []
-        sent = [_ready(order) for p, ok in zip(parcels, confirmed, strict=True) if ok for order in p]
+        sent = self._publish(orders)
         lock_items(connection, [order.item for order in orders])  # all in order, and none while the broker answers
         self._refuse(connection, [order for order in orders if order.problem])
         dispatch.submit(connection, sent, self.owner)
@@ -78,8 +78,11 @@ class Outbox:
 
     def send_again(self, connection: Connection, ready: Sequence[Ready]) -> list[Ready]:
         """Publish the same hints again, epochs unchanged; give those that went out."""
-        orders = [order for order in dispatch.describe(connection, ready) if not order.problem]
-        parcels = list(_parcels(orders))
+        return self._publish(dispatch.describe(connection, ready))
+
+    def _publish(self, orders: Iterable[Order]) -> list[Ready]:
+        """Publish what can be done of these orders, in parcels; give what the broker has confirmed."""
+        parcels = list(_parcels(order for order in orders if not order.problem))
         messages = [Outgoing(key=self.names.work(p[0].step.name, p[0].lane), body=encode(_work(p))) for p in parcels]
         confirmed = self.broker.publish(messages) if messages else []
         return [_ready(order) for p, ok in zip(parcels, confirmed, strict=True) if ok for order in p]

@@ -4,7 +4,6 @@ The order follows the filter, so that each question runs down an index: by seque
 for what is ready, by campaign and run within a campaign, newest first otherwise.
 """
 
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -215,9 +214,3 @@ def _is_last(conn: Connection, state: str) -> bool:
         step_rule.c.to_state == state, step_rule.c.scope == "file", ~select(later.c.state).where(rule).exists()
     )
     return conn.execute(ends.limit(1)).first() is not None
-
-
-def of_items(conn: Connection, item_ids: Sequence[int]) -> tuple[FileRow, ...]:
-    """Give the files of these items, in id order."""
-    wanted = selected().where(item.c.id == func.any(list(item_ids))).order_by(item.c.id)
-    return tuple(made(row) for row in conn.execute(wanted))
