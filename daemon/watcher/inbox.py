@@ -144,11 +144,13 @@ class InboxWatch:
 
     def _send(self, ready: Sequence[Met]) -> None:
         troubles = self._inspect.take_troubles()
-        files = [met.file for met in ready if met.file is not None]
-        if (files or troubles) and self._post.send(files, troubles):
-            with self._inspect.lock:
-                for met in ready:
-                    met.entry.become("sent", self._clock())
+        mine = self._inspect.claim(ready)
+        files = [met.file for met in mine if met.file is not None]
+        confirmed = False
+        try:
+            confirmed = not (files or troubles) or self._post.send(files, troubles)
+        finally:
+            self._inspect.sent(mine, confirmed=confirmed)
 
 
 def _marked(root: str, marks: str) -> list[str]:

@@ -2,7 +2,7 @@
 
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from ...statemachine.records import ArrivedFile, Trouble
 from ..config.model import Inbox
@@ -77,6 +77,22 @@ class Inspector:
             decision = self._refused(name, refused) if refused else self._decide(root, path, name, known)
             file = self._file(path, name, known) if name.role == "file" and seen.size >= 0 else None
             return Met(path, known, decision, file)
+
+    def claim(self, found: Sequence[Met]) -> list[Met]:
+        """Take what is to be sent and is not being sent by the other thread, which may have met the same file."""
+        with self.lock:
+            mine = [met for met in found if not met.entry.sending and self._is_due(met.entry)]
+            for met in mine:
+                met.entry.sending = True
+            return mine
+
+    def sent(self, mine: Sequence[Met], *, confirmed: bool) -> None:
+        """Note how the sending of claimed files ended."""
+        with self.lock:
+            for met in mine:
+                met.entry.sending = False
+                if confirmed:
+                    met.entry.become("sent", self.clock())
 
     def gone(self, root: str, path: str, *, promised: bool) -> None:
         """Forget a file that has gone; it is a trouble only where it was promised and never sent."""

@@ -11,10 +11,11 @@ class Entry:
     """One file: what it looks like, `since` when, what state it is in and since when (`at`).
 
     Times are of the watcher's monotonic clock. `proven` says that the file is complete as it is, `changed` that
-    it looked different before. `closed_ns` is the wall clock at the event that proved it.
+    it looked different before, `sending` that a thread is telling of it just now. `closed_ns` is the wall clock at the
+    event that proved it.
     """
 
-    __slots__ = ("at", "changed", "closed_ns", "facts", "proven", "scan", "since", "state")
+    __slots__ = ("at", "changed", "closed_ns", "facts", "proven", "scan", "sending", "since", "state")
 
     def __init__(self, facts: Facts, now: float, *, changed: bool) -> None:
         self.facts = facts
@@ -23,6 +24,7 @@ class Entry:
         self.state: State = "waiting"
         self.proven = False
         self.changed = changed
+        self.sending = False
         self.closed_ns: int | None = None
         self.scan = 0
 

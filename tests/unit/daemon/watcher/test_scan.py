@@ -1,9 +1,13 @@
 """What the periodic scan finds without any event."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pytest
+
+from headframe.consumers.broker.base import Outgoing
+from headframe.daemon.watcher.inbox import Event
+from headframe.statemachine.records import ArrivedFile
 
 from .conftest import Bench
 
@@ -154,3 +158,34 @@ def test_two_watchers_on_one_inbox_are_harmless(bench: Make) -> None:
     one.database.accept(one.broker.files)
     two.scan_until_stable()
     assert two.broker.files == []
+
+
+def test_a_file_closed_while_the_scan_asks_the_database_about_it_is_sent_once(bench: Make) -> None:
+    one = bench()
+    one.write("run_1_1.h5")
+    one.scan()
+    ask = one.database.known
+
+    def known(files: Sequence[ArrivedFile]) -> list[bool]:
+        one.watch.handle([Event(path="run_1_1.h5", closed=True, at_ns=1)])
+        return ask(files)
+
+    one.watch._known = known
+    one.scan(after=6)
+    assert one.broker.names == ["run_1_1.h5"]
+
+
+def test_a_file_met_again_while_it_is_being_sent_is_sent_once(bench: Make) -> None:
+    one = bench()
+    one.write("run_1_1.h5")
+    one.scan()
+    publish = one.broker.publish
+
+    def publish_slowly(messages: Sequence[Outgoing]) -> list[bool]:
+        one.broker.publish = publish  # type: ignore[method-assign]
+        one.scan(after=6)
+        return publish(messages)
+
+    one.broker.publish = publish_slowly  # type: ignore[method-assign]
+    one.watch.handle([Event(path="run_1_1.h5", closed=True, at_ns=1)])
+    assert one.broker.names == ["run_1_1.h5"]
