@@ -22,6 +22,7 @@ from headframe.statemachine.store.fold import Said
 from headframe.statemachine.store.operate import Selection, operate
 from headframe.statemachine.verify import verify
 
+from .machine_draws import LIMIT_S, LONG
 from .machine_model import Model
 from .machine_parts import Word
 from .two_conductors import OWNERS, LossyBroker, at_once, batch, book, empty, items, said, send
@@ -38,8 +39,15 @@ def engine(database_url: str, instance: str) -> Iterator[Engine]:
     made.dispose()
 
 
+@pytest.mark.timeout(LIMIT_S)
 def test_everybody_at_once_leaves_everything_whole(engine: Engine) -> None:
-    @settings(max_examples=6, deadline=None, print_blob=True, suppress_health_check=list(HealthCheck), database=None)
+    @settings(
+        max_examples=200 if LONG else 6,
+        deadline=None,
+        print_blob=True,
+        suppress_health_check=list(HealthCheck),
+        database=None,
+    )
     @given(st.integers(0, 2**32))
     def storm(seed: int) -> None:
         empty(engine)

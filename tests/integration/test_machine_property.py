@@ -1,10 +1,9 @@
 """The machine and the store against a model, whatever happens in whatever order, with two conductors interleaved.
 
-`HYPOTHESIS_PROFILE=long` asks for ten times as many examples.
+`HYPOTHESIS_PROFILE=long` asks for many times as many examples: half an hour with two cores.
 """
 
 import copy
-import os
 from collections.abc import Iterator
 from random import Random
 
@@ -23,13 +22,12 @@ from headframe.statemachine.store.core import Ready
 from headframe.statemachine.store.errors import RefusedError
 from headframe.statemachine.store.operate import Selection, count, operate
 
-from .machine_draws import HAPPENINGS, OFTEN, announced, happens, one_of, pick_one, picks, some
+from .machine_draws import HAPPENINGS, LIMIT_S, LONG, OFTEN, announced, happens, one_of, pick_one, picks, some
 from .machine_model import Model
 from .machine_parts import Arrival, Item
 from .store_beside_model import Key, StoreBesideModel
 from .two_conductors import OWNERS, WAYS, apply_at_once, batch
 
-LONG = os.environ.get("HYPOTHESIS_PROFILE") == "long"
 SETTINGS = settings(
     max_examples=600 if LONG else 40,
     stateful_step_count=20 if LONG else 10,
@@ -52,10 +50,12 @@ def engine(database_url: str, instance: str) -> Iterator[Engine]:
     made.dispose()
 
 
+@pytest.mark.timeout(LIMIT_S)
 def test_whatever_happens_in_whatever_order_the_store_does_as_the_design_says(engine: Engine) -> None:
     run_state_machine_as_test(lambda: TwoConductors(engine), settings=SETTINGS)
 
 
+@pytest.mark.timeout(LIMIT_S)
 def test_a_long_storm_of_events_ends_where_the_model_does(engine: Engine) -> None:
     """True randomness and always the full length, which shrinks badly and gets far."""
 
