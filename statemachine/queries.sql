@@ -57,6 +57,34 @@ from jsonb_to_recordset(cast(:rows as jsonb)) as w(item bigint, epoch bigint, ow
 join item i on i.id = w.item and i.epoch = w.epoch
 where i.owner is null and i.phase in ('ready', 'submitted');
 
+-- name: lock_shared
+-- The files of results that belong to the file: whoever else brings one for the same file waits here.
+select f.id
+from jsonb_to_recordset(cast(:rows as jsonb)) as w(item bigint, epoch bigint, owner text)
+join item i on i.id = w.item
+join step_rule s on s.pipeline_id = i.pipeline_id and s.state = i.state and s.owned_by = 'file'
+join file f on f.id = i.file_id
+order by f.id for no key update of f;
+
+-- name: made_elsewhere
+-- Which of these results came second: the file has what the step makes from another item, or gets it in this batch
+-- from one with a lower id. Only results that count are compared.
+with mine as materialized (
+  select i.id as item, i.file_id, i.epoch, i.step, w.owner, s.makes,
+    min(i.id) over (partition by i.file_id, i.step) as first
+  from jsonb_to_recordset(cast(:rows as jsonb)) as w(item bigint, epoch bigint, owner text)
+  join item i on i.id = w.item
+  join step_rule s on s.pipeline_id = i.pipeline_id and s.state = i.state and s.owned_by = 'file'
+  where i.epoch = w.epoch and i.phase = any(:sources) and (i.owner is null or i.owner = w.owner)
+    and i.file_id is not null
+)
+select m.item, m.epoch, m.step, m.owner from mine m
+where m.item > m.first
+  or (m.makes = 'product' and exists (select from product p where p.file_id = m.file_id and p.step = m.step
+    and p.campaign_id is null and p.superseded_at is null and p.item_id <> m.item))
+  or (m.makes = 'copy' and exists (select from replica r where r.file_id = m.file_id and r.step = m.step
+    and r.retired_at is null and r.item_id <> m.item));
+
 -- name: succeed
 -- ready, submitted, executing -> next state: the owner of the epoch, or its first report, has a result.
 with wanted as (
@@ -539,21 +567,23 @@ left join file f on f.id = i.file_id
 left join step_rule s on s.pipeline_id = i.pipeline_id and s.to_state = i.state
 where i.id = any(:ids);
 
+-- name: claim_contents
+-- A content becomes the file's that it was first read from; of files read at once the lowest id has it. Two who
+-- claim one content in the same moment meet at its key: the second waits here for the first, and gets nothing.
+insert into original (blake3, file_id)
+select f.blake3, f.id from item i join file f on f.id = i.file_id
+where i.id = any(:ids) and f.blake3 is not null
+order by f.blake3, f.id
+on conflict do nothing;
+
 -- name: hold_duplicates
--- ready -> held: this file's content came before under another name, and its run type does not allow that. Before
--- means read before, not registered before; of those read at once the lowest id goes on. One held for this holds none.
-with batch as (
-  select file_id from item where id = any(:ids)
-), locked as (
-  select i.id, o.name as other, o_run.number as other_run
+-- ready -> held: this file's content is another file's, and its run type does not allow that. Once let through, a
+-- file stays through.
+with locked as (
+  select i.id, other.name as other, other_run.number as other_run
   from item i join file f on f.id = i.file_id join pipeline p on p.id = i.pipeline_id
-  join lateral (
-    select * from file o where o.blake3 = f.blake3 and o.id <> f.id
-      and (o.id < f.id or o.id not in (select file_id from batch))
-      and not exists (select from item j join history h on h.item_id = j.id
-        where j.file_id = o.id and h.reason_code = 'duplicate-content')
-    order by o.id limit 1) o on true
-  join run o_run on o_run.id = o.run_id
+  join original o on o.blake3 = f.blake3 and o.file_id <> f.id
+  join file other on other.id = o.file_id join run other_run on other_run.id = other.run_id
   where i.id = any(:ids) and i.phase = any(:sources)
     and p.definition -> 'run_types' -> i.kind ->> 'duplicates' is distinct from 'allow'
     and not exists (select from history h where h.item_id = i.id and h.reason_code = 'duplicate-content')
@@ -703,7 +733,7 @@ where r.item_id = i.id and i.id = any(:ids) and r.retired_at is null
 
 -- name: take_new_content
 -- Before a reset: a rewritten raw file's newest refused size and time become its record, and its replica's; its
--- checksums and events are unknown again.
+-- checksums and events are unknown again, and its old content is nobody's.
 with wanted as (
   select i.file_id from jsonb_to_recordset(cast(:rows as jsonb)) as r(item bigint, version bigint)
   join item i on i.id = r.item and i.version = r.version
@@ -718,6 +748,8 @@ with wanted as (
   update replica r set size = n.size from newest n, file f
   where f.id = n.id and r.file_id = f.id and r.product_id is null and r.item_id is null
     and r.site = f.site and r.path = f.path
+), contents as (
+  delete from original o using newest n where o.file_id = n.id
 )
 update file f set size = n.size, mtime_ns = n.mtime_ns, adler32 = null, blake3 = null,
   event_first = null, event_last = null, events = null

@@ -355,7 +355,6 @@ def upgrade() -> None:
     sa.ForeignKeyConstraint(['run_id'], ['run.id'], ),
     sa.PrimaryKeyConstraint('id')
     )
-    op.create_index('file_content', 'file', ['blake3'], unique=False, postgresql_where=sa.text('blake3 is not null'))
     op.create_index('file_name', 'file', ['name'], unique=False)
     op.create_index('file_place', 'file', ['site', 'path'], unique=True)
     op.create_index('file_run_name', 'file', ['run_id', 'name'], unique=True)
@@ -373,6 +372,15 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('id')
     )
     op.create_index('run_operation_run', 'run_operation', ['run_id', 'id'], unique=False)
+    op.create_table('original',
+    sa.Column('blake3', sa.Text(), nullable=False),
+    sa.Column('file_id', sa.BigInteger(), nullable=False),
+    sa.Column('created_at', sa.DateTime(timezone=True), server_default=sa.text('clock_timestamp()'), nullable=False),
+    sa.ForeignKeyConstraint(['file_id'], ['file.id'], ),
+    sa.PrimaryKeyConstraint('blake3'),
+    comment='a content and the file that it was first read from: the key lets only one of two have it'
+    )
+    op.create_index('original_file', 'original', ['file_id'], unique=False)
     op.create_table('item',
     sa.Column('id', sa.BigInteger(), sa.Identity(always=False), nullable=False),
     sa.Column('campaign_id', sa.BigInteger(), nullable=False),

@@ -132,7 +132,6 @@ file = Table(
     Index("file_run_name", "run_id", "name", unique=True),
     Index("file_run_sequence", "run_id", "sequence", unique=True),
     Index("file_place", "site", "path", unique=True),
-    Index("file_content", "blake3", postgresql_where=text("blake3 is not null")),
     Index("file_name", "name"),
 )
 
