@@ -597,6 +597,28 @@ update item i set
 from locked l where i.id = l.id
 returning i.id as item;
 
+-- name: rewind
+-- The files of these runs have changed: until they have been gathered, what was made of a closed one may be older.
+update run set rewound_at = clock_timestamp() where id = any(:ids) and closed_at is not null and rewound_at is null;
+
+-- name: gathered
+-- These runs' own items are where their files are.
+update run set rewound_at = null where id = any(:ids) and rewound_at is not null;
+
+-- name: unfinished_runs
+-- Closed runs that wait for their files, and those whose files have changed since they were gathered; in all their
+-- campaigns.
+with wanted as (
+  (select i.run_id, i.campaign_id from item i join run on run.id = i.run_id
+   where i.scope = 'run' and i.phase = 'waiting' and run.closed_at is not null and i.run_id > :after
+   order by i.run_id fetch first (:page) rows with ties)
+  union
+  (select i.run_id, i.campaign_id from run join item i on i.run_id = run.id and i.scope = 'run'
+   where run.rewound_at is not null and run.id > :after
+   order by i.run_id fetch first (:page) rows with ties)
+)
+select run_id, campaign_id from wanted order by run_id fetch first (:page) rows with ties;
+
 -- name: run_progress
 -- For each run's item: where it is, what was announced, and how far the slowest of its files is, from kept counts.
 with w as materialized (

@@ -328,6 +328,7 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('id'),
     sa.UniqueConstraint('number')
     )
+    op.create_index('run_rewound', 'run', ['id'], unique=False, postgresql_where=sa.text('rewound_at is not null'))
     op.create_table('file',
     sa.Column('id', sa.BigInteger(), sa.Identity(always=False), nullable=False),
     sa.Column('run_id', sa.BigInteger(), nullable=False),

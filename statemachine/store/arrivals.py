@@ -8,6 +8,7 @@ from sqlalchemy import Connection, Row, text
 from ..records import ArrivedFile, Record, Trouble
 from .campaigns import Book
 from .core import Ready, Touched, execute, ready_of
+from .gather import rewind
 from .judge import Known, Register, judge
 from .pin import RunRow, pin_runs
 from .quiet import quietly
@@ -43,6 +44,7 @@ def register(connection: Connection, arrivals: Sequence[ArrivedFile], book: Book
         done = {(row["site"], row["path"]) for row in rows}
         waiting = [arrival for arrival, _ in wanted if (arrival.site, arrival.path) not in done]
     ready, touched = _make_items(connection, made, runs)
+    rewind(connection, {run for run, _ in touched})
     return Registered(ready=tuple(ready), touched=frozenset(touched), troubles=tuple(troubles), files=len(made))
 
 

@@ -55,13 +55,8 @@ def resent(connection: Connection, sent: list[Ready]) -> int:
 
 
 def unfinished_runs(connection: Connection, after: int, page: int) -> list[tuple[int, int]]:
-    """Give a page of (run id, campaign id) of runs that wait for their files, for `gather`."""
-    statement = text(
-        "select i.run_id, i.campaign_id from item i join run on run.id = i.run_id "
-        "where i.scope = 'run' and i.phase = 'waiting' and run.closed_at is not null and i.run_id > :after "
-        "order by i.run_id limit :page"
-    )
-    return [(row.run_id, row.campaign_id) for row in connection.execute(statement, {"after": after, "page": page})]
+    """Give a page of (run id, campaign id), for `gather`: runs that wait for their files, or fell behind them."""
+    return [(row.run_id, row.campaign_id) for row in execute(connection, "unfinished_runs", after=after, page=page)]
 
 
 def fold(connection: Connection, page: int) -> None:
