@@ -177,7 +177,8 @@ returning i.id as item, l.was_epoch as epoch, i.epoch as now_epoch, i.run_id, i.
   i.phase, l.was_owner as owner;
 
 -- name: operate
--- An operator's move of items to :target. Entering ready, or leaving submitted or executing, takes a new epoch.
+-- An operator's move of items to :target. Entering ready, or leaving submitted or executing, takes a new epoch. A run
+-- that fell back while it was held has no step: it waits for its files instead of being ready.
 with wanted as (
   select * from jsonb_to_recordset(cast(:rows as jsonb)) as r(item bigint, version bigint)
 ), locked as (
@@ -188,7 +189,7 @@ with wanted as (
   order by i.id for no key update of i
 )
 update item i set
-  phase = :target, version = i.version + 1,
+  phase = case when :target = 'ready' and i.step is null then 'waiting' else :target end, version = i.version + 1,
   epoch = i.epoch + case when :target = 'ready' or l.was_phase in ('submitted', 'executing') then 1 else 0 end,
   owner = null, lease_until = null, submitted_at = null, not_before = null,
   failures = case when :target = 'ready' then 0 else i.failures end,
@@ -251,22 +252,28 @@ from locked l where i.id = l.id
 returning i.id as item, i.epoch, i.step, i.lane, i.phase;
 
 -- name: gather
--- A run's item moves on (or back) with its files: to :state of its pipeline, waiting, ready or done.
+-- A run's item moves on (or back) with its files: to :state of its pipeline, waiting, ready or done. One that is held
+-- or abandoned goes back as such, and keeps who did that, why and since when.
 with wanted as (
   select * from jsonb_to_recordset(cast(:rows as jsonb))
     as r(item bigint, version bigint, state text, phase text, step text, trigger text, reason text)
 ), locked as (
-  select i.id, i.epoch as was_epoch, i.owner as was_owner, i.step as was_step, w.state, w.phase, w.step, w.trigger, w.reason from wanted w join item i on i.id = w.item
+  select i.id, i.epoch as was_epoch, i.owner as was_owner, i.step as was_step, w.state, w.phase, w.step, w.trigger,
+    w.reason, w.phase in ('held', 'abandoned') as kept
+  from wanted w join item i on i.id = w.item
   where i.version = w.version
   order by i.id for no key update of i
 )
 update item i set
   state = l.state, phase = l.phase, step = l.step, version = i.version + 1,
   epoch = i.epoch + case when l.phase = 'ready' or l.trigger = 'retreat' then 1 else 0 end,
-  owner = null, lease_until = null, submitted_at = null, not_before = null, trouble_since = null,
+  owner = null, lease_until = null, submitted_at = null, not_before = null,
+  trouble_since = case when l.kept then i.trouble_since end,
   failures = 0, interrupts = 0, nodes = '{}',
-  trigger = l.trigger, actor = 'conductor', host = '', job = '', log = '', reason_code = '', reason = l.reason,
-  since = clock_timestamp(), changed_at = clock_timestamp()
+  trigger = l.trigger, actor = case when l.kept then i.actor else 'conductor' end, host = '', job = '', log = '',
+  reason_code = case when l.kept then i.reason_code else '' end,
+  reason = case when l.kept then i.reason else l.reason end,
+  since = case when l.kept then i.since else clock_timestamp() end, changed_at = clock_timestamp()
 from locked l where i.id = l.id
 returning i.id as item, i.epoch, i.version, i.run_id, i.campaign_id, i.state, i.phase, i.step, i.lane,
   l.was_epoch, l.was_owner, l.was_step;

@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, text
 
+from ..lifecycle import KEPT
 from ..pipeline import Pipeline
 from ..records import Record
 from .accept import retire
@@ -152,8 +153,10 @@ def _step(
 
 
 def _retreat(connection: Connection, row: Row[Any], pipeline: Pipeline, allowed: int, moved: list[RunMoved]) -> None:
+    """Take a run back. An operator's hold survives: only a release ends it, and then the run waits for its files."""
     state = pipeline.states[allowed]
-    change = {"state": state, "phase": "waiting", "step": None, "trigger": "retreat"}
+    phase = row.phase if row.phase in KEPT else "waiting"
+    change = {"state": state, "phase": phase, "step": None, "trigger": "retreat"}
     rows = _write(connection, row, row.version, change, _BACK)
     run_steps = [step.name for step in pipeline.steps if step.scope == "run"]
     old = [{"item": row.id, "step": step, "keep_epoch": None, "reason": "the run moved back"} for step in run_steps]

@@ -137,6 +137,8 @@ class Model:
                 item.enter(target)
                 if target == "ready":
                     item.forgive()
+                if target == "ready" and item.sequence is None and item.rank < item.way.files_end:
+                    item.phase = "waiting"
             item.host = ""
         self.pass_over(changed)
         return changed
@@ -197,7 +199,8 @@ class Model:
             return
         allowed, last = self.reached(number), item.way.files_end
         if min(item.rank, last) > allowed:
-            item.rank, item.phase, item.owner, item.host = allowed, "waiting", None, ""
+            kept = item.phase in ("held", "abandoned")
+            item.rank, item.phase, item.owner, item.host = allowed, item.phase if kept else "waiting", None, ""
             item.epoch += 1
             item.forgive()
             return
