@@ -60,4 +60,5 @@ def dead_letters_about(
 
 
 def _made(row: Any) -> DeadLetterRow:
-    return DeadLetterRow(**{name: row._mapping[name] for name in DeadLetterRow.__struct_fields__})
+    found = row._mapping
+    return DeadLetterRow(**{name: found[name] for name in DeadLetterRow.__struct_fields__})
