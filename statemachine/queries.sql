@@ -163,7 +163,7 @@ update item i set
   request = case when l.reason_code = any(:escalated) then i.request || jsonb_build_object(l.reason_code, 2)
     else i.request end,
   not_before = case when l.kills or l.exhausted then null when l.reason_code = any(:polite) then clock_timestamp()
-    else clock_timestamp() + make_interval(secs => least(60, power(2, least(i.interrupts, 6)))
+    else clock_timestamp() + make_interval(secs => (least(60, power(2, least(i.interrupts, 6))) - 1)
       * (0.75 + random() / 2)) end,
   trouble_since = coalesce(i.trouble_since, clock_timestamp()),
   trigger = 'interrupt', actor = coalesce(l.owner, :actor), host = coalesce(nullif(l.host, ''), i.host), job = coalesce(l.job, i.job),
@@ -486,11 +486,23 @@ update dead_letter d set cleared_at = clock_timestamp()
 from jsonb_to_recordset(cast(:rows as jsonb)) as w(path text)
 where d.subject = w.path and d.queue = 'arrivals' and d.cleared_at is null;
 
--- name: mark_applied
-insert into watermark (lane, applied_at)
-select w.lane, w.applied_at from jsonb_to_recordset(cast(:rows as jsonb)) as w(lane text, applied_at timestamptz)
+-- name: begin_reigns
+-- Somebody else, or the same one over a new channel, consumes a lane now. Others may have been given what was sent
+-- before this moment, and may not have applied it.
+insert into watermark (lane, reign, applied_at)
+select w.lane, w.reign, '-infinity' from jsonb_to_recordset(cast(:rows as jsonb)) as w(lane text, reign text)
 order by w.lane
-on conflict (lane) do update set applied_at = greatest(watermark.applied_at, excluded.applied_at);
+on conflict (lane) do update set reign = excluded.reign, reign_since = clock_timestamp()
+where watermark.reign <> excluded.reign;
+
+-- name: mark_applied
+-- A marker sent within the present reign has come: one consumer has applied everything that was sent before it.
+update watermark m set applied_at = greatest(m.applied_at, least(w.sent_at, clock_timestamp()))
+from jsonb_to_recordset(cast(:rows as jsonb)) as w(lane text, reign text, sent_at timestamptz)
+where m.lane = w.lane and m.reign = w.reign and m.reign_since < w.sent_at;
+
+-- name: anything_out
+select exists (select from item where phase = 'executing') or exists (select from item where phase = 'submitted');
 
 -- name: see_process
 insert into process (owner, role, host, pid, version, detail)

@@ -42,7 +42,10 @@ def queue_properties(queue: Queue) -> dict[str, Any]:
     """
     if queue.exclusive:
         return {"durable": False, "exclusive": True}
-    return {"durable": True, "arguments": {"x-queue-type": "quorum"}}
+    arguments: dict[str, Any] = {"x-queue-type": "quorum"}
+    if queue.single:
+        arguments["x-single-active-consumer"] = True
+    return {"durable": True, "arguments": arguments}
 
 
 class RabbitBroker:

@@ -35,7 +35,7 @@ class Names:
     def topology(self, steps: Iterable[str]) -> Topology:
         """Give what has to be declared for these steps."""
         work = [Queue(name=self.work(step, lane), limited=True) for step in steps for lane in LANES]
-        reports = [Queue(name=self.reports(lane)) for lane in LANES]
+        reports = [Queue(name=self.reports(lane), single=True) for lane in LANES]
         return Topology(
             exchanges={self.events: "topic"},
             queues=(*work, *reports, Queue(name=self.arrivals), Queue(name=self.dead)),

@@ -18,7 +18,7 @@ from ...statemachine.store.pin import hold_runs
 from ...statemachine.store.reports import Stale, apply_reports, renew
 from ...statemachine.store.runs import campaigns_of, inform
 from ...statemachine.store.settling import settled
-from ...statemachine.store.sweep import mark_applied
+from ...statemachine.store.sweep import Mark, mark_applied
 from .sorting import Sorted
 
 
@@ -40,8 +40,11 @@ class Effects(Record):
         )
 
 
-def apply(connection: Connection, batch: Sorted, book: Book) -> Effects:
-    """Apply a batch in the caller's transaction. Locks runs in one go, then items, so that conductors never cross."""
+def apply(connection: Connection, batch: Sorted, book: Book, reign: str = "") -> Effects:
+    """Apply a batch in the caller's transaction. Locks runs in one go, then items, so that conductors never cross.
+
+    `reign` names who took the batch.
+    """
     touched: Touched = set()
     hold_runs(connection, [*(info.run for info in batch.runs), *(file.run for file in batch.files)])
     for info in batch.runs:
@@ -56,7 +59,7 @@ def apply(connection: Connection, batch: Sorted, book: Book) -> Effects:
     stale = [*reports.stale, *renew(connection, batch.beats)]
     settled(connection, [(entry.id, entry.done, entry.error) for entry in batch.settled])
     see(connection, batch.workers.values())
-    mark_applied(connection, batch.marks)
+    mark_applied(connection, _marks(batch, reign))
     return Effects(
         ready=(*arrived.ready, *reports.ready),
         stale=tuple(stale),
@@ -71,6 +74,14 @@ def follow(engine: Engine, effects: Effects) -> Effects:
     with engine.begin() as connection:
         gathered = gather(connection, effects.touched)
     return Effects(ready=gathered.ready, moved=gathered.moved)
+
+
+def _marks(batch: Sorted, reign: str) -> list[Mark]:
+    """Give the newest markers; over another channel it is another reign."""
+    return [
+        Mark(lane=lane, sent_at=marker.sent_at, reign=f"{reign}.{session}")
+        for lane, (marker, session) in batch.marks.items()
+    ]
 
 
 def see(connection: Connection, reports: Iterable[Report]) -> None:

@@ -62,6 +62,7 @@ class Conductor:
         self.outbox = Outbox(engine, broker, names, self.owner, book.windows)
         self._refilled = self._seen = 0.0
         self._wanted = threading.Event()
+        self._taken: list[Delivery] = []
         queues = [names.reports("live"), names.arrivals, names.reports("bulk")]
         self.subscription = broker.subscribe(queues, prefetch=2 * settings.batch)
 
@@ -87,9 +88,14 @@ class Conductor:
         self.subscription.close()
 
     def turn(self, wait_s: float | None = None) -> int:
-        """Take one batch and deal with it; refill when it is time. Give the number of messages taken."""
-        wait = self._until_refill() if wait_s is None else wait_s
-        deliveries = self.subscription.take(self.settings.batch, wait)
+        """Take one batch and deal with it; refill when it is time. Give the number of messages taken.
+
+        A batch that could not be applied begins the next turn's: nothing may overtake it. At least one message
+        joins it, for a batch of nothing but poison is told by others that can be applied.
+        """
+        wait = 0.0 if self._taken else self._until_refill() if wait_s is None else wait_s
+        self._taken += self.subscription.take(max(1, self.settings.batch - len(self._taken)), wait)
+        deliveries = self._taken
         if deliveries:
             self._deal(deliveries)
         if self._wanted.is_set() or self._until_refill() <= 0:
@@ -114,11 +120,8 @@ class Conductor:
         self._undeclared = ()
 
     def _deal(self, deliveries: list[Delivery]) -> None:
-        try:
-            effects = self._commit(deliveries)
-        except BaseException:
-            self.subscription.give_back(deliveries)
-            raise
+        effects = self._commit(deliveries)
+        self._taken = []
         try:
             self._send(effects)
         finally:  # it is committed: whatever keeps the work from going out, the refiller finds it ready
@@ -156,7 +159,7 @@ class Conductor:
         try:
             with self.engine.begin() as connection:
                 bury(connection, [_unreadable(*entry) for entry in batch.unreadable], "messages")
-                return apply(connection, batch, self.book)
+                return apply(connection, batch, self.book, self.owner)
         except Exception as error:
             if is_unreachable(error):
                 raise

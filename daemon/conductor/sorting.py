@@ -1,7 +1,6 @@
 """Sorts deliveries: what each message says, by kind; what does not decode is put aside with its reason."""
 
 from collections.abc import Iterable
-from datetime import datetime
 
 from ...consumers.broker import Delivery
 from ...consumers.messages import Arrived, Marker, MessageError, Report, Settled, decode
@@ -16,7 +15,7 @@ class Sorted:
         self.said: list[Said] = []
         self.beats: list[tuple[int, int, str]] = []
         self.settled: list[Settled] = []
-        self.marks: dict[str, datetime] = {}
+        self.marks: dict[str, tuple[Marker, int]] = {}
         self.workers: dict[str, Report] = {}
         self.files: list[ArrivedFile] = []
         self.runs: list[RunInfo] = []
@@ -38,7 +37,7 @@ class Sorted:
             self.runs += message.runs
             self.troubles += message.troubles
         elif isinstance(message, Marker):
-            self.marks[message.lane] = max(message.sent_at, self.marks.get(message.lane, message.sent_at))
+            self.marks[message.lane] = message, delivery.session
 
     def _report(self, report: Report) -> None:
         reporter: Reporter = report.reporter

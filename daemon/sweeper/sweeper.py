@@ -44,18 +44,19 @@ class Sweeper:
         self.outbox = Outbox(engine, broker, names, self.owner)
 
     def run(self, stop: threading.Event) -> None:
-        """Sweep until told to stop; counts are folded more often than the rest."""
+        """Sweep until told to stop; leases end, and counts are folded, more often than the rest is done."""
         due = 0.0
         while not stop.is_set():
-            self._guarded(self.fold)
+            for task in (self.fold, self.expire, self.mark):
+                self._guarded(task)
             if time.monotonic() >= due:
                 due = time.monotonic() + self.settings.interval_s
                 self.round()
             stop.wait(self.settings.fold_s)
 
     def round(self) -> None:
-        """Do every repair once."""
-        for task in (self.present, self.mark, self.expire, self.resend, self.recheck_runs, self.partition):
+        """Do every repair once that has time."""
+        for task in (self.present, self.resend, self.recheck_runs, self.partition):
             self._guarded(task)
 
     def present(self) -> None:
@@ -66,6 +67,8 @@ class Sweeper:
     def mark(self) -> None:
         """Send a marker through each report lane: once applied, all that was sent before it has been too."""
         with self.engine.connect() as connection:
+            if not sweep.anything_out(connection):
+                return
             now = database_time(connection)
         self.broker.publish(
             [Outgoing(key=self.names.reports(lane), body=encode(Marker(lane=lane, sent_at=now))) for lane in LANES]
@@ -77,7 +80,8 @@ class Sweeper:
         while after is not None:
             with self.engine.begin() as connection:
                 after = sweep.expire(connection, after, self.settings.page)
-                notify(connection, "expired")
+                if after is not None:
+                    notify(connection, "expired")
 
     def resend(self) -> None:
         """Send lost hints again, at most a page a step, lane and round: doubles are safe, storms are not.

@@ -266,8 +266,10 @@ def upgrade() -> None:
     op.create_table('watermark',
     sa.Column('lane', sa.Text(), nullable=False),
     sa.Column('applied_at', sa.DateTime(timezone=True), server_default=sa.text('clock_timestamp()'), nullable=False),
+    sa.Column('reign', sa.Text(), server_default='', nullable=False),
+    sa.Column('reign_since', sa.DateTime(timezone=True), server_default=sa.text('clock_timestamp()'), nullable=False),
     sa.PrimaryKeyConstraint('lane'),
-    comment='every report sent before this time has been applied'
+    comment='every report sent before this time has been applied; reign: who consumes the lane, and since when'
     )
     op.create_table('campaign',
     sa.Column('id', sa.BigInteger(), sa.Identity(always=False), nullable=False),

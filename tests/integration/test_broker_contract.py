@@ -397,3 +397,33 @@ def test_twenty_thousand_messages_pass_each_once(broker: Broker, live: str, bulk
     assert broker.depth(live) + broker.depth(bulk) == 0
     for queue in (live, bulk):
         assert [body for body in seen if body.startswith(f"{queue} ")] == [f"{queue} {n}" for n in range(number // 2)]
+
+
+def test_a_single_queue_goes_on_with_the_next_subscription_and_loses_nothing(
+    another: Connect, broker: Broker, names: Names
+) -> None:
+    queue = names.reports("live")
+    first, second = (another().subscribe([queue, names.reports("bulk")], 40) for _ in range(2))
+    send(broker, queue, *map(str, range(20)))
+    got = gather(first, 10)
+    first.ack(got[:5])
+    assert second.take(10, 0.2) == []
+    first.close()
+    again = gather(second, 15)
+    send(broker, queue, "later")
+    assert sorted(map(int, bodies([*got[:5], *again]))) == list(range(20))
+    assert bodies(gather(second, 1)) == ["later"]
+
+
+def test_a_single_queue_is_left_to_the_next_subscription_in_a_pause(
+    another: Connect, broker: Broker, names: Names
+) -> None:
+    queue = names.reports("live")
+    first, second = (another().subscribe([queue], 10) for _ in range(2))
+    first.pause()
+    send(broker, queue, "1")
+    assert bodies(gather(second, 1)) == ["1"]
+    first.resume()
+    send(broker, queue, "2")
+    assert first.take(1, 0.2) == []
+    assert bodies(gather(second, 1)) == ["2"]
