@@ -11,11 +11,11 @@ from ...statemachine.records import Outcome, Reporter
 from ..broker import Broker, BrokerUnavailableError, Delivery, Names, Outgoing, Queue, Topology
 from ..messages import Drain, Drop, MessageError, Report, Settle, Settled, SettleItem, Work, decode, encode
 from .executor import Executor
-from .parcel import POLL_S, Parcel
+from .parcel import POLL_S, RETRY_S, Parcel
+from .reporting import bodies
 from .settings import SETTLE, WorkerSettings, new_owner, reporter
 from .settling import settle
 
-RETRY_S = 1.0
 REMEMBERED = 2000
 
 
@@ -101,13 +101,25 @@ class Worker:
         self,
         lane: str,
         outcomes: Sequence[Outcome] = (),
-        beats: Sequence[tuple[int, int]] = (),
         settled: Sequence[Settled] = (),
     ) -> None:
         """Report, and try again until the broker has it: a result is never lost because a server blinks.
 
         A worker that was told to leave gives up after its grace: the lease ends and the item is done again.
         """
+        left = self.settings.grace_s
+        while not self.tell(lane, outcomes, settled=settled) and left > 0:
+            time.sleep(RETRY_S)
+            left -= RETRY_S if self.stop.is_set() else 0
+
+    def tell(
+        self,
+        lane: str,
+        outcomes: Sequence[Outcome] = (),
+        beats: Sequence[tuple[int, int]] = (),
+        settled: Sequence[Settled] = (),
+    ) -> bool:
+        """Report once; False where the broker is away, or may not have it."""
         message = Report(
             reporter=self.reporter,
             lane=lane,
@@ -118,11 +130,7 @@ class Worker:
             draining=self.stop.is_set(),
         )
         self._seen = time.monotonic()
-        outgoing = [Outgoing(key=self.names.reports(lane), body=encode(message))]
-        left = self.settings.grace_s
-        while not all(self._publish(outgoing)) and left > 0:
-            time.sleep(RETRY_S)
-            left -= RETRY_S if self.stop.is_set() else 0
+        return all(self._publish([Outgoing(key=self.names.reports(lane), body=body) for body in bodies(message)]))
 
     def _publish(self, messages: list[Outgoing]) -> list[bool]:
         try:
@@ -132,12 +140,7 @@ class Worker:
 
     def _present(self) -> None:
         if time.monotonic() - self._seen > self.settings.presence_s:
-            self._seen = time.monotonic()
-            try:
-                message = Report(reporter=self.reporter, lane="live", steps=self.settings.steps)
-                self.broker.publish([Outgoing(key=self.names.reports("live"), body=encode(message))])
-            except BrokerUnavailableError:
-                return
+            self.tell("live")
 
     def hear(self, wait_s: float) -> None:
         """Take what the conductor says: attempts to drop, or to drain."""

@@ -278,6 +278,28 @@ def test_a_result_outlasts_a_broker_that_blinks(bench: Bench, monkeypatch: pytes
     assert bench.outcome("succeed").item == 1
 
 
+def test_a_step_is_killed_in_time_though_the_broker_is_away(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    publish, kill = bench.worker.broker.publish, bench.worker.executor.kill
+    away, killed = threading.Event(), threading.Event()
+
+    def failing(messages: Any) -> list[bool]:
+        if away.is_set():
+            raise BrokerUnavailableError("away")
+        return publish(messages)
+
+    def killing() -> None:
+        killed.set()
+        kill()
+
+    bench.send("command:endless", 1, timeout_s=2)
+    away.set()
+    monkeypatch.setattr(bench.worker.broker, "publish", failing)
+    monkeypatch.setattr(bench.worker.executor, "kill", killing)
+    assert killed.wait(20)
+    away.clear()
+    assert bench.outcome("interrupt").reason_code == "walltime"
+
+
 def test_a_report_says_who_sends_it(bench: Bench) -> None:
     bench.send("command:quick", 1)
     heard = bench.hear(lambda report: bool(report.outcomes))
