@@ -14,29 +14,49 @@ import psycopg2
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
+from . import patience
 from .store.sweep import next_partitions
 
 MIGRATIONS = Path(__file__).resolve().parent.parent / "migrations"
 INSTANCE = re.compile(r"[a-z][a-z0-9_]{0,40}")
 UNREACHABLE = (OperationalError, InterfaceError, psycopg2.OperationalError, psycopg2.InterfaceError)
+TCP = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 20_000}
+"""How soon a server that has gone without a word is given up (seconds, count, milliseconds)."""
 
 
 class DatabaseUnavailableError(Exception):
     """PostgreSQL cannot be reached, or its schema is missing. The text says which and what to do."""
 
 
-def connect(url: str, instance: str, *, pool: int = 5, password: str | None = None, role: str = "headframe") -> Engine:
-    """Make an engine for an instance. Nothing is connected yet. Raises `ValueError` for a bad instance name."""
+def connect(
+    url: str,
+    instance: str,
+    *,
+    pool: int = 5,
+    password: str | None = None,
+    role: str = "headframe",
+    answer_s: float | None = None,
+) -> Engine:
+    """Make an engine for an instance. Nothing is connected yet. Raises `ValueError` for a bad instance name.
+
+    `answer_s` is how long a statement may take, on the server and on the way; a transaction in which nothing
+    happens for half of it is ended by the server. Without it, both may last for ever.
+    """
     if not INSTANCE.fullmatch(instance):
         raise ValueError(f"instance {instance!r}: allowed are lower-case letters, digits and _, a letter first")
     settings = f"-c search_path={instance} -c timezone=UTC -c application_name={role}"
-    arguments: dict[str, Any] = {"options": settings, "connect_timeout": 10}
+    if answer_s is not None:
+        half_ms = int(answer_s * 500)
+        settings += f" -c statement_timeout={half_ms} -c idle_in_transaction_session_timeout={half_ms}"
+    arguments: dict[str, Any] = {"options": settings, **TCP}
     if password is not None:
         arguments["password"] = password
     engine = create_engine(
         _with_driver(url), pool_size=pool, max_overflow=2, pool_pre_ping=True, connect_args=arguments
     )
     event.listen(engine, "handle_error", _mark_disconnect)
+    event.listen(engine, "connect", lambda raw, _: patience.limit(raw, answer_s or float("inf")))
+    patience.install()
     return engine
 
 
