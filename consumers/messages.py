@@ -100,6 +100,7 @@ class Report(Message, tag="report", kw_only=True):
     """What a worker says: outcomes of attempts, heartbeats of running ones, settle items done.
 
     `beats` are (item, epoch) pairs still being worked on; `beats` empty with no outcomes says "I am here".
+    `halted` is what the newest `Halt` said.
     """
 
     reporter: Reporter
@@ -109,6 +110,7 @@ class Report(Message, tag="report", kw_only=True):
     settled: tuple[Settled, ...] = ()
     steps: tuple[str, ...] = ()
     draining: bool = False
+    halted: tuple[str, ...] = ()
     sent_at: datetime | None = None
 
 
@@ -132,6 +134,15 @@ class Drop(Message, tag="drop", kw_only=True):
 
     items: tuple[tuple[int, int], ...]
     reason: str = ""
+
+
+class Halt(Message, tag="halt", kw_only=True):
+    """To a worker's control queue: all that you are to leave alone from now on; what runs, runs on.
+
+    `step:S` and `lane:L` name queues, `worker` means everything.
+    """
+
+    what: tuple[str, ...]
 
 
 class Drain(Message, tag="drain", kw_only=True):

@@ -519,6 +519,15 @@ where i.phase = 'ready' and i.step = :step and i.lane = :lane
   and (i.not_before is null or i.not_before <= clock_timestamp()) and c.status = 'open'
 order by i.priority, i.id limit :room;
 
+-- name: ready_items_elsewhere
+-- The same, leaving out those that would write to a paused site.
+select i.id as item, i.epoch from item i join campaign c on c.id = i.campaign_id
+where i.phase = 'ready' and i.step = :step and i.lane = :lane
+  and (i.not_before is null or i.not_before <= clock_timestamp()) and c.status = 'open'
+  and (i.pipeline_id, i.kind) not in (
+    select b.pipeline_id, b.kind from jsonb_to_recordset(cast(:rows as jsonb)) as b(pipeline_id bigint, kind text))
+order by i.priority, i.id limit :room;
+
 -- name: expired_leases
 -- Executing items whose lease ended before everything sent by then has been applied, locked: a heartbeat that is
 -- being applied now is not overtaken.

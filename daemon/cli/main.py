@@ -31,6 +31,9 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "recover": ("act", "take abandoned ones back"),
         "reset": ("act", "send them back to an earlier state"),
         "run": ("runs", "close, expect, waive, reopen, reclassify a run"),
+        "pause": ("pausing", "let a step, a lane, a site or a worker rest"),
+        "resume": ("pausing", "let what was paused go on"),
+        "drain": ("pausing", "let a worker finish and leave"),
     },
     "Checking": {
         "verify": ("checking", "check every invariant; ends 1 with what is broken"),

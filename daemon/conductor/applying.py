@@ -14,6 +14,7 @@ from ...statemachine.store.campaigns import Book
 from ...statemachine.store.core import Ready, Touched, execute, lock_items
 from ...statemachine.store.dead import bury
 from ...statemachine.store.gather import RunMoved, gather
+from ...statemachine.store.pauses import Told, WorkerSeen, to_tell
 from ...statemachine.store.pin import hold_runs
 from ...statemachine.store.reports import Stale, apply_reports, renew
 from ...statemachine.store.runs import campaigns_of, inform
@@ -23,10 +24,11 @@ from .sorting import Sorted
 
 
 class Effects(Record):
-    """What a batch led to: work to send, owners to tell, runs that may move, runs that moved."""
+    """What a batch led to: work to send, owners and workers to tell, runs that may move, runs that moved."""
 
     ready: tuple[Ready, ...] = ()
     stale: tuple[Stale, ...] = ()
+    told: tuple[Told, ...] = ()
     touched: frozenset[tuple[int, int]] = frozenset()
     moved: tuple[RunMoved, ...] = ()
 
@@ -35,6 +37,7 @@ class Effects(Record):
         return Effects(
             ready=self.ready + other.ready,
             stale=self.stale + other.stale,
+            told=self.told + other.told,
             touched=self.touched | other.touched,
             moved=self.moved + other.moved,
         )
@@ -63,6 +66,7 @@ def apply(connection: Connection, batch: Sorted, book: Book, reign: str = "") ->
     return Effects(
         ready=(*arrived.ready, *reports.ready),
         stale=tuple(stale),
+        told=tuple(to_tell(connection, map(_seen, batch.workers.values()))),
         touched=frozenset(touched) | arrived.touched | reports.touched,
     )
 
@@ -82,6 +86,11 @@ def _marks(batch: Sorted, reign: str) -> list[Mark]:
         Mark(lane=lane, sent_at=marker.sent_at, reign=f"{reign}.{session}")
         for lane, (marker, session) in batch.marks.items()
     ]
+
+
+def _seen(report: Report) -> WorkerSeen:
+    reporter = report.reporter
+    return WorkerSeen(owner=reporter.owner, name=reporter.worker, halted=report.halted)
 
 
 def see(connection: Connection, reports: Iterable[Report]) -> None:
@@ -107,6 +116,7 @@ def _worker_row(report: Report) -> dict[str, Any]:
             "steps": report.steps,
             "job": reporter.job,
             "draining": report.draining,
+            "halted": report.halted,
             "name": reporter.worker,
             "busy": len(report.beats),
         },

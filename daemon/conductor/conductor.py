@@ -134,6 +134,7 @@ class Conductor:
         try:
             self.outbox.send_new(effects.ready)
             self.outbox.tell_stale(effects.stale)
+            self.outbox.tell_workers(effects.told)
             self.outbox.tell_public(effects.moved)
         except BrokerUnavailableError as error:
             log.warning("work stays ready until the broker is back", cause=str(error), items=len(effects.ready))

@@ -15,6 +15,7 @@ from ...statemachine.database import first_line
 from ...statemachine.records import Record
 from ...statemachine.store import sweep
 from ...statemachine.store.core import database_time, notify
+from ...statemachine.store.pauses import forget_drained, paused
 from ..conductor.applying import Effects, follow, see_self
 from ..conductor.outbox import Outbox
 
@@ -56,7 +57,7 @@ class Sweeper:
 
     def round(self) -> None:
         """Do every repair once that has time."""
-        for task in (self.present, self.resend, self.recheck_runs, self.partition):
+        for task in (self.present, self.resend, self.recheck_runs, self.partition, self.forget):
             self._guarded(task)
 
     def present(self) -> None:
@@ -93,6 +94,8 @@ class Sweeper:
                 waiting = self.broker.depth(self.names.work(step, lane)) > 0
                 older_s = self.settings.lost_hint_s * (QUEUED_FACTOR if waiting else 1)
                 with self.engine.begin() as connection:
+                    if paused(connection, step, lane):
+                        continue
                     lost = sweep.lost_hints(connection, step, lane, older_s, self.settings.page)
                     if lost:
                         sent = self.outbox.send_again(connection, lost)
@@ -121,6 +124,11 @@ class Sweeper:
         with self.engine.begin() as connection:
             for name in sweep.next_partitions(connection):
                 log.info("history partition made", name=name)
+
+    def forget(self) -> None:
+        """Drop orders to workers that have left."""
+        with self.engine.begin() as connection:
+            forget_drained(connection)
 
     def _guarded(self, task: Callable[[], None]) -> None:
         try:

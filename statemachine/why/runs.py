@@ -125,9 +125,11 @@ def _in_progress(found: RunDetail, around: Machine) -> Why | None:
         sentence = f"{plural(n, 'file')} wait, and no worker takes {' or '.join(idle)}"
         does = "headframe worker"
         return _answer(found, "no-worker", sentence, Who.ADMINISTRATOR, evidence=lines, does=does)
-    paused = tuple(f"{p.what} {p.name} is paused by {p.actor}: {p.reason}" for p in around.pauses)
-    if paused and not under_way["executing"]:
-        return _answer(found, "paused", paused[0], Who.OPERATOR, evidence=(*paused[1:], *lines))
+    resting = [p for p in around.pauses if p.what in ("lane", "site") or (p.what == "step" and p.name in waiting)]
+    if resting and not under_way["executing"]:
+        paused = [f"{p.what} {p.name} is paused by {p.actor}: {p.reason}" for p in resting]
+        does = command("resume", f"--{resting[0].what}", resting[0].name)
+        return _answer(found, "paused", paused[0], Who.OPERATOR, evidence=(*paused[1:], *lines), does=does)
     return _answer(found, "in-progress", f"{plural(n, 'file')} of it are under way", evidence=lines)
 
 

@@ -12,7 +12,7 @@ import pytest
 from headframe.consumers.broker import BrokerUnavailableError, Names, Outgoing
 from headframe.consumers.broker.memory import MemoryBroker
 from headframe.consumers.broker.memory_hub import MemoryHub
-from headframe.consumers.messages import Drop, Report, Work, WorkItem, decode, encode
+from headframe.consumers.messages import Drop, Halt, Report, Work, WorkItem, decode, encode
 from headframe.consumers.steps.api import Site
 from headframe.consumers.worker.child import Request
 from headframe.consumers.worker.settings import CommandSpec, WorkerSettings
@@ -276,6 +276,18 @@ def test_a_result_outlasts_a_broker_that_blinks(bench: Bench, monkeypatch: pytes
     monkeypatch.setattr(bench.worker.broker, "publish", blinking)
     bench.send("command:quick", 1)
     assert bench.outcome("succeed").item == 1
+
+
+def test_what_is_halted_stays_in_its_queue_until_it_may_go_on(bench: Bench) -> None:
+    control = bench.names.control(bench.worker.owner)
+    for what in (("step:step",), ("lane:live", "lane:bulk"), ("worker",)):
+        bench.broker.publish([Outgoing(key=control, body=encode(Halt(what=what)))])
+        bench.hear(lambda report, what=what: report.halted == what)  # type: ignore[misc]
+        bench.send("command:quick", 1, epoch=len(what) * 10 + len(what[0]))
+        time.sleep(1)
+        assert bench.broker.depth(bench.queue) == 1
+        bench.broker.publish([Outgoing(key=control, body=encode(Halt(what=())))])
+        assert bench.outcome("succeed").item == 1
 
 
 def test_a_step_is_killed_in_time_though_the_broker_is_away(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
