@@ -41,8 +41,8 @@ def in_one_moment(machine: SmallMachine, first: list[Said], second: list[Said]) 
     with machine.engine.begin() as conn:
         apply_reports(conn, first)
         thread.start()
-        wait_until(lambda: not thread.is_alive() or waits(machine), 10, "the second to wait or to end")
-    thread.join(10)
+        wait_until(lambda: not thread.is_alive() or waits(machine), 60, "the second to wait or to end")
+    thread.join(60)
     assert not thread.is_alive()
 
 
@@ -121,7 +121,7 @@ def test_who_waited_for_a_content_that_was_not_kept_after_all_has_it(machine: Sm
         with machine.engine.begin() as conn:
             apply_reports(conn, [read(machine, 1)])
             thread.start()
-            wait_until(lambda: waits(machine), 10, "the second to wait")
+            wait_until(lambda: waits(machine), 60, "the second to wait")
             raise LostError
 
     def apply_second() -> None:
@@ -131,7 +131,7 @@ def test_who_waited_for_a_content_that_was_not_kept_after_all_has_it(machine: Sm
     thread = threading.Thread(target=apply_second)
     with pytest.raises(LostError):
         conductor_dies()
-    thread.join(10)
+    thread.join(60)
     assert [machine.item(1, n).state for n in (1, 2)] == ["arrived", "salted"]
     machine.say(1, 1, "succeed", raw=SAME)
     assert [machine.item(1, n).phase for n in (1, 2)] == ["held", "ready"]

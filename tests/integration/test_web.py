@@ -339,7 +339,7 @@ def test_the_server_answers_many_at_once_and_stops_when_told(site: Site) -> None
     for viewer in viewers:
         viewer.join()
     stop.set()
-    server.join(timeout=10)
+    server.join(timeout=60)
     assert codes == [200] * 20
     assert not server.is_alive()
     with pytest.raises(urllib.error.URLError):
