@@ -24,6 +24,8 @@ class Way:
     """A pipeline: `states[n]` is where step `n` begins."""
 
     steps: tuple[Step, ...]
+    doubles: tuple[str, ...] = ()
+    """The run types that let a content go on under a second name."""
 
     @property
     def states(self) -> tuple[str, ...]:
@@ -96,6 +98,8 @@ class File:
     size: int | None = None
     waived: bool = False
     content: str | None = None
+    rewritten: int | None = None
+    """The size that it has by now, where that was refused."""
 
 
 @dataclass
