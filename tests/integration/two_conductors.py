@@ -154,7 +154,7 @@ def apply_at_once(engine: Engine, batches: Sequence[Sorted], configured: Book) -
         def work() -> Effects:
             with engine.begin() as conn:
                 conn.execute(text("select 1"))
-                barrier.wait(10)
+                barrier.wait(60)
                 return apply(conn, each, configured)
 
         return work
