@@ -30,7 +30,13 @@ class DeadLetterRow(View):
 
 
 def dead_letters(
-    conn: Connection, page: Page | None = None, *, run: int | None = None, code: str | None = None, every: bool = False
+    conn: Connection,
+    page: Page | None = None,
+    *,
+    run: int | None = None,
+    code: str | None = None,
+    subject: str | None = None,
+    every: bool = False,
 ) -> Listed[DeadLetterRow]:
     """List dead letters, the latest first; those cleared only with `every`."""
     page = page or Page()
@@ -39,6 +45,8 @@ def dead_letters(
         wanted = wanted.where(dead_letter.c.run_number == run)
     if code is not None:
         wanted = wanted.where(dead_letter.c.code == code)
+    if subject is not None:
+        wanted = wanted.where(dead_letter.c.subject == subject)
     if not every:
         wanted = wanted.where(dead_letter.c.cleared_at.is_(None))
     after = key(page, datetime, int)
