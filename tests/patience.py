@@ -3,6 +3,14 @@
 import time
 from collections.abc import Callable
 
+import pytest
+
+
+def within(limit_s: float) -> pytest.MarkDecorator:
+    """Run a test with `limit_s` in `make slow`, on a machine with nothing else to do; five times as long otherwise."""
+    idle = pytest.param(limit_s, id="idle", marks=pytest.mark.slow)
+    return pytest.mark.parametrize("limit_s", [pytest.param(5 * limit_s, id="busy"), idle])
+
 
 def quickest(act: Callable[[], object], enough_s: float, tries: int = 50) -> float:
     """Give the least seconds that `act` took, of up to `tries` times; the first that is quick enough ends it."""

@@ -1,4 +1,4 @@
-"""Runs of 50,000 files: their pages and what `describe` and `why` ask stay under 100 ms at the server."""
+"""Runs of 50,000 files: their pages and what `describe` and `why` ask stay under 100 ms of an idle machine."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -14,11 +14,10 @@ from headframe.web.app import create_app
 
 from ..integration.servers import PostgresServer
 from ..integration.web_filled import ATTEMPTS, PRODUCTS, cloned, fill
-from ..patience import quickest
+from ..patience import quickest, within
 
 FILES = 50_000
 WHOLE, UNDER_WAY = 1, 2
-LIMIT_S = 0.1
 
 
 @pytest.fixture(scope="module")
@@ -36,24 +35,26 @@ def client(engine: Engine, instance: str) -> FlaskClient:
     return create_app(engine, instance=instance).test_client()
 
 
+@within(0.1)
 @pytest.mark.parametrize("run", [WHOLE, UNDER_WAY])
 @pytest.mark.parametrize(
     "rest",
     ["", "/files", "/files?phase=ready", "/files?phase=executing", "/files?state=placed", "/files?reason=exit-3"],
 )
-def test_a_page_of_a_run_of_50000_files_takes_less_than_100_ms(client: FlaskClient, run: int, rest: str) -> None:
-    took = quickest(lambda: client.get(f"/runs/{run}{rest}").text, LIMIT_S)
+def test_a_page_of_a_run_of_50000_files_is_quick(client: FlaskClient, run: int, rest: str, limit_s: float) -> None:
+    took = quickest(lambda: client.get(f"/runs/{run}{rest}").text, limit_s)
     print(f"\n/runs/{run}{rest}: {1000 * took:.0f} ms")
-    assert took < LIMIT_S
+    assert took < limit_s
 
 
+@within(0.1)
 @pytest.mark.parametrize("run", [WHOLE, UNDER_WAY])
 @pytest.mark.parametrize("ask", [v.run, why_run, lambda c, run: v.catalog_find(c, run, event=17)])
-def test_a_look_at_a_run_of_50000_files_takes_less_than_100_ms(
-    engine: Engine, run: int, ask: Callable[[Connection, int], object]
+def test_a_look_at_a_run_of_50000_files_is_quick(
+    engine: Engine, run: int, ask: Callable[[Connection, int], object], limit_s: float
 ) -> None:
     with engine.connect() as connection:
-        assert quickest(lambda: ask(connection, run), LIMIT_S) < LIMIT_S
+        assert quickest(lambda: ask(connection, run), limit_s) < limit_s
 
 
 def test_the_pages_of_its_cells_show_each_file_once(client: FlaskClient) -> None:
