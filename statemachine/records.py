@@ -189,7 +189,10 @@ class RunInfo(Record):
 
 
 class Trouble(Record):
-    """Bad input: one clear line on what happened and to what. It ends as a dead letter."""
+    """Bad input: one clear line on what happened and to what. It ends as a dead letter.
+
+    `mended` says the contrary: what was said before with this code and subject is over.
+    """
 
     code: str
     sentence: str
@@ -199,3 +202,4 @@ class Trouble(Record):
     source: str = ""
     size: int = 0
     mtime_ns: int = 0
+    mended: bool = False

@@ -105,6 +105,18 @@ def test_what_the_broker_did_not_take_is_sent_when_it_is_back(made: Made) -> Non
     assert [one.run for one in broker.runs] == [1]
 
 
+def test_a_source_that_answers_again_is_said_to_be_mended(made: Made) -> None:
+    source = Source(run(1))
+    source.error = ConnectionError("no route to host")
+    loop, broker, _ = made(source)
+    loop.poll()
+    source.error = None
+    loop.poll()
+    loop.poll()
+    said = [(trouble.code, trouble.mended) for message in broker.messages for trouble in message.troubles]
+    assert said == [("rundb-away", False), ("rundb-away", True)]
+
+
 def test_a_source_that_fails_is_said_once_and_asked_ever_more_slowly(made: Made) -> None:
     source = Source(run(1))
     source.error = ConnectionError("no route\nto host")
