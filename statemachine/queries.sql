@@ -574,12 +574,12 @@ from file f join w on f.run_id = w.run_id and f.sequence = w.sequence;
 -- Which files the database has dealt with at this size and time: registered, or refused in a dead letter.
 with w as materialized (
   select * from jsonb_to_recordset(cast(:rows as jsonb))
-    as w(n integer, site text, path text, size bigint, mtime_ns bigint)
+    as w(n integer, site text, path text, subject text, size bigint, mtime_ns bigint)
 )
 select w.n from w join file f on f.site = w.site and f.path = w.path
 where f.size = w.size and f.mtime_ns = w.mtime_ns and f.registered_at is not null
 union
-select w.n from w join dead_letter d on d.subject = w.path
+select w.n from w join dead_letter d on d.subject = w.subject
 where d.size = w.size and d.mtime_ns = w.mtime_ns and d.cleared_at is null and d.replayed_at is null;
 
 -- name: accepted_attempts
