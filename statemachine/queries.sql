@@ -605,8 +605,8 @@ order by f.blake3, f.id
 on conflict do nothing;
 
 -- name: hold_duplicates
--- ready -> held: this file's content is another file's, and its run type does not allow that. Once let through, a
--- file stays through.
+-- ready -> held: this file's content is another file's, and its run type does not allow that. What an operator has
+-- let through stays through; a reset or another run type lets nothing through.
 with locked as (
   select i.id, other.name as other, other_run.number as other_run
   from item i join file f on f.id = i.file_id join pipeline p on p.id = i.pipeline_id
@@ -614,7 +614,8 @@ with locked as (
   join file other on other.id = o.file_id join run other_run on other_run.id = other.run_id
   where i.id = any(:ids) and i.phase = any(:sources)
     and p.definition -> 'run_types' -> i.kind ->> 'duplicates' is distinct from 'allow'
-    and not exists (select from history h where h.item_id = i.id and h.reason_code = 'duplicate-content')
+    and not exists (select from history h join history r on r.item_id = h.item_id and r.version > h.version
+      where h.item_id = i.id and h.reason_code = 'duplicate-content' and r.trigger in ('release', 'recover'))
   order by i.id for no key update of i
 )
 update item i set

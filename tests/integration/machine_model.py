@@ -66,12 +66,12 @@ class Model:
         item.advance()
 
     def _read(self, read: list[tuple[Item, str]]) -> None:
-        """A content is the file's that it was first read from; another file with it is held, once."""
+        """A content is the file's that it was first read from; another with it is held, until it is let through."""
         for item, content in read:
             key, mine = (item.run, item.sequence), self.file(item.run, item.sequence)
             mine.content = mine.content or content
             other = self.originals.setdefault(mine.content, key) != key
-            if other and item.phase == "ready" and not item.was_duplicate and item.kind not in item.way.doubles:
+            if other and item.phase == "ready" and not item.let_through and item.kind not in item.way.doubles:
                 item.phase, item.was_duplicate = "held", True
 
     def _fail(self, item: Item, word: Word) -> None:
@@ -143,6 +143,7 @@ class Model:
                 item.enter(target)
                 if target == "ready":
                     item.forgive()
+                    item.let_through = item.let_through or (trigger != "resolve" and item.was_duplicate)
                 if target == "ready" and item.sequence is None and item.rank < item.way.files_end:
                     item.phase = "waiting"
             item.host = ""

@@ -54,6 +54,8 @@ class Item:
     nodes: frozenset[str] = frozenset()
     asked: frozenset[str] = frozenset()
     was_duplicate: bool = False
+    let_through: bool = False
+    """An operator has released it although its content is another file's."""
 
     @property
     def scope(self) -> str:
