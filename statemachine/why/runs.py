@@ -81,7 +81,8 @@ def _missing(found: RunDetail, _: Machine) -> Why | None:
         return None
     sentence = f"{plural(row.missing, 'file')} of {row.expected} announced have not come"
     does = command("run", "waive", str(row.number), *(_first(found.gaps) or ("SEQUENCE",)))
-    evidence = (*_named(found.gaps), f"the last file came {at(found.last_file_at)}")
+    came = f"the last file came {at(found.last_file_at)}" if found.last_file_at else "no file of it has come"
+    evidence = (*_named(found.gaps), came)
     return _answer(
         found, "files-missing", sentence, Who.DETECTOR, evidence=evidence, since=found.last_file_at, does=does
     )
@@ -92,7 +93,7 @@ def _open(found: RunDetail, _: Machine) -> Why | None:
     if row.closed is not None and row.expected is not None:
         return None
     so_far = f"{row.registered} of {row.expected}" if row.expected is not None else f"{row.registered}"
-    last = f"{so_far} files so far, the last one came {at(found.last_file_at)}"
+    last = f"{so_far} files so far" + (f", the last one came {at(found.last_file_at)}" if found.last_file_at else "")
     close = command("run", "close", str(row.number))
     evidence = (last, *_named(found.gaps)[:3])
     if not found.source:
