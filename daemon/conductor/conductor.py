@@ -10,31 +10,23 @@ import time
 from collections.abc import Sequence
 
 import structlog
-from blake3 import blake3
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from ...consumers.broker import Broker, BrokerUnavailableError, Delivery, Names
 from ...consumers.worker.settings import new_owner
-from ...statemachine.database import first_line, is_unreachable
-from ...statemachine.records import Record, Trouble
+from ...statemachine.database import first_line, is_busy, is_unreachable
+from ...statemachine.records import Record
 from ...statemachine.store.campaigns import Book
-from ...statemachine.store.dead import bury
 from ...statemachine.store.runs import learn
 from ...statemachine.store.sites import SiteRow, declare
-from .applying import Effects, apply, follow, see_self
+from .applying import Effects, follow, see_self
+from .batch import Batch, TurnFailedError
 from .outbox import Outbox
-from .sorting import Sorted
 
 log = structlog.get_logger("headframe.conductor")
 PRESENCE_S = 2.0
 LONGEST_BACKOFF_S = 10.0
-FEWEST_SUSPECT = 3
-"""From how many messages on, all failing alike, a batch says more about us than about them."""
-
-
-class TurnFailedError(Exception):
-    """Nothing of a batch could be applied; the cause is ours."""
 
 
 class ConductorSettings(Record):
@@ -59,6 +51,7 @@ class Conductor:
         self.engine, self.broker, self.names, self.book, self.settings = engine, broker, names, book, settings
         self._undeclared = sites
         self.owner = new_owner()
+        self.batch = Batch(engine, book, self.owner)
         self.outbox = Outbox(engine, broker, names, self.owner, book.windows)
         self._refilled = self._seen = 0.0
         self._wanted = threading.Event()
@@ -81,6 +74,8 @@ class Conductor:
             except (SQLAlchemyError, BrokerUnavailableError, TurnFailedError) as error:
                 if isinstance(error, BrokerUnavailableError) or is_unreachable(error):
                     log.warning("waiting for a server", cause=first_line(error), seconds=backoff)
+                elif is_busy(error):
+                    log.warning("others were in the way; it is tried again", cause=first_line(error), seconds=backoff)
                 else:
                     log.error("a turn failed; it is tried again", cause=first_line(error), exc_info=error)
                 stop.wait(backoff)
@@ -120,7 +115,7 @@ class Conductor:
         self._undeclared = ()
 
     def _deal(self, deliveries: list[Delivery]) -> None:
-        effects = self._commit(deliveries)
+        effects = self.batch.commit(deliveries)
         self._taken = []
         try:
             self._send(effects)
@@ -138,60 +133,3 @@ class Conductor:
             self.outbox.tell_public(effects.moved)
         except BrokerUnavailableError as error:
             log.warning("work stays ready until the broker is back", cause=str(error), items=len(effects.ready))
-
-    def _commit(self, deliveries: Sequence[Delivery]) -> Effects:
-        """Apply deliveries in one transaction; what cannot be applied is put aside, alone.
-
-        Where nothing at all can be applied, and always for the same cause, the fault is ours and not the
-        messages': they stay in their queue, and the turn fails.
-        """
-        poison: list[tuple[Delivery, Exception]] = []
-        effects = self._apply(deliveries, poison)
-        causes = {type(error) for _, error in poison}
-        if len(poison) == len(deliveries) >= FEWEST_SUSPECT and len(causes) == 1:
-            raise TurnFailedError(f"none of {len(poison)} messages can be applied") from poison[0][1]
-        if poison:
-            self._quarantine(poison)
-        return effects
-
-    def _apply(self, deliveries: Sequence[Delivery], poison: list[tuple[Delivery, Exception]]) -> Effects:
-        """Apply deliveries, halving a batch that fails until the bad message stands alone."""
-        batch = Sorted(deliveries)
-        try:
-            with self.engine.begin() as connection:
-                bury(connection, [_unreadable(*entry) for entry in batch.unreadable], "messages")
-                return apply(connection, batch, self.book, self.owner)
-        except Exception as error:
-            if is_unreachable(error):
-                raise
-            if len(deliveries) == 1:
-                poison.append((deliveries[0], error))
-                return Effects()
-        half = len(deliveries) // 2
-        return self._apply(deliveries[:half], poison).joined(self._apply(deliveries[half:], poison))
-
-    def _quarantine(self, poison: Sequence[tuple[Delivery, Exception]]) -> None:
-        for delivery, error in poison:
-            log.error("message put aside", queue=delivery.queue, cause=first_line(error))
-        with self.engine.begin() as connection:
-            bury(connection, [_poison(*entry) for entry in poison], "messages")
-
-
-def _unreadable(delivery: Delivery, reason: str) -> Trouble:
-    body = delivery.body[:4000].decode("utf-8", "backslashreplace")
-    return Trouble(
-        code="message-unreadable",
-        sentence=f"a message on {delivery.queue} was put aside: {reason}",
-        subject=f"{delivery.queue} {blake3(delivery.body).hexdigest(8)}",
-        payload=body,
-    )
-
-
-def _poison(delivery: Delivery, error: Exception) -> Trouble:
-    trouble = _unreadable(delivery, first_line(error))
-    return Trouble(
-        code="message-refused",
-        sentence=f"a message on {delivery.queue} could not be applied: {first_line(error)}",
-        subject=trouble.subject,
-        payload=trouble.payload,
-    )
