@@ -24,6 +24,8 @@ from ..statemachine.records import (
 VERSION = 1
 LARGEST = 4 * 1024 * 1024
 """The largest body that is decoded, in bytes."""
+LARGEST_WORK = 15 * 1024 * 1024
+"""The largest work message: a run's step may read ten thousands of files. RabbitMQ 4 takes 16 MiB at most."""
 
 
 class MessageError(ValueError):
@@ -162,8 +164,9 @@ def encode(message: Message) -> bytes:
 
 def decode(body: bytes, *kinds: type[M]) -> M:
     """Read a body as one of `kinds`. Raises `MessageError` with one clear line where it is none of them."""
-    if len(body) > LARGEST:
-        raise MessageError(f"body of {len(body)} bytes is larger than {LARGEST}")
+    largest = LARGEST_WORK if Work in kinds else LARGEST
+    if len(body) > largest:
+        raise MessageError(f"body of {len(body)} bytes is larger than {largest}")
     wanted = kinds[0] if len(kinds) == 1 else _union(kinds)
     try:
         message: M = msgspec.json.decode(body, type=wanted)

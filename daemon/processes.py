@@ -74,8 +74,7 @@ def run_sweeper(config: Config, stop: threading.Event | None = None) -> None:
     settings = SweeperSettings(
         interval_s=config.sweeper.interval_s, lost_hint_s=config.sweeper.lost_hint_s, page=config.sweeper.page
     )
-    steps = wiring.step_names(config)
-    Sweeper(wiring.engine(config, "sweeper"), broker, wiring.names(config), steps, settings).run(stop)
+    Sweeper(wiring.engine(config, "sweeper"), broker, wiring.names(config), settings).run(stop)
     broker.close()
 
 

@@ -101,7 +101,7 @@ class Conductor:
         return len(deliveries)
 
     def _until_refill(self) -> float:
-        pace = min(0.05, self.settings.refill_s) if self.outbox.backlogged else self.settings.refill_s
+        pace = min(0.05, self.settings.refill_s) if self.outbox.pressed else self.settings.refill_s
         return max(0.0, self._refilled + pace - time.monotonic())
 
     def _present(self) -> None:
@@ -117,6 +117,8 @@ class Conductor:
     def _deal(self, deliveries: list[Delivery]) -> None:
         effects = self.batch.commit(deliveries)
         self._taken = []
+        if effects.reported:
+            self.outbox.freed()
         try:
             self._send(effects)
         finally:  # it is committed: whatever keeps the work from going out, the refiller finds it ready

@@ -1,13 +1,14 @@
 """The outbox: ready items go to the broker as parcels, and are `submitted` once it has confirmed them."""
 
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 import msgspec
 from sqlalchemy import Connection, Engine
 
 from ...consumers.broker import Broker, BrokerUnavailableError, Names, Outgoing
-from ...consumers.messages import Drain, Drop, Halt, Settle, SettleItem, Work, WorkItem, encode
+from ...consumers.messages import LARGEST_WORK, Drain, Drop, Halt, Settle, SettleItem, Work, WorkItem, encode
 from ...consumers.worker.settings import SETTLE
 from ...statemachine.batches import batched
 from ...statemachine.records import Outcome, Reporter
@@ -24,8 +25,23 @@ SETTLE_PARCEL = 50
 DEFAULT_WINDOW = 2000
 
 
+Parcel = tuple[Order, ...]
+
+
+class Refusal(NamedTuple):
+    """Work that cannot be sent, and why."""
+
+    order: Order
+    code: str
+    reason: str
+
+
 class Outbox:
-    """Sends what is ready. Many may do so at once: an epoch's message is the same whoever sends it."""
+    """Sends what is ready. Many may do so at once: an epoch's message is the same whoever sends it.
+
+    `backlogged` are the steps and lanes in which something waits ahead of what has just become ready. `pressed`:
+    something waits, and there has been room for it lately, so that there soon will be again.
+    """
 
     def __init__(
         self, engine: Engine, broker: Broker, names: Names, owner: str, windows: Mapping[str, int] | None = None
@@ -33,6 +49,8 @@ class Outbox:
         self.engine, self.broker, self.names, self.owner = engine, broker, names, owner
         self.windows = windows or {}
         self.backlogged: set[tuple[str, str]] = set()
+        self.pressed = False
+        self._declared: set[str] = set()
 
     def send_new(self, ready: Iterable[Ready]) -> None:
         """Send what has just become ready, at once, but only where nothing waits ahead of it."""
@@ -42,16 +60,19 @@ class Outbox:
             with self.engine.begin() as connection:
                 if pauses.paused(connection, step, lane) or pauses.paused_sites(connection):
                     continue  # the refiller knows what may go
+                going = dispatch.in_open_campaigns(connection, entries)
                 room = self._room(connection, step, lane)
-                self.send(connection, entries[: max(0, room)])
-            if len(entries) > room:
+                self.send(connection, going[: max(0, room)])
+            if len(going) > room:
                 self.backlogged.add((step, lane))
+                self.pressed |= room > 0
 
     def refill(self) -> None:
         """Send what waits, oldest first, up to each window; one process at a time for each step and lane."""
         with self.engine.begin() as connection:
             pairs = dispatch.backlog(connection)
         self.backlogged &= pairs
+        self.pressed = False
         for step, lane in sorted(pairs):
             with self.engine.begin() as connection:
                 if not dispatch.lock_lane(connection, step, lane):
@@ -59,34 +80,53 @@ class Outbox:
                 room = self._room(connection, step, lane)
                 waiting = dispatch.waiting(connection, step, lane, room)
                 self.send(connection, waiting)
-            self._remember(step, lane, len(waiting) >= max(room, 1))
+            # A full window says nothing of what waits behind it: until there is room, all is taken to wait.
+            more = room <= 0 or len(waiting) >= room
+            (self.backlogged.add if more else self.backlogged.discard)((step, lane))
+            self.pressed |= more and room > 0
         self.send_settle()
+
+    def freed(self) -> None:
+        """Note that workers have begun or ended something: there may be room now where there was none."""
+        self.pressed = bool(self.backlogged)
 
     def _room(self, connection: Connection, step: str, lane: str) -> int:
         return dispatch.window_room(connection, step, lane, self.windows.get(step, DEFAULT_WINDOW))
 
-    def _remember(self, step: str, lane: str, more: bool) -> None:
-        (self.backlogged.add if more else self.backlogged.discard)((step, lane))
-
     def send(self, connection: Connection, ready: Sequence[Ready]) -> int:
         """Publish the work of these items and submit what was confirmed; give how many were sent."""
-        orders = dispatch.describe(connection, ready)
-        sent = self._publish(orders)
-        lock_items(connection, [order.item for order in orders])  # all in order, and none while the broker answers
-        self._refuse(connection, [order for order in orders if order.problem])
+        sent = self.send_again(connection, ready)
         dispatch.submit(connection, sent, self.owner)
         return len(sent)
 
     def send_again(self, connection: Connection, ready: Sequence[Ready]) -> list[Ready]:
-        """Publish the same hints again, epochs unchanged; give those that went out."""
-        return self._publish(dispatch.describe(connection, ready))
+        """Publish these items' work, epochs unchanged; give what went out. What cannot be done is failed."""
+        orders = dispatch.describe(connection, ready)
+        sent, refused = self._publish(orders)
+        lock_items(connection, [order.item for order in orders])  # all in order, and none while the broker answers
+        self._refuse(connection, refused)
+        return sent
 
-    def _publish(self, orders: Iterable[Order]) -> list[Ready]:
-        """Publish what can be done of these orders, in parcels; give what the broker has confirmed."""
-        parcels = list(_parcels(order for order in orders if not order.problem))
-        messages = [Outgoing(key=self.names.work(p[0].step.name, p[0].lane), body=encode(_work(p))) for p in parcels]
+    def _publish(self, orders: Iterable[Order]) -> tuple[list[Ready], list[Refusal]]:
+        """Publish what can be done of these orders, in parcels; give what the broker has confirmed, and the rest."""
+        good, refused = _told_apart(orders)
+        bodies: list[tuple[Parcel, bytes]] = []
+        for parcel, body in (each for whole in _parcels(good) for each in _bodies(whole)):
+            if len(body) > LARGEST_WORK:
+                refused.append(_too_large(parcel[0], len(body)))
+            else:
+                bodies.append((parcel, body))
+        messages = [Outgoing(key=self.names.work(p[0].step.name, p[0].lane), body=body) for p, body in bodies]
         confirmed = self.broker.publish(messages) if messages else []
-        return [_ready(order) for p, ok in zip(parcels, confirmed, strict=True) if ok for order in p]
+        self._declare({p[0].step.name for (p, _), ok in zip(bodies, confirmed, strict=True) if not ok})
+        sent = [_ready(order) for (p, _), ok in zip(bodies, confirmed, strict=True) if ok for order in p]
+        return sent, refused
+
+    def _declare(self, unrouted: set[str]) -> None:
+        """Make the queues of steps that have left the configuration: runs that pinned them go on with them."""
+        for step in sorted(unrouted - self._declared):
+            self.broker.declare(self.names.topology((step, SETTLE)))
+            self._declared.add(step)
 
     def send_settle(self) -> None:
         """Send file-system work that is due."""
@@ -140,26 +180,46 @@ class Outbox:
         except BrokerUnavailableError:
             return
 
-    def _refuse(self, connection: Connection, orders: Sequence[Order]) -> None:
+    def _refuse(self, connection: Connection, refused: Sequence[Refusal]) -> None:
         """Fail what cannot be done, such as a step whose input is gone: at once, with the reason."""
         reporter = Reporter(owner=self.owner, host="conductor")
         said = [
             Said(
                 outcome=Outcome(
-                    item=order.item,
-                    epoch=order.epoch,
+                    item=each.order.item,
+                    epoch=each.order.epoch,
                     trigger="fail",
-                    step=order.step.name,
-                    reason_code="input-gone",
-                    reason=order.problem,
+                    step=each.order.step.name,
+                    reason_code=each.code,
+                    reason=each.reason,
                     permanent=True,
                 ),
                 reporter=reporter,
             )
-            for order in orders
+            for each in refused
         ]
         if said:
             apply_reports(connection, said)
+
+
+def _told_apart(orders: Iterable[Order]) -> tuple[list[Order], list[Refusal]]:
+    """Tell what can be sent from what cannot be done."""
+    good, refused = [], []
+    for order in orders:
+        if order.problem:
+            refused.append(Refusal(order, "input-gone", order.problem))
+        else:
+            good.append(order)
+    return good, refused
+
+
+def _too_large(order: Order, size: int) -> Refusal:
+    reason = (
+        f"its {len(order.inputs)} inputs make a work message of {size / 1e6:.1f} MB, more than the "
+        f"{LARGEST_WORK / 1e6:.1f} MB that one may have: let a step before it write fewer and larger products, or "
+        "bring the data as several runs"
+    )
+    return Refusal(order, "work-too-large", reason)
 
 
 def _by_lane(ready: Iterable[Ready]) -> dict[tuple[str, str], list[Ready]]:
@@ -169,7 +229,7 @@ def _by_lane(ready: Iterable[Ready]) -> dict[tuple[str, str], list[Ready]]:
     return lanes
 
 
-def _parcels(orders: Iterable[Order]) -> Iterable[tuple[Order, ...]]:
+def _parcels(orders: Iterable[Order]) -> Iterator[Parcel]:
     """Group orders of one campaign, step and lane into parcels of the step's size."""
     groups: dict[tuple[str, str, str], list[Order]] = {}
     for order in orders:
@@ -178,7 +238,18 @@ def _parcels(orders: Iterable[Order]) -> Iterable[tuple[Order, ...]]:
         yield from batched(group, group[0].step.parcel)
 
 
-def _work(parcel: tuple[Order, ...]) -> Work:
+def _bodies(parcel: Parcel) -> Iterator[tuple[Parcel, bytes]]:
+    """Give a parcel's message, or those of its halves where it is too large."""
+    body = encode(_work(parcel))
+    if len(body) <= LARGEST_WORK or len(parcel) == 1:
+        yield parcel, body
+        return
+    half = len(parcel) // 2
+    yield from _bodies(parcel[:half])
+    yield from _bodies(parcel[half:])
+
+
+def _work(parcel: Parcel) -> Work:
     first = parcel[0]
     return Work(
         step=first.step.name,

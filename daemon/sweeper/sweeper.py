@@ -7,11 +7,12 @@ from collections.abc import Callable
 
 import structlog
 from sqlalchemy import Engine
+from sqlalchemy.exc import DBAPIError
 
-from ...consumers.broker import LANES, Broker, BrokerUnavailableError, Names, Outgoing
+from ...consumers.broker import LANES, Broker, BrokerRefusedError, BrokerUnavailableError, Names, Outgoing
 from ...consumers.messages import Marker, encode
 from ...consumers.worker.settings import new_owner
-from ...statemachine.database import first_line
+from ...statemachine.database import first_line, is_busy, wait_briefly
 from ...statemachine.records import Record
 from ...statemachine.store import sweep
 from ...statemachine.store.core import database_time, notify
@@ -23,6 +24,8 @@ log = structlog.get_logger("headframe.sweeper")
 
 QUEUED_FACTOR = 20
 """How many times longer a hint may take while its queue is not empty."""
+LOCK_S = 0.5
+PARTITION_AGAIN_S = 60.0
 
 
 class SweeperSettings(Record):
@@ -37,12 +40,11 @@ class SweeperSettings(Record):
 class Sweeper:
     """One sweeper; any number may run at once."""
 
-    def __init__(
-        self, engine: Engine, broker: Broker, names: Names, steps: tuple[str, ...], settings: SweeperSettings
-    ) -> None:
-        self.engine, self.broker, self.names, self.steps, self.settings = engine, broker, names, steps, settings
+    def __init__(self, engine: Engine, broker: Broker, names: Names, settings: SweeperSettings) -> None:
+        self.engine, self.broker, self.names, self.settings = engine, broker, names, settings
         self.owner = new_owner()
         self.outbox = Outbox(engine, broker, names, self.owner)
+        self._partition_due = 0.0
 
     def run(self, stop: threading.Event) -> None:
         """Sweep until told to stop; leases end, and counts are folded, more often than the rest is done."""
@@ -87,20 +89,28 @@ class Sweeper:
     def resend(self) -> None:
         """Send lost hints again, at most a page a step, lane and round: doubles are safe, storms are not.
 
-        While messages wait in the queue, an old hint is most likely among them, and is given much longer.
+        While messages wait in the queue, an old hint is most likely among them, and is given much longer. It goes
+        by what items have, for a step that has left the configuration still has some.
         """
-        for step in self.steps:
-            for lane in LANES:
-                waiting = self.broker.depth(self.names.work(step, lane)) > 0
-                older_s = self.settings.lost_hint_s * (QUEUED_FACTOR if waiting else 1)
-                with self.engine.begin() as connection:
-                    if paused(connection, step, lane):
-                        continue
-                    lost = sweep.lost_hints(connection, step, lane, older_s, self.settings.page)
-                    if lost:
-                        sent = self.outbox.send_again(connection, lost)
-                        sweep.resent(connection, sent)
-                        log.warning("hints sent again", step=step, lane=lane, items=len(sent))
+        with self.engine.begin() as connection:
+            pairs = sweep.sent_lanes(connection)
+        for step, lane in pairs:
+            older_s = self.settings.lost_hint_s * (QUEUED_FACTOR if self._queued(step, lane) else 1)
+            with self.engine.begin() as connection:
+                if paused(connection, step, lane):
+                    continue
+                lost = sweep.lost_hints(connection, step, lane, older_s, self.settings.page)
+                if lost:
+                    sent = self.outbox.send_again(connection, lost)
+                    sweep.resent(connection, sent)
+                    log.warning("hints sent again", step=step, lane=lane, items=len(sent), of=len(lost))
+
+    def _queued(self, step: str, lane: str) -> bool:
+        """Say whether messages wait; a queue that is not there has none."""
+        try:
+            return self.broker.depth(self.names.work(step, lane)) > 0
+        except BrokerRefusedError:
+            return False
 
     def recheck_runs(self) -> None:
         """Let runs move that should have: a crash may have come between their files' commit and their own."""
@@ -120,9 +130,24 @@ class Sweeper:
             sweep.fold(connection, 20 * self.settings.page)
 
     def partition(self) -> None:
-        """Make the coming months' history partitions."""
-        with self.engine.begin() as connection:
-            for name in sweep.next_partitions(connection):
+        """Make the coming months' history partitions, two months before they are needed.
+
+        That locks `history` whole: behind a transaction that takes long, all who write would wait too. So it waits
+        a moment only, and tries again later.
+        """
+        if time.monotonic() < self._partition_due:
+            return
+        try:
+            with self.engine.begin() as connection:
+                wait_briefly(connection, LOCK_S)
+                made = sweep.next_partitions(connection)
+        except DBAPIError as error:
+            if not is_busy(error):
+                raise
+            self._partition_due = time.monotonic() + PARTITION_AGAIN_S
+            log.info("history is in use; its partitions are made later", cause=first_line(error))
+        else:
+            for name in made:
                 log.info("history partition made", name=name)
 
     def forget(self) -> None:

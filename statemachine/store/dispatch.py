@@ -52,6 +52,15 @@ def waiting(connection: Connection, step: str, lane: str, room: int) -> list[Rea
     return [Ready(item=row.item, epoch=row.epoch, step=step, lane=lane) for row in rows]
 
 
+def in_open_campaigns(connection: Connection, ready: Sequence[Ready]) -> list[Ready]:
+    """Leave out what belongs to a campaign that sends nothing out at present."""
+    statement = text(
+        "select i.id from item i join campaign c on c.id = i.campaign_id where i.id = any(:ids) and c.status = 'open'"
+    )
+    wanted = set(connection.execute(statement, {"ids": [entry.item for entry in ready]}).scalars())
+    return [entry for entry in ready if entry.item in wanted]
+
+
 def window_room(connection: Connection, step: str, lane: str, window: int) -> int:
     """Give how many more items of a step and lane may be with the broker. Counts at most a window."""
     statement = text(

@@ -45,6 +45,11 @@ def take_back(connection: Connection, lost: list[dict[str, Any]]) -> int:
     return len(changed)
 
 
+def sent_lanes(connection: Connection) -> list[tuple[str, str]]:
+    """Give the (step, lane) pairs of which anything is with the broker, whether they are configured or not."""
+    return [(row.step, row.lane) for row in execute(connection, "sent_lanes")]
+
+
 def lost_hints(connection: Connection, step: str, lane: str, older_s: float, page: int) -> list[Ready]:
     """Give submitted items whose message has surely been lost, at most a page."""
     rows = execute(connection, "lost_hints", step=step, lane=lane, older_s=older_s, page=page)

@@ -74,6 +74,7 @@ def arrivals() -> str:
     ("name", "values", "indexes"),
     [
         ("ready_items", {"step": "salt", "lane": "live", "room": 100}, ["item_ready"]),
+        ("sent_lanes", {}, ["item_submitted"]),
         ("lost_hints", {"step": "salt", "lane": "live", "older_s": 60, "page": 100}, ["item_submitted"]),
         ("expired_leases", {"after": 0, "page": 100}, ["item_executing"]),
         ("backlog", {}, ["item_ready"]),

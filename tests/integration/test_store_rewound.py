@@ -60,7 +60,7 @@ def one(machine: SmallMachine, statement: str) -> int:
 
 def sweep_once(machine: SmallMachine) -> None:
     broker = LossyBroker()
-    Sweeper(machine.engine, broker, Names("headframe"), (), SweeperSettings()).recheck_runs()  # type: ignore[arg-type]
+    Sweeper(machine.engine, broker, Names("headframe"), SweeperSettings()).recheck_runs()  # type: ignore[arg-type]
 
 
 def whole(machine: SmallMachine) -> bool:

@@ -102,6 +102,9 @@ class LossyBroker:
         self.taken += messages
         return [self.confirms] * len(messages)
 
+    def declare(self, topology: object) -> None:
+        """Has all queues that there are."""
+
 
 class KilledError(Exception):
     """The process has been killed."""

@@ -1,0 +1,225 @@
+"""What goes out, in which order, and what becomes of work that cannot be sent."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from headframe.consumers.broker import Names, Outgoing
+from headframe.consumers.broker.memory import MemoryBroker
+from headframe.consumers.broker.memory_hub import MemoryHub
+from headframe.consumers.messages import (
+    LARGEST,
+    LARGEST_WORK,
+    MessageError,
+    Report,
+    Settle,
+    Work,
+    WorkItem,
+    decode,
+    encode,
+)
+from headframe.daemon.conductor import outbox
+from headframe.daemon.conductor.conductor import Conductor, ConductorSettings
+from headframe.daemon.conductor.outbox import Outbox
+from headframe.daemon.sweeper.sweeper import Sweeper, SweeperSettings
+from headframe.statemachine.pipeline import RunType, Step, build
+from headframe.statemachine.records import ArrivedFile, Content, Location, Outcome
+from headframe.statemachine.store.arrivals import register
+from headframe.statemachine.store.core import Ready
+
+from .small_machine import WORKER, SmallMachine
+
+STEPS = ("salt", "place", "reconstruct", "catalog", "summary", "settle")
+
+
+class Office:
+    """A small machine, a broker, and what is in its queues."""
+
+    def __init__(self, machine: SmallMachine, steps: Sequence[str] = STEPS) -> None:
+        self.machine, self.names, self.broker = machine, Names("headframe"), MemoryBroker(MemoryHub())
+        self.broker.declare(self.names.topology(steps))
+
+    def outbox(self, **windows: int) -> Outbox:
+        return Outbox(self.machine.engine, self.broker, self.names, "conductor", windows)
+
+    def sweeper(self, page: int = 500) -> Sweeper:
+        return Sweeper(self.machine.engine, self.broker, self.names, SweeperSettings(page=page))
+
+    def depth(self, step: str) -> int:
+        return self.broker.depth(self.names.work(step, "live"))
+
+    def work(self, step: str) -> list[Work]:
+        taken = self.broker.subscribe([self.names.work(step, "live")], 1000).take(1000, 0.0)
+        return [decode(each.body, Work) for each in taken]
+
+    def register(self, run: int, *sequences: int) -> tuple[Ready, ...]:
+        files = [
+            ArrivedFile(
+                site="source",
+                path=f"{run}/{n}",
+                name=f"{run}_{n}",
+                run=run,
+                sequence=n,
+                size=3,
+                mtime_ns=1,
+                kind="science",
+            )
+            for n in sequences
+        ]
+        with self.machine.engine.begin() as conn:
+            return register(conn, files, self.machine.book).ready
+
+    def lose_hints(self) -> None:
+        """Let all that is submitted be long overdue, the first items first, with every report applied."""
+        self.machine.sql(
+            "update item set submitted_at = now() - interval '1 hour' + make_interval(secs => id) "
+            "where phase = 'submitted'"
+        )
+        self.machine.sql("insert into watermark (lane, applied_at) values ('live', now())")
+
+
+@pytest.fixture
+def machine(database_url: str, tmp_path: Path) -> Iterator[SmallMachine]:
+    made = SmallMachine(database_url, tmp_path)
+    yield made
+    made.engine.dispose()
+
+
+def test_what_is_new_does_not_overtake_what_waits_behind_a_full_window(machine: SmallMachine) -> None:
+    office = Office(machine)
+    box = office.outbox(salt=2)
+    box.send_new(office.register(1, 1, 2, 3, 4))
+    box.refill()
+    machine.say(1, 1, "start")
+    box.send_new(office.register(2, 1))
+    assert machine.item(2, 1).phase == "ready"
+    box.refill()
+    assert [machine.item(1, n).phase for n in (1, 2, 3)] == ["executing", "submitted", "submitted"]
+
+
+def test_a_full_window_is_no_reason_to_hurry_until_somebody_reports(machine: SmallMachine) -> None:
+    office = Office(machine)
+    box = office.outbox(salt=2)
+    box.send_new(office.register(1, 1, 2, 3, 4))
+    assert box.pressed
+    box.refill()
+    assert box.backlogged and not box.pressed
+    box.freed()
+    assert box.pressed
+    for n in (1, 2, 3, 4):
+        machine.say(1, n, "start")
+    box.refill()
+    assert not box.backlogged and not box.pressed
+
+
+def test_a_report_lets_a_conductor_look_for_what_waits_at_once(machine: SmallMachine) -> None:
+    office = Office(machine)
+    conductor = Conductor(machine.engine, office.broker, office.names, machine.book, ConductorSettings(refill_s=1000.0))
+    conductor.outbox.windows = {"salt": 1}
+    conductor.turn(0.0)
+    conductor.outbox.send_new(office.register(1, 1, 2))
+    conductor.outbox.refill()
+    assert conductor._until_refill() > 100
+    first = machine.item(1, 1)
+    said = Outcome(item=first.id, epoch=first.epoch, trigger="start", step="salt")
+    body = encode(Report(reporter=WORKER, lane="live", outcomes=(said,)))
+    office.broker.publish([Outgoing(key=office.names.reports("live"), body=body)])
+    conductor.turn(0.0)
+    assert conductor._until_refill() < 1
+    conductor.turn(1.0)
+    assert machine.item(1, 2).phase == "submitted"
+
+
+def test_a_campaign_that_is_paused_sends_nothing_new(machine: SmallMachine) -> None:
+    office = Office(machine)
+    machine.arrive(1, 1)
+    machine.sql("update campaign set status = 'paused'")
+    office.outbox().send_new(office.register(1, 2))
+    assert office.depth("salt") == 0
+    machine.sql("update campaign set status = 'open'")
+    office.outbox().refill()
+    assert office.depth("salt") == 2
+
+
+def test_lost_hints_whose_input_is_gone_fail_and_block_no_others(machine: SmallMachine) -> None:
+    office = Office(machine)
+    machine.arrive(1, 1, 2, 3, 4)
+    for n in (1, 2, 3, 4):
+        machine.do(1, n)
+        machine.do(1, n)
+        machine.submit(1, n)
+    machine.sql("update product set superseded_at = now() where file_id in (select id from file where sequence < 4)")
+    office.lose_hints()
+    sweeper = office.sweeper(page=3)
+    sweeper.resend()
+    assert [machine.item(1, n).reason_code for n in (1, 2, 3)] == ["input-gone"] * 3
+    assert [machine.item(1, n).phase for n in (1, 2, 3, 4)] == ["failed"] * 3 + ["submitted"]
+    sweeper.resend()
+    assert office.depth("reconstruct") == 1
+
+
+def test_hints_of_a_step_that_left_the_configuration_are_sent_again(machine: SmallMachine) -> None:
+    office = Office(machine, [step for step in STEPS if step != "salt"])
+    machine.arrive(1, 1)
+    machine.submit(1, 1)
+    office.lose_hints()
+    sweeper = office.sweeper()
+    sweeper.resend()  # there is no queue yet
+    sweeper.resend()
+    assert [item.item for work in office.work("salt") for item in work.parcel] == [machine.item(1, 1).id]
+
+
+def test_items_of_a_step_that_left_the_configuration_wait_in_its_queue(machine: SmallMachine) -> None:
+    office = Office(machine, [step for step in STEPS if step != "salt"])
+    machine.arrive(1, 1)
+    box = office.outbox()
+    for _ in range(3):
+        box.refill()
+    assert machine.item(1, 1).phase == "submitted" and office.depth("salt") == 1
+
+
+def test_work_that_no_message_carries_fails_with_what_to_do(
+    machine: SmallMachine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outbox, "LARGEST_WORK", 4000)
+    office = Office(machine)
+    machine.arrive(1, *range(1, 21))
+    machine.inform(1, expected=20, closed=True)
+    machine.through(1, *range(1, 21))
+    assert machine.item(1, None).phase == "ready"
+    office.outbox().refill()
+    item = machine.item(1, None)
+    assert (item.phase, item.reason_code) == ("failed", "work-too-large")
+    assert item.reason.startswith("its 20 inputs make a work message of 0.0 MB, more than")
+    assert office.depth("summary") == 0
+
+
+def test_a_parcel_that_is_too_large_goes_out_in_smaller_ones(
+    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outbox, "LARGEST_WORK", 2000)
+    look = Step(name="look", to="seen", makes="nothing", parcel=50)
+    machine = SmallMachine(database_url, tmp_path, build("default", [look], {"science": RunType()}))
+    office = Office(machine, ("look", "settle"))
+    machine.arrive(1, *range(1, 21))
+    office.outbox().refill()
+    works = office.work("look")
+    assert 1 < len(works) < 20 and max(len(encode(work)) for work in works) <= 2000
+    assert sorted(item.sequence or 0 for work in works for item in work.parcel) == list(range(1, 21))
+    machine.engine.dispose()
+
+
+def test_a_work_message_may_be_larger_than_others() -> None:
+    inputs = tuple(
+        Content(role="raw", location=Location(site="s", path="x" * 300), name="n", size=1) for _ in range(30_000)
+    )
+    item = WorkItem(
+        item=1, epoch=1, run=1, kind="k", name="n", sequence=None, inputs=inputs, folder=Location(site="s", path="p")
+    )
+    work = Work(step="s", lane="l", use="u", scope="run", makes="m", campaign="c", lease_s=1, parcel=(item,))
+    body = encode(work)
+    assert LARGEST < len(body) < LARGEST_WORK
+    assert decode(body, Work, Settle) == work
+    with pytest.raises(MessageError, match=f"larger than {LARGEST}"):
+        decode(body, Report)
