@@ -3,6 +3,7 @@
 import signal
 import threading
 from collections.abc import Callable
+from queue import SimpleQueue
 
 from ..consumers.worker.worker import Worker
 from ..web.app import create_app
@@ -31,10 +32,21 @@ def alone(config: Config) -> threading.Event:
 
 
 def stopping() -> threading.Event:
-    """Give an event that SIGTERM and SIGINT set."""
+    """Give an event that SIGTERM and SIGINT set.
+
+    Not from the signal's handler: it runs in the middle of whatever the main thread does, maybe inside the event,
+    with the event's lock held, and would wait for itself. What it does instead may be done anywhere.
+    """
     stop = threading.Event()
+    told: SimpleQueue[int] = SimpleQueue()
     for name in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(name, lambda *_: stop.set())
+        signal.signal(name, lambda number, _: told.put(number))
+
+    def pass_on() -> None:
+        told.get()
+        stop.set()
+
+    threading.Thread(target=pass_on, name="signals", daemon=True).start()
     return stop
 
 
