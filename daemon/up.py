@@ -1,13 +1,17 @@
 """`headframe up`: PostgreSQL, conductor, sweeper, watcher, web and workers in one process tree on one machine."""
 
+import contextlib
 import fcntl
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import structlog
 from sqlalchemy import Connection, Engine, text
+from sqlalchemy.exc import DBAPIError
 
 from ..statemachine import database
 from ..statemachine.store import sweep
@@ -17,6 +21,12 @@ from . import embedded, processes, wiring
 from .config import Config, ConfigError
 
 log = structlog.get_logger("headframe.up")
+RELEASE_S = 10.0
+"""How long a session that was ended may take to let its lock go."""
+
+_TRY = "select pg_try_advisory_lock(hashtext(current_schema() || '.up'))"
+_MINE = "select pid, backend_start from pg_stat_activity where pid = pg_backend_pid()"
+_END = "select pg_terminate_backend(pid) from pg_stat_activity where pid = :pid and backend_start = :backend_start"
 
 
 class Up:
@@ -27,6 +37,7 @@ class Up:
         self.threads: list[threading.Thread] = []
         self._engine: Engine | None = None
         self.guard: Connection | None = None
+        self._session: dict[str, Any] = {}
         self.address = ""
         self.failure: BaseException | None = None
 
@@ -67,21 +78,66 @@ class Up:
         """All workers of this tree died with it; what they had goes back at once instead of after its lease."""
         if self.config.broker.url != "memory:":
             return
-        self.guard = self.engine.connect()
-        statement = text("select pg_try_advisory_lock(hashtext(current_schema() || '.up'))")
-        if not self.guard.execute(statement).scalar_one():
-            raise ConfigError([f"instance {self.config.instance} is up already, on another host, in the same database"])
-        self.guard.commit()
+        self._hold()
         with self.engine.begin() as connection:
             taken = sweep.restart_local(connection)
         if taken:
             log.info("took back what the last process tree left undone", items=taken)
+
+    def _hold(self) -> None:
+        """Hold the instance's lock in the database. Raises `ConfigError` where another tree has it."""
+        guard = self.engine.connect()
+        try:
+            if not guard.execute(text(_TRY)).scalar_one():
+                raise ConfigError(
+                    [f"instance {self.config.instance} is up already, on another host, in the same database"]
+                )
+            self._session = dict(guard.execute(text(_MINE)).one()._mapping)
+            guard.commit()
+        except BaseException:
+            guard.close()
+            raise
+        self.guard = guard
 
     def _keep_postgres(self) -> None:
         """Start an embedded PostgreSQL again if it dies; all parts wait for it and go on."""
         while not self.stop.wait(1.0):
             if embedded.revive(self.config):
                 log.error("PostgreSQL had died and was started again")
+            if self.guard is not None:
+                self._keep_hold(self.guard)
+
+    def _keep_hold(self, guard: Connection) -> None:
+        """Take the instance's lock again once its connection is lost: PostgreSQL let it go with that."""
+        try:
+            guard.execute(text("select 1"))
+            guard.commit()
+        except DBAPIError as error:
+            if not database.is_unreachable(error):
+                raise
+            log.warning("the instance's lock is lost; it is taken again", cause=database.first_line(error))
+            with contextlib.suppress(DBAPIError):
+                guard.close()
+            self._hold_again()
+
+    def _hold_again(self) -> None:
+        """Take the lock again. A session that only we have lost is ended first, or it would keep the lock."""
+        end = time.monotonic() + RELEASE_S
+        while not self.stop.is_set():
+            embedded.revive(self.config)
+            try:
+                with self.engine.connect() as connection:
+                    connection.execute(text(_END), self._session)
+                self._hold()
+                return
+            except ConfigError:
+                if time.monotonic() > end:
+                    raise
+            except DBAPIError as error:
+                if not database.is_passing(error):
+                    raise
+                end = time.monotonic() + RELEASE_S
+            self.stop.wait(0.2)
 
     def _web(self) -> None:
         app = create_app(
