@@ -5,6 +5,7 @@ from typing import Literal
 
 from ...statemachine.records import Record
 from ..config.model import Inbox
+from .look import Facts
 from .manifests import Announced, Manifests
 from .memory import Entry
 from .names import LARGEST_SEQUENCE, Name, Names
@@ -19,6 +20,8 @@ class Decision(Record):
     sentence: str = ""
 
 
+LARGEST = 2**63 - 1
+"""The largest time (ns since 1970, which is the year 2262) and size that the database has room for."""
 SEND = Decision(act="send")
 WAIT = Decision(act="wait")
 
@@ -33,6 +36,8 @@ class Arrival:
 
     def decide(self, root: str, path: str, name: Name, entry: Entry, now: float) -> Decision:
         """Say what to do about a file that looks as `entry` says."""
+        if not fits(entry.facts):
+            return self._settled(entry, now, refuse("time-out-of-range", _out_of_range(entry.facts)))
         if entry.facts.size == 0:
             return self._settled(entry, now, refuse("empty-file", "it is empty; it is taken once something is in it"))
         if self._inbox.arrival == "semaphore":
@@ -79,6 +84,21 @@ class Arrival:
 def refuse(code: str, sentence: str) -> Decision:
     """Make the decision to refuse a file."""
     return Decision(act="refuse", code=code, sentence=sentence)
+
+
+def fits(facts: Facts) -> bool:
+    """Say whether the database has room for a file's size and time; it cannot even be asked about others."""
+    return abs(facts.mtime_ns) <= LARGEST and facts.size <= LARGEST
+
+
+def _out_of_range(facts: Facts) -> str:
+    if facts.size > LARGEST:
+        return f"its {facts.size} bytes are more than a file can have here; look at its file system"
+    year = 1970 + int(facts.mtime_ns / 1e9 // (86400 * 365.2425))
+    return (
+        f"its time of change is in about the year {year}, and no later one than 2262 or earlier one than 1678 can be "
+        "taken: set the clock of the host that wrote it, then `touch` the file"
+    )
 
 
 def numbers(name: Name, announced: Announced | None) -> tuple[int, int, str | None]:

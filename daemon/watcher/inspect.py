@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from ...statemachine.records import ArrivedFile, Trouble
 from ..config.model import Inbox
 from ..rundb.announced import ManifestError
-from .arrival import Arrival, Decision, numbers, refuse
+from .arrival import Arrival, Decision, fits, numbers, refuse
 from .look import Facts, Refused, look
 from .manifests import Manifests
 from .memory import Entry, Memory
@@ -75,7 +75,9 @@ class Inspector:
                 return None
             refused = facts if isinstance(facts, Refused) else None
             decision = self._refused(name, refused) if refused else self._decide(root, path, name, known)
-            file = self._file(path, name, known) if name.role == "file" and seen.size >= 0 else None
+            # Of what does not fit the database must not be asked: the question of all others would fail with it.
+            askable = name.role == "file" and seen.size >= 0 and fits(seen)
+            file = self._file(path, name, known) if askable else None
             return Met(path, known, decision, file)
 
     def claim(self, found: Sequence[Met]) -> list[Met]:

@@ -59,11 +59,13 @@ class Database:
         self.away = False
         self.rows: set[tuple[str, str, int, int]] = set()
         self.asked = 0
+        self.seen: list[ArrivedFile] = []
 
     def known(self, files: Sequence[ArrivedFile]) -> list[bool]:
         if self.away:
             raise ConnectionError("database away")
         self.asked += len(files)
+        self.seen += files
         return [(f.site, f.path, f.size, f.mtime_ns) in self.rows for f in files]
 
     def accept(self, files: Sequence[ArrivedFile]) -> None:

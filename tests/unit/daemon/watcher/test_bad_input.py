@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from headframe.daemon.watcher.inbox import Event
 from headframe.daemon.watcher.look import Refused
 
 from .conftest import Bench
@@ -47,6 +48,43 @@ def test_numbers_that_do_not_fit_are_named(bench: Make, name: str, code: str) ->
     one.scan_until_stable()
     assert one.broker.codes == [code]
     assert one.broker.files == []
+
+
+def test_a_time_beyond_what_can_be_stored_is_said_once_and_all_other_files_go_on(bench: Make) -> None:
+    one = bench()
+    for number in range(3):
+        one.write(f"run_1_{number}.h5")
+    os.utime(one.folder / "run_1_1.h5", (13_000_000_000, 13_000_000_000))
+    one.scan_until_stable()
+    one.scan(after=11)
+    assert set(one.broker.names) == {"run_1_0.h5", "run_1_2.h5"}
+    assert all(file.mtime_ns < 2**63 for file in one.database.seen)
+    (trouble,) = one.broker.troubles
+    assert (trouble.code, trouble.subject) == ("time-out-of-range", "in/run_1_1.h5")
+    assert trouble.sentence.startswith("in/run_1_1.h5: its time of change is in about the year 2381")
+    os.utime(one.folder / "run_1_1.h5")
+    one.scan_until_stable()
+    assert "run_1_1.h5" in one.broker.names
+    assert [said.mended for said in one.broker.troubles] == [False, True]
+
+
+def test_a_file_with_such_a_time_that_cannot_be_taken_anyhow_is_not_asked_about(bench: Make) -> None:
+    one = bench()
+    (one.folder / "run_1_1.h5").symlink_to(one.write("x.bin"))
+    os.utime(one.folder / "x.bin", (13_000_000_000, 13_000_000_000))
+    one.scan_until_stable()
+    assert one.broker.codes == ["name-unmatched", "symbolic-link"]
+    assert one.database.seen == []
+
+
+def test_such_a_file_is_refused_by_an_event_too(bench: Make) -> None:
+    one = bench()
+    os.utime(one.write("run_1_1.h5"), (13_000_000_000, 13_000_000_000))
+    one.watch.handle([Event(path="run_1_1.h5", closed=True, at_ns=1)])
+    one.clock.now += 6
+    one.watch.look_again()
+    assert one.broker.files == []
+    assert one.broker.codes == ["time-out-of-range"]
 
 
 def test_the_largest_numbers_fit(bench: Make) -> None:
