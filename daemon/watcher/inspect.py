@@ -166,8 +166,13 @@ class Inspector:
     def _is_due(self, entry: Entry) -> bool:
         if entry.state == "waiting":
             return True
-        patience = self._inbox.resend_s if entry.state == "sent" else self._inbox.recheck_s
+        patience = self._patience(entry) if entry.state == "sent" else self._inbox.recheck_s
         return self.clock() >= entry.at + patience
+
+    def _patience(self, entry: Entry) -> float:
+        """Give how long a message has to become a row: longer each time, or a conductor that is away finds a flood."""
+        resend_s = self._inbox.resend_s
+        return max(resend_s, min(resend_s * 2.0 ** min(entry.sends - 1, 60), self._inbox.recheck_s))
 
     def _decide(self, root: str, path: str, name: Name, entry: Entry) -> Decision:
         now = self.clock()

@@ -11,11 +11,12 @@ class Entry:
     """One file: what it looks like, `since` when, what state it is in and since when (`at`).
 
     Times are of the watcher's monotonic clock. `proven` says that the file is complete as it is, `changed` that
-    it looked different before, `sending` that a thread is telling of it just now. `closed_ns` is the wall clock at the
+    it looked different before, `sending` that a thread is telling of it just now. `sends` counts how often it was sent
+    since the database knew it (or at all). `closed_ns` is the wall clock at the
     event that proved it.
     """
 
-    __slots__ = ("at", "changed", "closed_ns", "facts", "proven", "scan", "sending", "since", "state")
+    __slots__ = ("at", "changed", "closed_ns", "facts", "proven", "scan", "sending", "sends", "since", "state")
 
     def __init__(self, facts: Facts, now: float, *, changed: bool) -> None:
         self.facts = facts
@@ -25,6 +26,7 @@ class Entry:
         self.proven = False
         self.changed = changed
         self.sending = False
+        self.sends = 0
         self.closed_ns: int | None = None
         self.scan = 0
 
@@ -32,6 +34,7 @@ class Entry:
         """Note what was done about the file."""
         self.state = state
         self.at = now
+        self.sends = self.sends + 1 if state == "sent" else 0
 
 
 class Memory:

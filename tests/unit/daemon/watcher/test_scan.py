@@ -67,6 +67,36 @@ def test_a_message_lost_by_the_broker_is_sent_again_but_not_more_often_than_rese
     assert len(one.broker.files) == 2
 
 
+def test_a_conductor_that_is_away_finds_few_messages_of_a_file_not_one_of_each_scan(bench: Make) -> None:
+    one = bench()
+    for number in range(3):
+        one.write(f"run_1_{number}.h5")
+    one.scan_until_stable()
+    for _ in range(360):
+        one.scan(after=10)
+    # After 10, 20, 40, 80, 160, 320 and 600 s, and then each 600 s.
+    assert len(one.broker.files) <= 3 * 13
+    sent = len(one.broker.files)
+    for _ in range(61):
+        one.scan(after=10)
+    assert len(one.broker.files) == sent + 3
+
+
+def test_a_file_that_the_database_knew_and_lost_is_sent_again_as_soon_as_a_new_one(bench: Make) -> None:
+    one = bench()
+    one.write("run_1_1.h5")
+    one.scan_until_stable()
+    for _ in range(8):
+        one.scan(after=10)
+    one.database.accept(one.broker.files)
+    one.scan(after=601)
+    one.database.rows.clear()
+    one.scan(after=601)
+    sent = len(one.broker.files)
+    one.scan(after=11)
+    assert len(one.broker.files) == sent + 1
+
+
 def test_the_same_scan_waits_while_the_database_is_away_and_loses_nothing(bench: Make) -> None:
     one = bench()
     one.write("run_1_1.h5")
