@@ -70,7 +70,7 @@ def _action(name: str) -> click.Command:
 
     options: list[Callable[[Any], Any]] = list(reversed(FILTERS))
     if action.trigger in ("resolve", "release", "recover", "reset"):
-        options.append(click.option("--lane", help="Go on in this lane, live or bulk."))
+        options.append(click.option("--lane", type=click.Choice(("live", "bulk")), help="Go on in this lane."))
     if name == "reset":
         taken = "Take a raw file's present content, where it was rewritten after arrival."
         options.append(click.option("--new-content", is_flag=True, help=taken))

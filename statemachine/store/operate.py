@@ -16,6 +16,8 @@ from .gather import gather, lock_runs, rewind
 from .quiet import quietly
 
 PAGE = 1000
+LANES = ("live", "bulk")
+"""Those that have queues: what stands in any other would be sent to nobody."""
 SHOWN = 10
 TARGETS = {
     Trigger.RESOLVE: Phase.READY,
@@ -70,9 +72,14 @@ def operate(
     new_content: bool = False,
     progress: Callable[[int], None] | None = None,
 ) -> Operated:
-    """Act on a selection in pages of 1,000 that each commit. The same idempotency key acts once."""
+    """Act on a selection in pages of 1,000 that each commit. The same idempotency key acts once.
+
+    Raises `RefusedError`, `NotFoundError`.
+    """
     if not reason.strip():
         raise RefusedError("an operator's action needs a reason")
+    if lane is not None and lane not in LANES:
+        raise RefusedError(f"there is no lane {lane}; give one of {', '.join(LANES)}")
     with engine.begin() as connection:
         total = count(connection, trigger, selection, state=state)
         selection = check(connection, selection)

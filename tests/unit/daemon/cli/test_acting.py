@@ -50,6 +50,18 @@ def test_a_filter_selects(failed: SmallMachine, headframe: Headframe) -> None:
     )
 
 
+@pytest.mark.parametrize("command", ["requeue", "release", "recover", "reset"])
+def test_only_lanes_that_have_queues_can_be_named(failed: SmallMachine, headframe: Headframe, command: str) -> None:
+    to = ("--to", "arrived") if command == "reset" else ()
+    assert headframe(command, "run", "5", "--lane", "fast", *to, *WHY).code == 2
+    assert failed.item(5, 1).lane == "live"
+
+
+def test_requeue_moves_to_a_lane(failed: SmallMachine, headframe: Headframe) -> None:
+    assert headframe("requeue", "run", "5", "--lane", "bulk", *WHY).code == 0
+    assert (failed.item(5, 1).lane, failed.item(5, 1).phase) == ("bulk", "ready")
+
+
 def test_reset_goes_back_to_a_state(machine: SmallMachine, headframe: Headframe) -> None:
     machine.arrive(5, 1)
     machine.through(5, 1)
