@@ -740,10 +740,11 @@ where i.phase in ('ready', 'submitted')
 order by i.id;
 
 -- name: file_contents
--- What can be read of these files: the raw file and accepted products, each at every site that has it.
+-- What can be read of these files: the raw file and accepted products, each at every site that has it. Only the
+-- original has the time that is known: a copy got its own when it was written.
 select f.id as file_id, null::bigint as product_id, 'raw' as role, null::bigint as campaign_id, f.name, f.sequence,
-  f.size, f.mtime_ns, f.adler32, f.blake3, f.event_first, f.event_last, f.events, r.site, r.path, r.id as replica_id,
-  r.item_id is not null as copied
+  f.size, case when r.item_id is null then f.mtime_ns end as mtime_ns, f.adler32, f.blake3, f.event_first,
+  f.event_last, f.events, r.site, r.path, r.id as replica_id, r.item_id is not null as copied
 from file f join replica r on r.file_id = f.id and r.product_id is null and r.retired_at is null
 where f.id = any(:ids)
 union all
@@ -756,8 +757,9 @@ where f.id = any(:ids);
 -- name: run_contents
 -- What a run-scope step reads: one role of every file that is not abandoned or failed.
 select * from (
-  select f.id as file_id, null::bigint as product_id, 'raw' as role, f.name, f.sequence, f.size, f.mtime_ns, f.adler32,
-    f.blake3, f.event_first, f.event_last, f.events, r.site, r.path, r.id as replica_id, r.item_id is not null as copied
+  select f.id as file_id, null::bigint as product_id, 'raw' as role, f.name, f.sequence, f.size,
+    case when r.item_id is null then f.mtime_ns end as mtime_ns, f.adler32, f.blake3, f.event_first, f.event_last,
+    f.events, r.site, r.path, r.id as replica_id, r.item_id is not null as copied
   from file f join replica r on r.file_id = f.id and r.product_id is null and r.retired_at is null
   where f.run_id = :run_id and :role = 'raw'
   union all

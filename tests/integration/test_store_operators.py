@@ -8,8 +8,9 @@ import pytest
 from sqlalchemy import text
 
 from headframe.statemachine.lifecycle import Trigger
-from headframe.statemachine.records import Checksums
-from headframe.statemachine.store.core import ready_of
+from headframe.statemachine.records import Checksums, Content
+from headframe.statemachine.store import dispatch
+from headframe.statemachine.store.core import Ready, execute, ready_of
 from headframe.statemachine.store.errors import NotFoundError, RefusedError
 from headframe.statemachine.store.operate import Selection, count, operate
 from headframe.statemachine.store.quiet import quietly
@@ -58,6 +59,39 @@ def test_a_reset_goes_to_an_earlier_state_of_the_items_own_scope_only(machine: S
     for state in ("placed", "cataloged", "nowhere"):
         assert machine.act(Trigger.RESET, state=state, runs=(1,)) == 0
     assert machine.act(Trigger.RESET, state="salted", runs=(1,)) == 1
+
+
+@pytest.mark.parametrize("trigger", [Trigger.RESOLVE, Trigger.RELEASE, Trigger.RECOVER, Trigger.RESET])
+def test_nothing_goes_to_a_lane_that_has_no_queue(machine: SmallMachine, trigger: Trigger) -> None:
+    machine.arrive(1, 1)
+    with pytest.raises(RefusedError, match="there is no lane foo; give one of live, bulk"):
+        operate(machine.engine, trigger, Selection(runs=(1,)), actor="a", reason="r", state="arrived", lane="foo")
+    assert machine.item(1, 1).lane == "live"
+    assert values(machine, "select id from operation") == []
+
+
+def test_only_the_original_of_a_raw_file_has_the_time_it_arrived_with(machine: SmallMachine) -> None:
+    machine.arrive(1, 1, kind="calibration")
+    assert [content.mtime_ns for content in inputs(machine)] == [1]
+    machine.do(1, 1)
+    (content,) = inputs(machine)
+    assert (content.location.site, content.mtime_ns) == ("work", None)
+    assert raw_of_run(machine) == {("source", 1), ("work", None)}
+
+
+def inputs(machine: SmallMachine) -> tuple[Content, ...]:
+    found = machine.item(1, 1)
+    with machine.engine.begin() as conn:
+        ready = Ready(item=found.id, epoch=found.epoch, step=found.step, lane=found.lane)
+        (order,) = dispatch.describe(conn, [ready])
+    return order.inputs
+
+
+def raw_of_run(machine: SmallMachine) -> set[tuple[str, int | None]]:
+    found = machine.item(1, 1)
+    with machine.engine.begin() as conn:
+        rows = execute(conn, "run_contents", run_id=found.run_id, campaign_id=found.campaign_id, role="raw")
+    return {(row.site, row.mtime_ns) for row in rows}
 
 
 def test_a_second_campaign_finds_salt_and_copies_done(machine: SmallMachine) -> None:
