@@ -345,6 +345,24 @@ order by w.run_id, w.name
 on conflict do nothing
 returning id;
 
+-- name: announce_again
+-- What is said now of an announced file's sum counts, of one that came before its announcement too; no sum changes
+-- nothing. Gives the files that have been read already.
+with wanted as (
+  select f.id, w.adler32 from jsonb_to_recordset(cast(:rows as jsonb)) as w(run_id bigint, name text, adler32 text)
+  join file f on f.run_id = w.run_id and f.name = w.name
+  where w.adler32 <> '' and f.expected_adler32 is distinct from w.adler32
+  order by f.id for no key update of f
+)
+update file f set expected_adler32 = wanted.adler32 from wanted where f.id = wanted.id
+returning f.name, f.path, f.adler32, f.expected_adler32;
+
+-- name: announced_sums
+-- The files of these items of which a sum was announced.
+select i.id as item, f.name, f.expected_adler32, run.number
+from item i join file f on f.id = i.file_id join run on run.id = f.run_id
+where i.id = any(:ids) and f.expected_adler32 <> '';
+
 -- name: insert_raw_replicas
 insert into replica (run_id, file_id, role, step, site, path, status, size)
 select w.run_id, w.file_id, 'raw', '', w.site, w.path, 'present', w.size

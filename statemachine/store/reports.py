@@ -8,6 +8,7 @@ from sqlalchemy import Connection, Row
 from ..lifecycle import Trigger, sources
 from ..records import Outcome, Record
 from .accept import accept
+from .announced import other_content
 from .core import Ready, Touched, execute, lock_items, ready_of
 from .fold import Said, fold, of_trigger
 from .folders import clean_order
@@ -52,8 +53,10 @@ class Batch:
     def round(self, entries: Sequence[Said]) -> None:
         """Apply one round, in which no item appears twice."""
         self._apply(of_trigger(entries, "start"), start)
-        self._apply(give_way(self.connection, of_trigger(entries, "succeed")), succeed)
-        self._apply(of_trigger(entries, "fail"), fail)
+        sound, other = other_content(self.connection, of_trigger(entries, "succeed"))
+        self._apply(give_way(self.connection, sound), succeed)
+        self._apply([*of_trigger(entries, "fail"), *other], fail)
+        clean_unaccepted(self.connection, other)  # their workers think that they have succeeded, and leave it all
         self._apply(of_trigger(entries, "interrupt"), self._interrupt)
 
     def _interrupt(self, connection: Connection, said: Sequence[Said]) -> list[Row[Any]]:

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, Row, text
 
 from ..pipeline import Pipeline
 from ..records import RunInfo, Trouble
+from .announced import CODE, same_sum
 from .campaigns import Book, realtime_campaign
 from .core import Touched, execute, notify
 from .errors import NotFoundError, RefusedError
@@ -30,7 +31,7 @@ def inform(connection: Connection, info: RunInfo, book: Book) -> tuple[Trouble, 
         )
         return (_trouble(info, "run-number-reused", sentence),)
     troubles = _check_kind(connection, run, info)
-    _expect_files(connection, run, info)
+    troubles += _expect_files(connection, run, info)
     values = _informed(run, info, said, _operations(connection, run.id))
     connection.execute(text(_INFORM), values)
     if run.closed_at is not None and values["expected"] not in (None, run.expected):
@@ -157,12 +158,25 @@ def _check_kind(connection: Connection, run: Row[Any], info: RunInfo) -> tuple[T
     return (_trouble(info, "kind-mismatch", sentence),)
 
 
-def _expect_files(connection: Connection, run: Row[Any], info: RunInfo) -> None:
+def _expect_files(connection: Connection, run: Row[Any], info: RunInfo) -> tuple[Trouble, ...]:
+    """Write down the files announced. Of those that were read before, say which have another sum; once."""
     rows = [
         {"run_id": run.id, "sequence": f.sequence, "name": f.name, "size": f.size, "adler32": f.adler32}
         for f in info.files
     ]
     execute(connection, "insert_expected", rows)
+    again = execute(connection, "announce_again", [row for row in rows if row["adler32"]])
+    return tuple(
+        _trouble(
+            info,
+            CODE,
+            f"{row.name} of run {info.run} has adler32 {row.adler32}, {info.source} now announces "
+            f"{row.expected_adler32}; what was made from it stays; if the file is wrong, have it written again",
+            subject=row.path,
+        )
+        for row in again
+        if row.adler32 and not same_sum(row.expected_adler32, row.adler32)
+    )
 
 
 def _operations(connection: Connection, run_id: int) -> set[str]:
@@ -224,11 +238,11 @@ def _operate(
     notify(connection, f"run {run.number}")
 
 
-def _trouble(info: RunInfo, code: str, sentence: str) -> Trouble:
+def _trouble(info: RunInfo, code: str, sentence: str, subject: str = "") -> Trouble:
     return Trouble(
         code=code,
         sentence=sentence,
-        subject=f"{info.source}: run {info.run}",
+        subject=subject or f"{info.source}: run {info.run}",
         run=info.run,
         payload=msgspec.json.encode(info).decode(),
         source=info.source,
