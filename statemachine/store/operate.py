@@ -74,7 +74,8 @@ def operate(
 ) -> Operated:
     """Act on a selection in pages of 1,000 that each commit. The same idempotency key acts once.
 
-    Raises `RefusedError`, `NotFoundError`.
+    What was begun with the key and not finished goes on where it stopped. How far an action is stands in its row,
+    which each page locks: two processes at one action share its pages. Raises `RefusedError`, `NotFoundError`.
     """
     if not reason.strip():
         raise RefusedError("an operator's action needs a reason")
@@ -83,27 +84,26 @@ def operate(
     with engine.begin() as connection:
         total = count(connection, trigger, selection, state=state)
         selection = check(connection, selection)
-        job = _begin(connection, trigger, selection, actor, reason, idempotency_key, total)
-    if job is None:
-        return _earlier(engine, idempotency_key)
+        what = {**msgspec.to_builtins(selection), "to_state": state, "lane": lane, "new_content": new_content}
+        job = _begin(connection, trigger, what, actor, reason, idempotency_key, total)
     page = _Page(trigger, selection, actor, reason, state, lane, new_content)
-    changed, after = 0, 0
     names: list[int] = []
     while True:
         with engine.begin() as connection:
-            rows, last = page.run(connection, after)
-            changed += len(rows)
+            at = connection.execute(text(_LOCK), {"id": job}).one()
+            if at.status == "done":
+                return Operated(total=at.total, changed=at.changed, names=_names(engine, names))
+            rows, last = page.run(connection, at.after)
             names += [row.item for row in rows[: SHOWN - len(names)]]
-            finished = last is None
-            connection.execute(text(_PROGRESS), {"id": job, "done": changed, "finished": finished})
+            changed = at.changed + len(rows)
+            connection.execute(text(_PROGRESS), {"id": job, "changed": changed, "after": last})
         with engine.begin() as connection:
             gather(connection, {(row.run_id, row.campaign_id) for row in rows})
             notify(connection, trigger)
         if progress is not None:
             progress(changed)
         if last is None:
-            return Operated(total=total, changed=changed, names=_names(engine, names))
-        after = last
+            return Operated(total=at.total, changed=changed, names=_names(engine, names))
 
 
 class _Page:
@@ -250,12 +250,14 @@ _RESETTABLE = """exists (select from step_rule s left join step_rule p
 def _begin(
     connection: Connection,
     trigger: Trigger,
-    selection: Selection,
+    what: dict[str, Any],
     actor: str,
     reason: str,
     key: str | None,
     total: int,
-) -> int | None:
+) -> int:
+    """Write an action down and give its number, or that of the one that was begun with this key."""
+    said = msgspec.json.encode(what).decode()
     made = connection.execute(
         text(
             "insert into operation (actor, action, selection, reason, idempotency_key, total) "
@@ -265,21 +267,18 @@ def _begin(
         {
             "actor": actor,
             "action": str(trigger),
-            "selection": msgspec.json.encode(selection).decode(),
+            "selection": said,
             "reason": reason,
             "key": key,
             "total": total,
         },
     ).scalar()
-    return int(made) if made is not None else None
-
-
-def _earlier(engine: Engine, key: str | None) -> Operated:
-    with engine.connect() as connection:
-        row = connection.execute(
-            text("select total, changed from operation where idempotency_key = :key"), {"key": key}
-        ).one()
-    return Operated(total=row.total, changed=row.changed)
+    if made is not None:
+        return int(made)
+    row = connection.execute(text(_EARLIER), {"key": key, "action": str(trigger), "selection": said}).one()
+    if not row.same:
+        raise RefusedError(f"the idempotency key {key} stands for another action, of {row.at:%Y-%m-%d}; take a new one")
+    return int(row.id)
 
 
 def _names(engine: Engine, items: list[int]) -> tuple[str, ...]:
@@ -291,8 +290,19 @@ def _names(engine: Engine, items: list[int]) -> tuple[str, ...]:
         return tuple(connection.execute(statement, {"ids": items}).scalars())
 
 
+_EARLIER = """
+select id, at, action = :action and selection - 'after' = cast(:selection as jsonb) as same
+from operation where idempotency_key = :key
+"""
+_LOCK = """
+select status, total, changed, coalesce(cast(selection ->> 'after' as bigint), 0) as after
+from operation where id = :id for no key update
+"""
 _PROGRESS = """
-update operation set done = :done, changed = :done, status = case when :finished then 'done' else 'running' end,
-  finished_at = case when :finished then clock_timestamp() end
+update operation set done = :changed, changed = :changed,
+  selection = case when cast(:after as bigint) is null then selection
+    else selection || jsonb_build_object('after', cast(:after as bigint)) end,
+  status = case when cast(:after as bigint) is null then 'done' else 'running' end,
+  finished_at = case when cast(:after as bigint) is null then clock_timestamp() end
 where id = :id
 """

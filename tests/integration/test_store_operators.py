@@ -1,6 +1,7 @@
 """What operators do to items in the store, and what a second campaign finds done."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,10 @@ from sqlalchemy import text
 from headframe.statemachine.lifecycle import Trigger
 from headframe.statemachine.records import Checksums, Content
 from headframe.statemachine.store import dispatch
+from headframe.statemachine.store import operate as actions
 from headframe.statemachine.store.core import Ready, execute, ready_of
 from headframe.statemachine.store.errors import NotFoundError, RefusedError
-from headframe.statemachine.store.operate import Selection, count, operate
+from headframe.statemachine.store.operate import Operated, Selection, count, operate
 from headframe.statemachine.store.quiet import quietly
 from headframe.statemachine.verify import verify
 
@@ -192,3 +194,58 @@ def test_nothing_is_done_without_a_reason_or_to_nothing_or_to_what_is_not_there(
         with pytest.raises(refused):
             operate(machine.engine, Trigger.HOLD, wanted, actor="anna", reason=reason)
     assert place(machine, 1, 1) == ("arrived", "ready")
+
+
+class Killed(Exception):
+    """Its process is gone."""
+
+
+def killed(_: int) -> None:
+    raise Killed
+
+
+def act_with_key(machine: SmallMachine, trigger: Trigger, selection: Selection, **more: Any) -> Operated:
+    return operate(machine.engine, trigger, selection, actor="anna", reason="r", idempotency_key="k", **more)
+
+
+@pytest.mark.parametrize("trigger", [Trigger.HOLD, Trigger.RESET])
+def test_an_action_that_died_half_way_goes_on_with_its_key_and_does_nothing_twice(
+    machine: SmallMachine, trigger: Trigger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(actions, "PAGE", 2)
+    machine.arrive(1, *range(1, 6))
+    files, state = Selection(runs=(1,), scope="file"), "arrived" if trigger is Trigger.RESET else None
+    with pytest.raises(Killed):
+        act_with_key(machine, trigger, files, state=state, progress=killed)
+    moved = f"select count(*) from history where trigger = '{trigger}'"
+    assert values(machine, moved) == [2]
+    told = act_with_key(machine, trigger, files, state=state)
+    assert (told.total, told.changed, len(told.names)) == (5, 5, 3)
+    assert values(machine, moved) == [5]
+    assert values(machine, "select status from operation") == ["done"]
+    again = act_with_key(machine, trigger, files, state=state)
+    assert (again.total, again.changed) == (5, 5)
+    assert values(machine, moved) == [5]
+
+
+def test_a_key_stands_for_one_action(machine: SmallMachine) -> None:
+    machine.arrive(1, 1, 2)
+    act_with_key(machine, Trigger.HOLD, Selection(runs=(1,), scope="file"))
+    for trigger, selection in (
+        (Trigger.RELEASE, Selection(runs=(1,), scope="file")),
+        (Trigger.HOLD, Selection(files=("run1_0001.h5",))),
+    ):
+        with pytest.raises(RefusedError, match="the idempotency key k stands for another action"):
+            act_with_key(machine, trigger, selection)
+
+
+def test_two_processes_at_one_action_share_its_pages(machine: SmallMachine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(actions, "PAGE", 1)
+    sequences = range(1, 21)
+    machine.arrive(1, *sequences)
+    files = Selection(runs=(1,), scope="file")
+    with ThreadPoolExecutor(2) as pool:
+        both = [pool.submit(act_with_key, machine, Trigger.RESET, files, state="arrived") for _ in range(2)]
+        told = [each.result(timeout=60) for each in both]
+    assert {each.changed for each in told} == {20}
+    assert values(machine, "select count(*) from history where trigger = 'reset'") == [20]
