@@ -35,7 +35,7 @@ class Endpoint:
     password: str | None = field(default=None, repr=False)
     tls: Tls = Tls()
     timeout_s: float = 15.0
-    heartbeat_s: int = 30
+    heartbeat_s: int = 15
     probe_s: float = 5.0
 
     def __str__(self) -> str:
