@@ -499,10 +499,11 @@ on conflict (fingerprint) do update set count = dead_letter.count + 1, last_at =
   sentence = excluded.sentence, size = excluded.size, mtime_ns = excluded.mtime_ns, cleared_at = null;
 
 -- name: clear_dead
--- A file that is registered now: what stood in its way is over.
+-- A file that is registered now: what stood in its way is over, but not what stands in that of one at another site.
 update dead_letter d set cleared_at = clock_timestamp()
-from jsonb_to_recordset(cast(:rows as jsonb)) as w(path text)
-where d.subject = w.path and d.queue = 'arrivals' and d.cleared_at is null;
+from jsonb_to_recordset(cast(:rows as jsonb)) as w(path text, place text)
+where d.subject = w.path and d.queue = 'arrivals' and d.cleared_at is null
+  and (d.payload = w.place or right(d.payload, length(w.path) + 1) <> ':' || w.path);
 
 -- name: begin_reigns
 -- Somebody else, or the same one over a new channel, consumes a lane now. Others may have been given what was sent
@@ -600,16 +601,18 @@ select f.id, f.run_id, f.sequence, f.name, f.site, f.path, f.size, f.mtime_ns, f
 from file f join w on f.run_id = w.run_id and f.sequence = w.sequence;
 
 -- name: known_arrivals
--- Which files the database has dealt with at this size and time: registered, or refused in a dead letter.
+-- Which files the database has dealt with at this size and time: registered, or refused in a dead letter. A letter
+-- whose payload names the path at another site is another file's (`place` is `site:path`).
 with w as materialized (
   select * from jsonb_to_recordset(cast(:rows as jsonb))
-    as w(n integer, site text, path text, subject text, size bigint, mtime_ns bigint)
+    as w(n integer, site text, path text, place text, subject text, size bigint, mtime_ns bigint)
 )
 select w.n from w join file f on f.site = w.site and f.path = w.path
 where f.size = w.size and f.mtime_ns = w.mtime_ns and f.registered_at is not null
 union
 select w.n from w join dead_letter d on d.subject = w.subject
-where d.size = w.size and d.mtime_ns = w.mtime_ns and d.cleared_at is null and d.replayed_at is null;
+where d.size = w.size and d.mtime_ns = w.mtime_ns and d.cleared_at is null and d.replayed_at is null
+  and (d.payload = w.place or right(d.payload, length(w.path) + 1) <> ':' || w.path);
 
 -- name: accepted_attempts
 select a.item_id as item, a.epoch, a.owner
@@ -823,6 +826,7 @@ with wanted as (
   select distinct on (f.id) f.id, d.id as letter, d.size, d.mtime_ns
   from wanted w join file f on f.id = w.file_id
   join dead_letter d on d.subject = f.path and d.code = 'rewritten' and d.cleared_at is null
+    and (d.payload = f.site || ':' || f.path or right(d.payload, length(f.path) + 1) <> ':' || f.path)
   order by f.id, d.last_at desc
 ), cleared as (
   update dead_letter d set cleared_at = clock_timestamp() from newest n where d.id = n.letter

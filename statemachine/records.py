@@ -191,7 +191,8 @@ class RunInfo(Record):
 class Trouble(Record):
     """Bad input: one clear line on what happened and to what. It ends as a dead letter.
 
-    `mended` says the contrary: what was said before with this code and subject is over.
+    `mended` says the contrary: what was said before with this code and subject is over. `payload` is the input itself;
+    for a file it is its place, `site:path`, which tells it from one of the same path at another site.
     """
 
     code: str

@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable, Sequence
 
 from ...statemachine.records import ArrivedFile, Trouble
+from ...statemachine.store.dead import place_of
 from ..config.model import Inbox
 from ..rundb.announced import ManifestError
 from .arrival import Arrival, Decision, fits, numbers, refuse
@@ -156,7 +157,9 @@ class Inspector:
     def say(self, path: str, facts: Facts | None, decision: Decision, run: int | None = None) -> None:
         """Note a trouble with a path."""
         with self.lock:
-            self._troubles.say(decision.code, decision.sentence, self._at_site(path), facts, run=run)
+            subject = self._at_site(path)
+            place = place_of(self._inbox.site, subject)
+            self._troubles.say(decision.code, decision.sentence, subject, facts, place, run)
 
     def take_troubles(self) -> list[Trouble]:
         """Give the troubles to send."""

@@ -22,7 +22,7 @@ class Troubles:
     def __init__(self, source: str, clock: Callable[[], float]) -> None:
         self._source = source
         self._clock = clock
-        self._said: dict[tuple[str, str], tuple[object, float]] = {}
+        self._said: dict[tuple[str, str], tuple[object, float, str]] = {}
         self._met: set[tuple[str, str]] = set()
         self._kept: set[str] = set()
         self._waiting: list[Trouble] = []
@@ -36,9 +36,11 @@ class Troubles:
         """Note that it has looked at everything: what was said before and not in this round is mended."""
         over = [key for key in self._said if key not in self._met and key[0] not in ONCE and key[1] not in self._kept]
         for code, subject in over:
-            del self._said[code, subject]
+            payload = self._said.pop((code, subject))[2]
             self._waiting.append(
-                Trouble(code=code, sentence="mended", subject=subject, source=self._source, mended=True)
+                Trouble(
+                    code=code, sentence="mended", subject=subject, payload=payload, source=self._source, mended=True
+                )
             )
 
     def keep(self, subject: str) -> None:
@@ -62,7 +64,7 @@ class Troubles:
         if said is not None and said[0] == facts and now - said[1] < REPEAT_S:
             return
         self._said.pop((code, shown), None)
-        self._said[code, shown] = (facts, now)
+        self._said[code, shown] = (facts, now, printable(payload))
         while len(self._said) > LARGEST:
             del self._said[next(iter(self._said))]
         self._waiting.append(

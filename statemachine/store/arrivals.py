@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Row, text
 from ..records import ArrivedFile, Record, Trouble
 from .campaigns import Book
 from .core import Ready, Touched, execute, ready_of
-from .dead import subject_of
+from .dead import place_of, subject_of
 from .gather import rewind
 from .judge import Known, Register, judge
 from .pin import RunRow, pin_runs
@@ -58,6 +58,7 @@ def known(connection: Connection, arrivals: Sequence[ArrivedFile]) -> list[bool]
             "n": n,
             "site": a.site,
             "path": a.path,
+            "place": place_of(a.site, a.path),
             "subject": subject_of(a.path),
             "size": a.size,
             "mtime_ns": a.mtime_ns,
@@ -133,7 +134,8 @@ def _make_items(
         for f in files
     ]
     execute(connection, "insert_raw_replicas", replicas)
-    execute(connection, "clear_dead", [{"path": f["path"]} for f in files])
+    cleared = [{"path": f["path"], "place": place_of(f["site"], f["path"])} for f in files]
+    execute(connection, "clear_dead", cleared)
     return quietly(connection, ready_of(items)), {(row.run_id, row.campaign_id) for row in items}
 
 

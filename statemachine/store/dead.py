@@ -26,7 +26,7 @@ def bury(connection: Connection, troubles: Iterable[Trouble], queue: str = "arri
     rows: dict[str, dict[str, Any]] = {}
     mended: set[str] = set()
     for trouble in troubles:
-        mark = blake3("\0".join((queue, trouble.code, trouble.subject)).encode(errors="backslashreplace")).hexdigest(16)
+        mark = _mark(queue, trouble)
         if trouble.mended:
             mended.add(mark)
             continue
@@ -45,6 +45,17 @@ def bury(connection: Connection, troubles: Iterable[Trouble], queue: str = "arri
     execute(connection, "insert_dead", rows.values())
     if mended:
         connection.execute(CLEAR, {"marks": sorted(mended)})
+
+
+def place_of(site: str, path: str) -> str:
+    """Name a file's place, as the payload of its letters has it: mirrored inboxes have one path at several sites."""
+    return f"{site}:{path}"
+
+
+def _mark(queue: str, trouble: Trouble) -> str:
+    """Give what tells a letter from all others: its subject, with the site where its payload names that too."""
+    subject = trouble.payload if trouble.payload.endswith(f":{trouble.subject}") else trouble.subject
+    return blake3("\0".join((queue, trouble.code, subject)).encode(errors="backslashreplace")).hexdigest(16)
 
 
 def subject_of(words: str) -> str:

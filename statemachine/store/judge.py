@@ -5,6 +5,7 @@ from typing import Any
 from sqlalchemy import Row
 
 from ..records import ArrivedFile, Record, Trouble
+from .dead import place_of
 from .pin import RunRow
 
 
@@ -98,5 +99,5 @@ def _trouble(code: str, sentence: str, arrival: ArrivedFile) -> Trouble:
         size=arrival.size,
         mtime_ns=arrival.mtime_ns,
         source=arrival.inbox,
-        payload=arrival.path,
+        payload=place_of(arrival.site, arrival.path),
     )

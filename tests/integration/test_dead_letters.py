@@ -6,10 +6,13 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from sqlalchemy import text
 
+from headframe.statemachine.lifecycle import Trigger
 from headframe.statemachine.records import ArrivedFile, Trouble
-from headframe.statemachine.store.arrivals import known
+from headframe.statemachine.store.arrivals import known, register
 from headframe.statemachine.store.dead import bury
+from headframe.statemachine.store.operate import Selection, operate
 from headframe.statemachine.views import dead_letters
 
 from .small_machine import SmallMachine
@@ -83,3 +86,56 @@ def test_a_refused_file_with_a_path_too_long_for_a_subject_is_known(machine: Sma
     file = ArrivedFile(site="source", path=path, name="a", run=1, sequence=1, size=3, mtime_ns=1)
     with machine.engine.connect() as conn:
         assert known(conn, [file, msgspec.structs.replace(file, path=path + "x")]) == [True, False]
+
+
+def taken(machine: SmallMachine, site: str, name: str, **more: int) -> ArrivedFile:
+    """Let a file arrive as the conductor does; what it is refused for is written down."""
+    facts = {"run": 1, "sequence": 1, "size": 3, "mtime_ns": 1, **more}
+    file = ArrivedFile(site=site, path=f"inbox/{name}", name=name, inbox=f"at-{site}", kind="science", **facts)
+    with machine.engine.begin() as conn:
+        bury(conn, register(conn, [file], machine.book).troubles)
+    return file
+
+
+def test_a_file_refused_at_one_site_is_not_known_at_another(machine: SmallMachine) -> None:
+    taken(machine, "source", "a")
+    refused = taken(machine, "source", "b")
+    with machine.engine.connect() as conn:
+        assert known(conn, [refused, msgspec.structs.replace(refused, site="mirror")]) == [True, False]
+
+
+def test_mirrored_inboxes_have_letters_of_their_own_that_their_own_file_clears(machine: SmallMachine) -> None:
+    taken(machine, "source", "a")
+    here, there = taken(machine, "source", "b"), taken(machine, "mirror", "b", mtime_ns=2)
+    with machine.engine.connect() as conn:
+        assert known(conn, [here, there]) == [True, True]
+        assert [row.count for row in dead_letters(conn).rows] == [1, 1]
+    taken(machine, "mirror", "b", sequence=2, mtime_ns=3)
+    with machine.engine.connect() as conn:
+        assert [row.payload for row in dead_letters(conn).rows] == ["source:inbox/b"]
+        assert known(conn, [here]) == [True]
+
+
+def test_a_watcher_says_and_mends_for_its_own_site_alone(machine: SmallMachine) -> None:
+    one, other = (
+        Trouble(code="empty-file", sentence="it is empty", subject="inbox/b", payload=f"{site}:inbox/b")
+        for site in ("source", "mirror")
+    )
+    assert said(machine, one, other) == [("empty-file", 1), ("empty-file", 1)]
+    assert said(machine, msgspec.structs.replace(one, mended=True)) == [("empty-file", 1)]
+    taken(machine, "source", "b")
+    assert said(machine) == [("empty-file", 1)]
+    taken(machine, "mirror", "b", run=2)
+    assert said(machine) == []
+
+
+def test_new_content_is_that_of_the_files_own_site(machine: SmallMachine) -> None:
+    taken(machine, "source", "a")
+    taken(machine, "mirror", "a", run=2)
+    taken(machine, "source", "a", size=5, mtime_ns=5)
+    taken(machine, "mirror", "a", run=2, size=7, mtime_ns=7)
+    reset = {"actor": "anna", "reason": "meant", "state": "arrived", "new_content": True}
+    assert operate(machine.engine, Trigger.RESET, Selection(runs=(1,), scope="file"), **reset).changed == 1
+    with machine.engine.connect() as conn:
+        assert [row.payload for row in dead_letters(conn).rows] == ["mirror:inbox/a"]
+        assert conn.execute(text("select size from file order by id")).scalars().all() == [5, 3]

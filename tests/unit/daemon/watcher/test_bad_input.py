@@ -298,3 +298,15 @@ def test_a_scan_that_could_not_see_everything_mends_nothing(bench: Make, monkeyp
         ("name-unmatched", "in/notes.txt"),
         ("unreadable", "in/shut"),
     }
+
+
+def test_a_trouble_and_its_end_name_the_site(bench: Make) -> None:
+    one = bench()
+    path = one.write("run_1_1.h5", b"")
+    one.scan_until_stable()
+    path.write_bytes(b"data")
+    one.scan_until_stable()
+    assert [(said.payload, said.mended) for said in one.broker.troubles] == [
+        ("raw:in/run_1_1.h5", False),
+        ("raw:in/run_1_1.h5", True),
+    ]
