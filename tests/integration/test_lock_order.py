@@ -32,14 +32,19 @@ def untyped(conn: Connection, machine: SmallMachine) -> None:
     register(conn, [file], machine.book)
 
 
-def test_items_of_a_run_whose_type_is_learned_are_locked_after_lower_ones_of_a_report(machine: SmallMachine) -> None:
-    machine.arrive(1, 1)
-    with machine.engine.begin() as conn:
-        untyped(conn, machine)
-    reported, moved = machine.item(1, 1), machine.item(2, 1)
-    assert reported.id < moved.id
-    said = Said(outcome=Outcome(item=reported.id, epoch=1, trigger="start", step="salt"), reporter=WORKER)
-    both = batch(runs=[RunInfo(run=2, source="rundb", kind="science")], said=[said])
+@pytest.mark.parametrize("reported_first", [True, False])
+def test_items_of_a_run_whose_type_is_learned_are_locked_in_order_with_those_of_a_report(
+    machine: SmallMachine, *, reported_first: bool
+) -> None:
+    for reported in (reported_first, not reported_first):
+        if reported:
+            machine.arrive(1, 1)
+        else:
+            with machine.engine.begin() as conn:
+                untyped(conn, machine)
+    first, second = sorted((machine.item(1, 1).id, machine.item(2, 1).id))
+    outcome = Outcome(item=machine.item(1, 1).id, epoch=1, trigger="start", step="salt")
+    both = batch(runs=[RunInfo(run=2, source="rundb", kind="science")], said=[Said(outcome=outcome, reporter=WORKER)])
 
     def conduct() -> None:
         with machine.engine.begin() as conn:
@@ -47,11 +52,11 @@ def test_items_of_a_run_whose_type_is_learned_are_locked_after_lower_ones_of_a_r
 
     conductor = threading.Thread(target=conduct)
     with machine.engine.begin() as other, machine.engine.connect() as plain:
-        lock_items(other, [reported.id])
+        lock_items(other, [first])
         conductor.start()
         watching = plain.execution_options(isolation_level="AUTOCOMMIT")
         wait_until(lambda: watching.execute(WAITING).scalar_one() > 0, 60, "the conductor waits")
         other.execute(text("set local lock_timeout = '30s'"))
-        lock_items(other, [moved.id])
+        lock_items(other, [second])
     conductor.join(60)
     assert (machine.item(1, 1).phase, machine.item(2, 1).phase) == ("executing", "ready")
