@@ -614,11 +614,23 @@ select w.n from w join dead_letter d on d.subject = w.subject
 where d.size = w.size and d.mtime_ns = w.mtime_ns and d.cleared_at is null and d.replayed_at is null
   and (d.payload = w.place or right(d.payload, length(w.path) + 1) <> ':' || w.path);
 
--- name: accepted_attempts
-select a.item_id as item, a.epoch, a.owner
-from jsonb_to_recordset(cast(:rows as jsonb)) as w(item bigint, epoch bigint, owner text)
+-- name: accepted_folders
+-- Which of these folders are those of accepted attempts. One worker may have several of an epoch (`e3-w`, `e3-w.2`: the
+-- hint came twice): it is the one that holds what was accepted or, where nothing lies anywhere, the first.
+select w.item, w.epoch, w.owner, w.path
+from jsonb_to_recordset(cast(:rows as jsonb)) as w(item bigint, epoch bigint, owner text, path text, name text)
 join attempt a on a.item_id = w.item and a.epoch = w.epoch and a.owner = w.owner
-where a.outcome in ('succeeded', 'skipped');
+join item i on i.id = w.item
+cross join lateral (
+  select coalesce(bool_or(r.path >= w.path || '/' and r.path < w.path || '0'), right(w.path, length(w.name)) = w.name)
+    as is_it
+  from (
+    select path from replica where file_id = i.file_id and item_id = w.item and epoch = w.epoch
+    union all
+    select path from replica where i.file_id is null and run_id = i.run_id and item_id = w.item and epoch = w.epoch
+  ) r
+) found
+where a.outcome in ('succeeded', 'skipped') and found.is_it;
 
 -- name: item_names
 select i.id as item, run.number, c.name as campaign, s.owned_by, f.name as file, f.sequence

@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import Connection, Row
 
 from ..lifecycle import Trigger, sources
+from ..naming import attempt_name
 from ..records import Outcome, Record
 from .accept import accept
 from .announced import other_content
@@ -174,10 +175,17 @@ def record_attempts(connection: Connection, said: Sequence[Said]) -> None:
 
 def clean_unaccepted(connection: Connection, said: Sequence[Said]) -> None:
     """Order the removal of folders whose result came too late, never of one that was accepted."""
-    late = [entry for entry in said if entry.outcome.folder is not None and entry.outcome.trigger != "start"]
-    rows = [{"item": e.attempt[0], "epoch": e.attempt[1], "owner": e.attempt[2]} for e in late]
-    accepted = {(row.item, row.epoch, row.owner) for row in execute(connection, "accepted_attempts", rows)}
-    orders = [order for entry in late if entry.attempt not in accepted for order in _clean_orders(entry.outcome)]
+    late = {
+        (*entry.attempt, entry.outcome.folder.path): entry
+        for entry in said
+        if entry.outcome.folder is not None and entry.outcome.trigger != "start"
+    }
+    rows = [
+        {"item": item, "epoch": epoch, "owner": owner, "path": path, "name": attempt_name(epoch, owner)}
+        for item, epoch, owner, path in late
+    ]
+    accepted = {(row.item, row.epoch, row.owner, row.path) for row in execute(connection, "accepted_folders", rows)}
+    orders = [order for key, entry in late.items() if key not in accepted for order in _clean_orders(entry.outcome)]
     execute(connection, "insert_settle", orders)
 
 

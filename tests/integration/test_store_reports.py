@@ -4,12 +4,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from sqlalchemy import text
 
 from headframe.daemon.conductor.applying import apply as conduct
 from headframe.statemachine.lifecycle import Trigger
-from headframe.statemachine.records import Location, Outcome, Reporter, RunInfo
+from headframe.statemachine.records import Checksums, Location, Outcome, Product, Reporter, RunInfo
 from headframe.statemachine.store import dispatch, sweep
 from headframe.statemachine.store.fold import Said
 from headframe.statemachine.store.reports import apply_reports, renew
@@ -150,6 +151,54 @@ def test_a_doubled_result_never_orders_the_accepted_folder_removed(machine: Smal
     assert mine.outcome.folder is not None
     assert other.outcome.folder is not None
     assert cleaned(machine) == {other.outcome.folder.path}
+
+
+def of(entry: Said, folder: str, *, made: bool) -> Said:
+    """Give the same result as made in another folder: the hint came to its worker twice."""
+    place = Location(site="work", path=f"{folder}/x.h5")
+    sums = Checksums(adler32="0" * 8, blake3="a" * 64)
+    product = Product(name="x.h5", type="salt", location=place, size=3, checksums=sums)
+    changes = {"folder": Location(site="work", path=folder), "products": (product,) if made else ()}
+    return Said(outcome=msgspec.structs.replace(entry.outcome, **changes), reporter=entry.reporter)
+
+
+@pytest.mark.parametrize("made", [True, False])
+def test_the_second_folder_of_a_repeated_hint_is_removed_and_the_accepted_one_stays(
+    machine: SmallMachine, *, made: bool
+) -> None:
+    machine.arrive(1, 1)
+    result = word(machine, 1, "succeed")
+    assert result.outcome.folder is not None
+    first = result.outcome.folder.path
+    mine, again = of(result, first, made=made), of(result, f"{first}.2", made=made)
+    apply(machine, mine, again)
+    apply(machine, mine)
+    apply(machine, again, mine)
+    assert cleaned(machine) == {f"{first}.2"}
+
+
+def test_the_first_folder_is_removed_where_the_second_was_accepted(machine: SmallMachine) -> None:
+    machine.arrive(1, 1)
+    result = word(machine, 1, "succeed")
+    assert result.outcome.folder is not None
+    first = result.outcome.folder.path
+    mine, again = of(result, first, made=True), of(result, f"{first}.2", made=True)
+    apply(machine, again)
+    apply(machine, mine, again)
+    assert cleaned(machine) == {first}
+
+
+def test_the_second_folder_of_a_runs_own_step_is_removed_too(machine: SmallMachine) -> None:
+    machine.inform(1, expected=1, closed=True)
+    machine.arrive(1, 1)
+    machine.through(1, 1)
+    found = machine.item(1, None)
+    assert found.step == "summary"
+    first = f"attempts/{found.id}/e{found.epoch}-anna"
+    outcome = Outcome(item=found.id, epoch=found.epoch, trigger="succeed", step="summary")
+    mine, again = (of(Said(outcome=outcome, reporter=ANNA), path, made=True) for path in (first, f"{first}.2"))
+    apply(machine, mine, again)
+    assert cleaned(machine) == {f"{first}.2"}
 
 
 def test_what_failed_waits_before_it_is_sent_again(machine: SmallMachine) -> None:
