@@ -11,7 +11,7 @@ from ...consumers.messages import Arrived, Report
 from ...statemachine.database import first_line
 from ...statemachine.records import ArrivedFile, Location, Outcome, Reporter, RunInfo, Trouble
 from ...statemachine.store.core import execute
-from ...statemachine.store.dead import clean
+from ...statemachine.store.dead import clean, place_of
 from ...statemachine.store.fold import Said
 from ...statemachine.store.reports import Applied, apply_reports, clean_unaccepted
 from .parts import Part
@@ -123,7 +123,7 @@ def _of_file(file: ArrivedFile, line: str) -> Trouble:
         sentence=f"{shown(file.path)} could not be registered: {line}",
         subject=file.path,
         run=file.run,
-        payload=msgspec.json.encode(file).decode(),
+        payload=place_of(file.site, file.path),
         source=file.inbox,
     )
 

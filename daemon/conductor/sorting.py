@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from ...consumers.broker import Delivery
 from ...consumers.messages import Arrived, Marker, Report, Settled
 from ...statemachine.records import ArrivedFile, Reporter, RunInfo, Trouble
-from ...statemachine.store.dead import cut
+from ...statemachine.store.dead import cut, place_of
 from ...statemachine.store.fold import Said
 from .parts import Part
 
@@ -84,7 +84,7 @@ def _file_too_long(file: ArrivedFile) -> Trouble:
         sentence=sentence,
         subject=file.path,
         run=file.run,
-        payload=file.path,
+        payload=place_of(file.site, file.path),
         source=file.inbox,
         size=file.size,
         mtime_ns=file.mtime_ns,

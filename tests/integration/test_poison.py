@@ -156,7 +156,8 @@ def test_one_bad_file_of_a_message_is_named_and_the_others_are_registered(machin
     assert code == "message-refused" and sentence.startswith("inbox/bad\\0one could not be registered: ")
     with machine.engine.connect() as conn:
         assert conn.execute(text("select count(*) from run where number = 2")).scalar_one() == 1
-        assert conn.execute(text("select subject, run_number from dead_letter")).one() == ("inbox/bad\\0one", 1)
+        found = conn.execute(text("select subject, payload, run_number from dead_letter")).one()
+        assert found == ("inbox/bad\\0one", "source:inbox/bad\\0one", 1)
 
 
 def test_one_bad_run_of_a_message_is_named_and_the_others_are_taken(machine: Conducted) -> None:
