@@ -184,6 +184,8 @@ def run(config: Config) -> None:
     stop = processes.standalone(config)
     with running(config, stop) as up:
         log.info("up", address=up.address, workers=config.worker.count, config=str(config.source or "(none)"))
+        if config.log.level in ("warning", "error"):
+            print(f"headframe is up; its page is {up.address}", flush=True)
         stop.wait()
 
 
