@@ -82,6 +82,8 @@ def operate(
     if lane is not None and lane not in LANES:
         raise RefusedError(f"there is no lane {lane}; give one of {', '.join(LANES)}")
     with engine.begin() as connection:
+        if new_content and trigger is Trigger.RESET:
+            _check_first(connection, state)
         total = count(connection, trigger, selection, state=state)
         selection = check(connection, selection)
         what = {**msgspec.to_builtins(selection), "to_state": state, "lane": lane, "new_content": new_content}
@@ -279,6 +281,14 @@ def _begin(
     if not row.same:
         raise RefusedError(f"the idempotency key {key} stands for another action, of {row.at:%Y-%m-%d}; take a new one")
     return int(row.id)
+
+
+def _check_first(connection: Connection, state: str | None) -> None:
+    """Refuse new content behind a step that would not see it: it would go on unsalted beside what the old one made."""
+    ranks = connection.execute(text("select distinct rank from step_rule where state = :state"), {"state": state})
+    if set(ranks.scalars()) != {0}:
+        first = connection.execute(text("select distinct state from step_rule where rank = 0 order by state")).scalars()
+        raise RefusedError(f"new content starts at the first state: reset --new-content --to {' or '.join(first)}")
 
 
 def _names(engine: Engine, items: list[int]) -> tuple[str, ...]:

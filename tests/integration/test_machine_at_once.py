@@ -123,7 +123,7 @@ class Crowd:
         trigger = draw.choice((*sorted(Model.MOVES), "release", "resolve", "recover", "reset"))
         state = draw.choice(("arrived", "salted", "placed")) if trigger == "reset" else None
         wanted = Selection(runs=(draw.choice(RUNS),), phase=draw.choice((None, "failed", "held", "ready")))
-        new_content = draw.random() < 0.5
+        new_content = draw.random() < 0.5 and state in (None, "arrived")
         operate(self.engine, Trigger(trigger), wanted, state=state, new_content=new_content, **BY)
         time.sleep(draw.random() * 0.05)
 

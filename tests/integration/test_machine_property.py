@@ -281,6 +281,7 @@ class TwoConductors(RuleBasedStateMachine, StoreBesideModel):
         item = self.model.items[key]
         selection, wanted = self.selected(by, key, item)
         to = state if trigger == "reset" else None
+        new_content = new_content and to in (None, "arrived")
         with self.engine.connect() as conn:
             legal = count(conn, Trigger(trigger), selection, state=to)
         engine = MortalEngine(self.engine, lives)

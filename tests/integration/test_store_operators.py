@@ -249,3 +249,20 @@ def test_two_processes_at_one_action_share_its_pages(machine: SmallMachine, monk
         told = [each.result(timeout=60) for each in both]
     assert {each.changed for each in told} == {20}
     assert values(machine, "select count(*) from history where trigger = 'reset'") == [20]
+
+
+def test_new_content_goes_through_every_step_from_the_first(machine: SmallMachine) -> None:
+    machine.arrive(1, 1)
+    machine.through(1, 1)
+    selection = Selection(runs=(1,), scope="file")
+
+    def reset(state: str) -> int:
+        done = operate(
+            machine.engine, Trigger.RESET, selection, actor="anna", reason="x", state=state, new_content=True
+        )
+        return done.changed
+
+    for state in ("salted", "placed"):
+        with pytest.raises(RefusedError, match="reset --new-content --to arrived"):
+            reset(state)
+    assert reset("arrived") == 1
