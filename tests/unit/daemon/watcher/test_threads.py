@@ -62,7 +62,7 @@ class Running:
 def test_a_burst_of_files_in_two_inboxes_arrives_once_each(tmp_path: Path) -> None:
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
-    running = Running(tmp_path, scan_s=1.0)
+    running = Running(tmp_path, scan_s=1.0, stable_s=10.0)  # a writer may stall between opening a file and writing it
     for number in range(1500):
         for name in ("one", "two"):
             (tmp_path / name / f"run_1_{number}.h5").write_bytes(b"data")
