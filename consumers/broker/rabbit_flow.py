@@ -7,7 +7,7 @@ fetched, in the order of the queues, and consumers exist only while all queues a
 """
 
 import asyncio
-import contextlib
+import logging
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Protocol
@@ -17,6 +17,7 @@ from pika.exceptions import AMQPError
 from .base import BrokerUnavailableError
 from .rabbit_io import Channel, explain
 
+log = logging.getLogger(__name__)
 MOST = 65535
 """The largest prefetch that AMQP can say; 0 would mean no bound."""
 Deliver = Callable[[str, Any, Any, bytes], None]
@@ -113,13 +114,18 @@ class Pull:
         self._stirred.set()
 
     async def _work(self) -> None:
-        with contextlib.suppress(BrokerUnavailableError):  # the channel is gone, and who owns it knows
+        try:
             while self._running:
                 self._stirred.clear()
                 if not self._room():
                     await self._stirred.wait()
                 elif not await self._fetch():
                     await self._listen()
+        except BrokerUnavailableError:
+            return  # the channel is gone, and who owns it knows
+        except Exception as error:  # nobody awaits this task: without it, no message would ever come again
+            log.exception("fetching from %s failed in an unexpected way", ", ".join(self._queues))
+            self._channel.give_up(explain(error))
 
     async def _fetch(self) -> bool:
         for queue in self._queues:

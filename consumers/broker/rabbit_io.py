@@ -127,6 +127,12 @@ class Channel:
             self.raw.close()
         await asyncio.wait([self.closed])
 
+    def give_up(self, reason: BrokerUnavailableError) -> None:
+        """Take it for closed, and close it: what the broker has sent over it goes back to its queues."""
+        self.abandon(reason)
+        if self.raw.is_open:
+            self.raw.close()
+
     def abandon(self, reason: BrokerUnavailableError) -> None:
         """Take it for closed."""
         settle(self.closed, reason)

@@ -131,6 +131,7 @@ class Link:
                 await asyncio.wait([lost], timeout=self._endpoint.probe_s)
         except BrokerUnavailableError as error:
             log.debug("%s: %s", self._endpoint, error)
+        finally:
             if connection.is_open:
                 connection.close()
         return useful

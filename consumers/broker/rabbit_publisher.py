@@ -4,10 +4,10 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import pika
-from pika.exceptions import AMQPError
 
 from .base import BrokerUnavailableError, Outgoing
 from .rabbit_io import Channel, explain
@@ -74,9 +74,9 @@ class Publisher:
             if self._channel is not None and not self._channel.closed.done():
                 return
             channel = await self._link.channel()
-            await channel.call("confirm_delivery", ack_nack_callback=self._on_answer)
-            channel.raw.add_on_return_callback(self._on_returned)
-            channel.closed.add_done_callback(lambda closed: self._on_closed(closed.result()))
+            await channel.call("confirm_delivery", ack_nack_callback=partial(self._on_answer, channel))
+            channel.raw.add_on_return_callback(partial(self._on_returned, channel))
+            channel.closed.add_done_callback(lambda closed: self._on_closed(channel, closed.result()))
             self._sent = 0
             self._channel = channel
 
@@ -89,8 +89,9 @@ class Publisher:
                 batch, index = self._backlog.popleft()
                 if not batch.done.done():
                     self._send(channel.raw, batch, index)
-        except AMQPError as error:
-            self._on_closed(explain(error))
+        except Exception as error:  # also of a message that cannot be encoded: then the count of the sent is wrong
+            self._on_closed(channel, explain(error))
+            channel.give_up(explain(error))
 
     def _send(self, raw: Any, batch: Batch, index: int) -> None:
         message = batch.messages[index]
@@ -105,7 +106,9 @@ class Publisher:
         )
         raw.basic_publish(message.exchange, message.key, message.body, properties, mandatory=message.mandatory)
 
-    def _on_returned(self, _: Any, method: Any, properties: Any, __: bytes) -> None:
+    def _on_returned(self, channel: Channel, _: Any, method: Any, properties: Any, __: bytes) -> None:
+        if channel is not self._channel:
+            return  # its numbers mean other messages now
         # Comes before the confirm of the same message.
         entry = self._unconfirmed.get(int(properties.message_id))
         if entry is not None:
@@ -113,7 +116,9 @@ class Publisher:
             batch.results[index] = False
             self._on_return(str(method.routing_key))
 
-    def _on_answer(self, frame: Any) -> None:
+    def _on_answer(self, channel: Channel, frame: Any) -> None:
+        if channel is not self._channel:
+            return
         method = frame.method
         ok = isinstance(method, pika.spec.Basic.Ack)
         for tag in self._answered(method.delivery_tag, bool(method.multiple)):
@@ -131,7 +136,9 @@ class Publisher:
             answered.append(each)
         return answered
 
-    def _on_closed(self, reason: BrokerUnavailableError) -> None:
+    def _on_closed(self, channel: Channel, reason: BrokerUnavailableError) -> None:
+        if channel is not self._channel:
+            return
         batches = [batch for batch, _ in (*self._unconfirmed.values(), *self._backlog)]
         self._unconfirmed.clear()
         self._backlog.clear()

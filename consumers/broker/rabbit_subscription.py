@@ -12,7 +12,7 @@ from typing import Any
 from .base import BrokerRefusedError, BrokerUnavailableError, Delivery, headers_of
 from .inbox import Inbox
 from .rabbit_flow import Flow, Pull, Push
-from .rabbit_io import Channel, IoThread
+from .rabbit_io import Channel, IoThread, explain
 from .rabbit_link import Link, backoff
 
 log = logging.getLogger(__name__)
@@ -104,19 +104,26 @@ class RabbitSubscription:
 
     async def _open(self) -> Channel:
         channel = await self._link.channel()
-        async with self._turn:
-            deliver = partial(self._on_message, channel)
-            if self._prefetch >= len(self._queues):
-                self._flow = Push(channel, self._queues, self._prefetch, deliver)
-            else:
-                self._flow = Pull(channel, self._queues, lambda: len(self._held) < self._prefetch, deliver)
-            self._channel = channel
-            self._session += 1
-            channel.closed.add_done_callback(lambda _: self._forget(channel))
-            channel.raw.add_on_cancel_callback(lambda _: channel.raw.is_open and channel.raw.close())
-            if not self._paused:
-                await self._flow.start()
+        try:
+            async with self._turn:
+                await self._begin(channel)
+        except Exception as error:
+            channel.give_up(explain(error))  # what it has been sent would be stuck in it for ever
+            raise
         return channel
+
+    async def _begin(self, channel: Channel) -> None:
+        deliver = partial(self._on_message, channel)
+        if self._prefetch >= len(self._queues):
+            self._flow = Push(channel, self._queues, self._prefetch, deliver)
+        else:
+            self._flow = Pull(channel, self._queues, lambda: len(self._held) < self._prefetch, deliver)
+        self._channel = channel
+        self._session += 1
+        channel.closed.add_done_callback(lambda _: self._forget(channel))
+        channel.raw.add_on_cancel_callback(lambda _: channel.raw.is_open and channel.raw.close())
+        if not self._paused:
+            await self._flow.start()
 
     async def _keep(self, channel: Channel) -> None:
         while True:
@@ -133,6 +140,8 @@ class RabbitSubscription:
             except BrokerUnavailableError as error:
                 level = logging.WARNING if isinstance(error, BrokerRefusedError) and attempt == 3 else logging.DEBUG
                 log.log(level, "subscription to %s: %s; trying again", ", ".join(self._queues), error)
+            except Exception:  # this task is all that ever subscribes again: it must not end
+                log.exception("subscribing to %s failed in an unexpected way", ", ".join(self._queues))
             await asyncio.sleep(backoff(attempt))
         raise AssertionError
 
@@ -161,10 +170,7 @@ class RabbitSubscription:
 
     def _give_up(self) -> None:
         if self._channel is not None:
-            channel = self._channel
-            channel.abandon(BrokerUnavailableError("no answer"))
-            if channel.raw.is_open:
-                channel.raw.close()
+            self._channel.give_up(BrokerUnavailableError("no answer"))
 
     def _forget(self, channel: Channel) -> None:
         if channel is self._channel:

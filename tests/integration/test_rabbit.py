@@ -22,7 +22,10 @@ from headframe.consumers.broker import (
     Topology,
     connect,
 )
+from headframe.consumers.broker.rabbit import RabbitBroker
+from headframe.consumers.broker.rabbit_io import Channel
 from headframe.consumers.broker.rabbit_link import backoff
+from headframe.consumers.broker.rabbit_subscription import RabbitSubscription
 
 from .broker_help import eventually, gather, send
 from .proxy import TcpProxy
@@ -227,6 +230,54 @@ def test_a_deleted_queue_is_declared_again(direct: Broker, rabbit: RabbitServer,
     publish_until_it_works(direct, live, "1")
     publish_until_it_works(direct, names.arrivals, "2")
     assert [each.body for each in gather(subscription, 1)] == [b"1"]
+
+
+@pytest.mark.parametrize("prefetch", [1, 10])
+def test_a_subscription_outlasts_an_error_that_nobody_thought_of(
+    direct: Broker, live: str, names: Names, monkeypatch: pytest.MonkeyPatch, prefetch: int
+) -> None:
+    subscription = direct.subscribe([live, names.work("salt", "bulk")], prefetch)
+    fetch, ask = Channel.get, Channel.call
+    fetches, calls = iter([True]), iter([True, True])
+
+    async def get(channel: Channel, queue: str) -> object:
+        if next(fetches, False):
+            raise ValueError("nobody thought of this in a fetch")
+        return await fetch(channel, queue)
+
+    async def call(channel: Channel, method: str, **arguments: object) -> object:
+        if method in ("queue_declare", "basic_qos") and next(calls, False):
+            raise ValueError("nobody thought of this in subscribing")
+        return await ask(channel, method, **arguments)
+
+    monkeypatch.setattr(Channel, "get", get)
+    monkeypatch.setattr(Channel, "call", call)
+    if prefetch > 1:
+        assert isinstance(subscription, RabbitSubscription)
+        subscription._io.soon(subscription._give_up)
+    for text in "12":
+        send(direct, live, text)
+        (got,) = gather(subscription, 1)
+        assert got.body == text.encode()
+        subscription.ack([got])
+    assert next(calls, None) is None
+
+
+def test_a_message_that_cannot_be_encoded_leaves_the_count_of_the_others_right(direct: Broker, live: str) -> None:
+    send(direct, live, "1")
+    for key in ("x" * 300, "\udce9"):
+        with pytest.raises(BrokerUnavailableError):
+            direct.publish([Outgoing(key=live, body=b"before"), Outgoing(key=key, body=b"bad")])
+        assert direct.publish([Outgoing(key=live, body=b"2"), Outgoing(key="nowhere", body=b"3")]) == [True, False]
+    assert isinstance(direct, RabbitBroker)
+    assert open_channels(direct) == 1
+
+
+def open_channels(broker: RabbitBroker) -> int:
+    """Count the channels over which this connection publishes."""
+    connection = broker._publishing._connection
+    eventually(lambda: len(connection._channels) <= 1, 10)
+    return len(connection._channels)
 
 
 def test_a_channel_that_the_broker_closes_takes_nothing_else_along(direct: Broker, live: str, names: Names) -> None:
