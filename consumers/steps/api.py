@@ -8,7 +8,8 @@ result an epoch. It says that something is wrong by raising:
 * `InfrastructureError`: the place is at fault (disk full, file system away); tried again, charged to nobody.
 * `SkipItem`: deliberately nothing to do; the state advances and history says `skipped`.
 
-Any other exception counts as a `PayloadError` with the exception's text as its reason.
+Any other exception counts as a `PayloadError` with the exception's text as its reason, but for an `OSError` that is
+the place's fault (`files.INFRASTRUCTURE`). What is returned must be storable: `worker/storable.py` says what is not.
 """
 
 from collections.abc import Callable, Mapping

@@ -30,7 +30,7 @@ from .api import (
     SkipItem,
     step_options,
 )
-from .files import checksums, finish, storage_errors
+from .files import checksums, finish, storage_errors, sync_folder
 
 IMAGES = {"apptainer": ("apptainer", "exec"), "shifter": ("shifter",)}
 
@@ -121,11 +121,11 @@ def _argv(program: Program, job_file: Path) -> list[str]:
 
 
 def _written(path: Path, job: Job) -> Written:
-    if not path.exists():
-        return Written()
+    with storage_errors(f"reading result.json of {job.name}"):
+        text = path.read_bytes() if path.exists() else b"{}"
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Written)
-    except msgspec.DecodeError as error:
+        return msgspec.json.decode(text, type=Written)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise PayloadError("bad-result", f"{job.name}: result.json of step {job.step}: {error}") from error
 
 
@@ -150,18 +150,23 @@ def _result(job: Job, written: Written) -> Result:
 
 
 def _product(job: Job, named: Named) -> Product:
+    if "\0" in named.name:
+        raise PayloadError("bad-result", f"step {job.step} of {job.name} named a product with a NUL", permanent=True)
     folder = Path(job.folder).resolve()
-    path = (folder / named.name).resolve()
-    if not path.is_relative_to(folder) or not path.is_file():
-        raise PayloadError("product-missing", f"step {job.step} of {job.name} named {named.name}, which is not there")
-    with storage_errors(f"reading product {named.name}"):
+    name = os.path.relpath(Path(job.folder) / named.name, job.folder)  # of a.root, ./a.root, or the whole path
+    missing = f"step {job.step} of {job.name} named {named.name}, which is not there"
+    with storage_errors(f"reading product {name}"):
+        path = (folder / name).resolve()
+        if name.startswith("..") or not path.is_relative_to(folder) or not path.is_file():
+            raise PayloadError("product-missing", missing)
         size, sums = checksums(path)
         with path.open("rb") as written:
             finish(written.fileno(), job.sites[job.site])
+        sync_folder(path.parent)
     return Product(
-        name=named.name,
+        name=name,
         type=named.type,
-        location=Location(site=job.site, path=f"{job.folder_path}/{named.name}"),
+        location=Location(site=job.site, path=f"{job.folder_path}/{name}"),
         size=size,
         checksums=sums,
         events=named.events or None,

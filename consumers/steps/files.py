@@ -19,12 +19,25 @@ CHUNK = 4 * 1024 * 1024
 INFRASTRUCTURE = {
     errno.ENOSPC: "no-space",
     errno.EDQUOT: "no-quota",
+    errno.EROFS: "read-only",
     errno.ESTALE: "stale-handle",
     errno.EIO: "io-error",
-    errno.EROFS: "read-only",
+    errno.EREMOTEIO: "io-error",
     errno.ETIMEDOUT: "storage-away",
+    errno.ENOTCONN: "storage-away",
+    errno.ESHUTDOWN: "storage-away",
+    errno.EHOSTDOWN: "storage-away",
+    errno.EHOSTUNREACH: "storage-away",
+    errno.ENETDOWN: "storage-away",
+    errno.ENETUNREACH: "storage-away",
+    errno.ENODEV: "storage-away",
     errno.EMFILE: "too-many-open-files",
+    errno.ENFILE: "too-many-open-files",
+    errno.ENOMEM: "no-memory",
+    errno.EAGAIN: "busy",
 }
+"""What is no fault of the file: a file system of the network that died says most of these, a full host the last."""
+UNSYNCABLE = (errno.EINVAL, errno.ENOTSUP, errno.EACCES, errno.EPERM)
 
 
 @contextmanager
@@ -42,6 +55,21 @@ def storage_errors(what: str) -> Iterator[None]:
             raise PayloadError("os-error", f"{what}: {error}") from error
         where = f" ({error.filename})" if error.filename else ""
         raise InfrastructureError(code, f"{what}: {os.strerror(error.errno or 0)}{where}") from error
+
+
+def away(site: Site) -> str:
+    """Say in a sentence why a site from which something was to be read is not there; nothing where it is.
+
+    An empty folder is where a file system is mounted that is not there now: a site with content is never empty.
+    """
+    try:
+        with os.scandir(site.root) as entries:
+            there = next(entries, None) is not None or os.path.ismount(site.root)
+    except PermissionError:
+        return ""  # a folder that may be passed through, not listed
+    except OSError as error:
+        return f"site {site.name} is not there: {site.root}: {os.strerror(error.errno or 0)}"
+    return "" if there else f"site {site.name} is not there: {site.root} is empty, and nothing is mounted on it"
 
 
 def checksums(path: Path) -> tuple[int, Checksums]:
@@ -65,6 +93,7 @@ def copy_checked(source: Path, target: Path, site: Site) -> tuple[int, Checksums
             writer.write(chunk)
             size += len(chunk)
         finish(writer.fileno(), site)
+    sync_folder(target.parent)
     return size, Checksums(adler32=f"{adler:08x}", blake3=blake.hexdigest())
 
 
@@ -72,6 +101,22 @@ def finish(descriptor: int, site: Site) -> None:
     """Give a written file its site's mode and group, and wait until it is on disk."""
     own(descriptor, site, site.file_mode)
     os.fsync(descriptor)
+
+
+def sync_folder(folder: Path) -> None:
+    """Wait until what was made in a folder is on disk by name: a file that is synced can still lack one.
+
+    A file system that cannot, and a folder that we may not list, let it be.
+    """
+    try:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        if error.errno not in UNSYNCABLE:
+            raise
 
 
 def own(what: int | Path, site: Site, mode: int) -> None:

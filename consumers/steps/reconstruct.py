@@ -15,7 +15,7 @@ import msgspec
 from ... import __version__
 from ...statemachine.records import Record
 from .api import Events, Job, Location, PayloadError, Product, Result, Site, step_options
-from .files import checksums, finish, storage_errors
+from .files import checksums, finish, storage_errors, sync_folder
 
 
 class Reconstructed(Record):
@@ -134,6 +134,7 @@ def describe(
             finish(descriptor, job.sites.get(job.site, Site(name=job.site, root="/")))
         finally:
             os.close(descriptor)
+        sync_folder(path.parent)
         size, sums = checksums(path)
     return Product(
         name=path.name,

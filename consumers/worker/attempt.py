@@ -10,9 +10,10 @@ from ...statemachine.naming import attempt_folder, log_path
 from ...statemachine.records import Content, Location, Outcome
 from ..messages import Work, WorkItem
 from ..steps.api import InfrastructureError, Input, Job, PayloadError, Site
-from ..steps.files import make_folder, storage_errors
+from ..steps.files import away, make_folder, storage_errors
 from .child import Answer, Request
 from .settings import WorkerSettings
+from .storable import LONGEST_CODE, one_line
 
 TRIGGERS = {"succeed": "succeed", "skip": "succeed", "fail": "fail", "interrupt": "interrupt"}
 
@@ -36,6 +37,8 @@ class Attempt:
         """Make the attempt's folder and describe the job. Raises `PayloadError`, `InfrastructureError`."""
         self.started_at = datetime.now(UTC)
         site = self._site(self.folder.site)
+        if site.name in {content.location.site for content in self.item.inputs} and (why := away(site)):
+            raise InfrastructureError("site-away", why)  # else a folder would be made where the site is mounted later
         with storage_errors(f"preparing step {self.work.step} of {self.item.name}"):
             make_folder(site, str(Path(self.log.path).parent))
             if self.work.makes != "nothing" or self.command is not None:
@@ -67,12 +70,12 @@ class Attempt:
             epoch=self.item.epoch,
             trigger=TRIGGERS[answer.kind],  # type: ignore[arg-type]
             step=self.work.step,
-            reason_code=answer.code,
-            reason=answer.reason,
+            reason_code=one_line(answer.code, LONGEST_CODE),
+            reason=one_line(answer.reason),
             permanent=answer.permanent,
             skipped=answer.kind == "skip",
             usage=answer.usage,
-            log=self.log if self._path(self.log).exists() else None,
+            log=self._kept_log(),
             folder=self.folder,
             started_at=self.started_at,
         )
@@ -115,8 +118,13 @@ class Attempt:
         for name in self.settings.sites if self.work.makes == "copy" else (self.folder.site,):
             shutil.rmtree(self.settings.sites[name].open_path(self.folder.path), ignore_errors=True)
 
-    def _path(self, place: Location) -> Path:
-        return self.settings.sites[place.site].open_path(place.path)
+    def _kept_log(self) -> Location | None:
+        """Give the log where there is one; a site that cannot be asked just now may have it."""
+        site = self.settings.sites.get(self.log.site)
+        try:
+            return self.log if site is not None and site.open_path(self.log.path).exists() else None
+        except OSError:
+            return self.log
 
     def _site(self, name: str) -> Site:
         if name not in self.settings.sites:

@@ -15,7 +15,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -25,7 +25,8 @@ import msgspec
 
 from ...statemachine.records import Record, Usage
 from ..steps.api import InfrastructureError, Job, PayloadError, Result, Site, SkipItem, Step
-from ..steps.files import own, own_all, storage_errors
+from ..steps.files import INFRASTRUCTURE, away, own, own_all, storage_errors
+from .storable import LONGEST_CODE, one_line, storable
 
 GROUP = "headframe.steps"
 
@@ -73,20 +74,44 @@ def load_step(name: str) -> Step:
 
 def attempt(request: Request) -> Answer:
     """Run one attempt; everything that a step can raise becomes an answer."""
+    job = request.job
     try:
-        return Answer(kind="succeed", result=_done(request.job, load_step(request.use)))
+        with memory_limit(job):
+            return Answer(kind="succeed", result=storable(job, _done(job, load_step(request.use))))
     except SkipItem as skip:
         return Answer(kind="skip", code=skip.code, reason=skip.sentence)
     except InfrastructureError as error:
-        return Answer(kind="interrupt", code=error.code, reason=error.sentence)
+        return Answer(kind="interrupt", code=_shortage(job, error.code), reason=error.sentence)
     except PayloadError as error:
-        return Answer(kind="fail", code=error.code, reason=error.sentence, permanent=error.permanent)
+        return _blamed(job, Answer(kind="fail", code=error.code, reason=error.sentence, permanent=error.permanent))
     except MemoryError:
         traceback.print_exc()
-        return Answer(kind="interrupt", code="memory", reason=f"{request.job.name}: out of memory")
+        return Answer(kind="interrupt", code="memory", reason=f"{job.name}: out of memory")
     except Exception as error:
         traceback.print_exc()
-        return Answer(kind="fail", code="step-error", reason=f"{type(error).__name__}: {error}")
+        return _raised(job, error)
+
+
+def _raised(job: Job, error: Exception) -> Answer:
+    """Answer for an error that the step did not name itself: a full disk is no fault of the data all the same."""
+    reason = f"{type(error).__name__}: {error}"
+    code = INFRASTRUCTURE.get(error.errno or 0) if isinstance(error, OSError) else None
+    if code is not None:
+        return Answer(kind="interrupt", code=_shortage(job, code), reason=reason)
+    return _blamed(job, Answer(kind="fail", code="step-error", reason=reason))
+
+
+def _shortage(job: Job, code: str) -> str:
+    """Tell a step that met its own limit of memory, which is raised once, from a host that has none left."""
+    return "memory" if code == "no-memory" and job.resources.memory else code
+
+
+def _blamed(job: Job, fail: Answer) -> Answer:
+    """Blame the place where a site that the job reads from is not there: whatever went wrong, no input was seen."""
+    for name in dict.fromkeys(entry.content.location.site for entry in job.inputs):
+        if name in job.sites and (why := away(job.sites[name])):
+            return Answer(kind="interrupt", code="site-away", reason=f"{why}; the step said: {fail.reason}")
+    return fail
 
 
 def _done(job: Job, step: Step) -> Result:
@@ -101,15 +126,19 @@ def _done(job: Job, step: Step) -> Result:
 
 def measured(request: Request) -> Answer:
     """Run one attempt with its output in its log, and measure what it used."""
-    limit_memory(request.job.resources.memory)
     _reset_peak()
     before, began = _cpu(), time.monotonic()
     with _Output(request.log, request.job.sites.get(request.job.site)):
         _say(request, "begins")
-        answer = attempt(request)
+        answer = _sayable(attempt(request))
         usage = Usage(wall_s=time.monotonic() - began, cpu_s=_cpu() - before, memory_peak=_peak())
         _say(request, f"ends: {answer.kind} {answer.code} {answer.reason}".rstrip() + f"; {_amount(usage)}")
     return msgspec.structs.replace(answer, usage=usage)
+
+
+def _sayable(answer: Answer) -> Answer:
+    """Give an answer whose words fit on the line of a report, whatever a step has put into them."""
+    return msgspec.structs.replace(answer, code=one_line(answer.code, LONGEST_CODE), reason=one_line(answer.reason))
 
 
 def _say(request: Request, what: str) -> None:
@@ -130,10 +159,25 @@ def preload(modules: Sequence[str]) -> None:
             importlib.import_module(module)
 
 
-def limit_memory(limit: int) -> None:
-    """Let this process map at most `limit` bytes more than nothing; 0 lifts the limit."""
+@contextlib.contextmanager
+def memory_limit(job: Job) -> Iterator[None]:
+    """Let this process map no more than the job may, while it runs; a job that may have 0 has no limit.
+
+    Raises `InfrastructureError` where this process may not have so much itself: with less, the step would fail for it.
+    """
     _, hard = resource.getrlimit(resource.RLIMIT_AS)
-    resource.setrlimit(resource.RLIMIT_AS, (limit or hard, hard))
+    limit = job.resources.memory or hard
+    if hard != resource.RLIM_INFINITY and limit > hard:
+        sentence = (
+            f"step {job.step} may use {limit} bytes of memory, but this worker is limited to {hard} bytes "
+            "(ulimit -Hv); start it with a higher limit"
+        )
+        raise InfrastructureError("too-little-memory", sentence)
+    resource.setrlimit(resource.RLIMIT_AS, (limit, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, (hard, hard))
 
 
 class _Output:
@@ -164,8 +208,8 @@ def main() -> None:
     """Serve requests from standard input until it closes."""
     answers = os.fdopen(os.dup(1), "wb", buffering=0)
     _to_null()
-    sys.stdout = io.TextIOWrapper(io.FileIO(1, "w", closefd=False), write_through=True)
-    sys.stderr = io.TextIOWrapper(io.FileIO(2, "w", closefd=False), write_through=True)
+    sys.stdout = _printer(1)
+    sys.stderr = _printer(2)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     requests: list[bytes] = []
@@ -174,6 +218,13 @@ def main() -> None:
     preload(sys.argv[1:])
     while bell.acquire():
         _answer(requests.pop(0), answers)
+
+
+def _printer(descriptor: int) -> io.TextIOWrapper:
+    """Print what a step prints; what is no UTF-8, such as names of files, is no reason to fail."""
+    return io.TextIOWrapper(
+        io.FileIO(descriptor, "w", closefd=False), encoding="utf-8", errors="backslashreplace", write_through=True
+    )
 
 
 def _answer(line: bytes, answers: BinaryIO) -> None:

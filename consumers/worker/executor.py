@@ -1,5 +1,6 @@
 """Runs attempts in a child process, one at a time: the worker stays free for heartbeats, and can kill."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -11,6 +12,7 @@ from typing import BinaryIO, cast
 
 import msgspec
 
+from ..steps.api import InfrastructureError
 from . import child as child_module
 from .child import Answer, Request
 
@@ -25,10 +27,14 @@ class Executor:
 
     def warm(self) -> None:
         """Start the child now, so that it has imported its modules when the first attempt comes."""
-        self._alive()
+        with contextlib.suppress(InfrastructureError):  # the first attempt tries again, and says so
+            self._alive()
 
     def begin(self, request: Request) -> None:
-        """Start an attempt. Exactly one `Answer` follows, unless it is killed."""
+        """Start an attempt. Exactly one `Answer` follows, unless it is killed.
+
+        Raises `InfrastructureError` where this host has no room for another process.
+        """
         requests = cast("BinaryIO", self._alive().stdin)
         try:
             requests.write(msgspec.json.encode(request) + b"\n")
@@ -54,22 +60,35 @@ class Executor:
 
     def _alive(self) -> subprocess.Popen[bytes]:
         if self._child is None or self._child.poll() is not None:
-            self._child = subprocess.Popen(
-                [sys.executable, "-m", child_module.__name__, *self._preload],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                start_new_session=True,
-            )
+            self._child = _start(self._preload)
             self._answers = SimpleQueue()
             threading.Thread(target=_read, args=(self._child, self._answers), daemon=True).start()
         return self._child
 
 
+def _start(preload: Sequence[str]) -> subprocess.Popen[bytes]:
+    try:
+        return subprocess.Popen(
+            [sys.executable, "-m", child_module.__name__, *preload],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise InfrastructureError("no-process", f"the worker cannot start a process for its step: {error}") from error
+
+
 def _read(child: subprocess.Popen[bytes], answers: "SimpleQueue[Answer]") -> None:
     for line in cast("BinaryIO", child.stdout):
-        answers.put(msgspec.json.decode(line, type=Answer))
+        try:
+            answers.put(msgspec.json.decode(line, type=Answer))
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            if line.endswith(b"\n"):  # else it died in mid-answer
+                _kill_group(child.pid)
+            break
     code = child.wait()
+    _kill_group(child.pid)  # a program that it started goes on without it, in a folder that is being removed
     answers.put(Answer(kind="fail", code="step-died", reason=f"the step's process died: {_cause(code)}"))
 
 

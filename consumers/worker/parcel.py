@@ -34,11 +34,13 @@ class Parcel:
         self.long = self.announced = False
         self.began = time.monotonic()
         self.speak_at = self.began
+        self.heartbeat_s = min(worker.settings.heartbeat_s, work.lease_s / 3)  # one may be late, and one be lost
         self.told_to_leave: float | None = None
 
     def run(self) -> None:
         """Work through the items; whatever happens, each is reported or handed back."""
         while self.waiting and not self._must_leave():
+            self._attend()  # also between items: of many short ones, none is waited for long enough
             if self._is_dropped(self.waiting[0]):
                 self.waiting.pop(0)
                 continue
@@ -51,11 +53,10 @@ class Parcel:
             self._add(attempt, known)
             return
         try:
-            request = attempt.prepare()
+            self.worker.executor.begin(attempt.prepare())
         except StepError as error:
             self._ended(attempt, _refused(error))
             return
-        self.worker.executor.begin(request)
         deadline = time.monotonic() + attempt.item.resources.timeout_s
         while (answer := self.worker.executor.wait(self._pause(deadline))) is None:
             self._attend()
@@ -84,7 +85,6 @@ class Parcel:
 
     def _stop(self, attempt: Attempt) -> None:
         self.worker.executor.kill()
-        self.worker.dropped.discard((attempt.item.item, attempt.item.epoch))
         attempt.remove()
         self.waiting.remove(attempt)
 
@@ -94,13 +94,13 @@ class Parcel:
         self.done.append(attempt.given_back("drain", "its worker was told to leave"))
 
     def _attend(self) -> None:
-        """While the step runs: become a long parcel when it is time, beat, hear what is to be dropped."""
+        """While the steps run: become a long parcel when it is time, beat, hear what is to be dropped."""
         now = time.monotonic()
         if not self.long and now - self.began >= self.worker.settings.quick_s:
             self._become_long()
         if self.long and now >= self.speak_at:
             heard = self._beat() if self.announced else self._announce()
-            self.speak_at = time.monotonic() + (self.worker.settings.heartbeat_s if heard else RETRY_S)
+            self.speak_at = time.monotonic() + (self.heartbeat_s if heard else RETRY_S)
         self.worker.hear(0.0)
 
     def _become_long(self) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from ..messages import Settled, SettleItem
 from ..steps.api import Site, StepError
 from ..steps.files import make_folder, storage_errors
+from .storable import one_line
 
 
 def settle(item: SettleItem, site: Site) -> Settled:
@@ -19,7 +20,7 @@ def settle(item: SettleItem, site: Site) -> Settled:
             elif item.link is not None:
                 _link(site, item.path, item.link)
     except StepError as error:
-        return Settled(id=item.id, done=False, error=error.sentence)
+        return Settled(id=item.id, done=False, error=one_line(error.sentence))
     return Settled(id=item.id, done=True)
 
 

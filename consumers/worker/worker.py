@@ -27,8 +27,10 @@ class Worker:
         self.owner = new_owner()
         self.reporter: Reporter = reporter(settings, self.owner)
         self.executor = Executor(settings.preload)
+        self.working: frozenset[tuple[int, int]] = frozenset()
         self.dropped: set[tuple[int, int]] = set()
         self.remembered: OrderedDict[tuple[int, int], Outcome] = OrderedDict()
+        self._waits = False
         self.halted: tuple[str, ...] = ()
         self._obeyed: tuple[str, ...] = ()
         self._seen = 0.0
@@ -40,6 +42,7 @@ class Worker:
         self.broker.declare(Topology(exchanges={}, queues=(queue,), dead=self.names.dead))
         self.control = self.broker.subscribe([control], prefetch=10)
         self.work = self._subscribe()
+        self._waits = True
         self.executor.warm()
         try:
             while not self.stop.is_set():
@@ -82,14 +85,16 @@ class Worker:
             self.remembered.popitem(last=False)
 
     def wake(self) -> None:
-        """Let a worker that waits for work notice that it shall stop."""
-        self.work.wake()
+        """Let a worker that waits for work notice that it shall stop; before it waits, it looks by itself."""
+        if self._waits:
+            self.work.wake()
 
     def _handle(self, delivery: Delivery) -> None:
         try:
             message = decode(delivery.body, Work, Settle)
         except MessageError as error:
-            self.work.reject([delivery], str(error))
+            if not self._reject(self.work, delivery, str(error)):
+                self.stop.wait(RETRY_S)
             return
         if isinstance(message, Settle):
             self._settle(delivery, message)
@@ -99,8 +104,19 @@ class Worker:
     def _work(self, delivery: Delivery, work: Work) -> None:
         if delivery.redelivered and len(work.parcel) > 1:
             self._split(delivery, work)
-        else:
-            Parcel(self, delivery, work).run()
+            return
+        self.working = frozenset((item.item, item.epoch) for item in work.parcel)
+        Parcel(self, delivery, work).run()
+        self.working, self.dropped = frozenset(), set()
+
+    def _reject(self, subscription: Subscription, delivery: Delivery, reason: str) -> bool:
+        """Have a message that cannot be read put aside; while the broker is away it goes back, and comes again."""
+        try:
+            subscription.reject([delivery], reason)
+        except BrokerUnavailableError:
+            subscription.give_back([delivery])
+            return False
+        return True
 
     def _settle(self, delivery: Delivery, message: Settle) -> None:
         done = tuple(self._settle_one(item) for item in message.parcel)
@@ -173,12 +189,12 @@ class Worker:
             try:
                 message = decode(delivery.body, Drop, Drain, Halt)
             except MessageError as error:
-                self.control.reject([delivery], str(error))
+                self._reject(self.control, delivery, str(error))
                 continue
             if isinstance(message, Drain):
                 self.stop.set()
             elif isinstance(message, Drop):
-                self.dropped |= set(message.items)
+                self.dropped |= self.working.intersection(message.items)  # what is over needs no dropping
             elif isinstance(message, Halt):
                 self.halted = message.what
             self.control.ack([delivery])

@@ -27,6 +27,7 @@ def check(config: Config, mistakes: Mistakes) -> Config:
     _broker(config, mistakes)
     _inboxes(config, mistakes)
     _references(config, mistakes)
+    _work_site(config, mistakes)
     _entry_points(config, mistakes)
     _images(config, mistakes)
     _pipelines(config, mistakes)
@@ -152,6 +153,19 @@ def _steps(config: Config) -> Iterator[tuple[str, Any]]:
     for name, pipeline in config.pipeline.items():
         for place, step in enumerate(pipeline.steps):
             yield f"pipeline.{name}.step[{place}]", step
+
+
+def _work_site(config: Config, mistakes: Mistakes) -> None:
+    """A step that names no site writes at the worker's; with neither, its attempts have no place, not even for a log.
+
+    Without run types every run is held: a host that only watches needs no such site.
+    """
+    used = {run_type.pipeline for run_type in config.run_types.values()}
+    prefixes = tuple(f"pipeline.{name}.step[" for name in used)
+    homeless = [key for key, step in _steps(config) if key.startswith(prefixes) and not step.site]
+    if homeless and not config.worker.work_site:
+        what = f"is missing, and {homeless[0]} has no site of its own to write at"
+        mistakes.add_unknown("worker.work_site", what, "", config.sites)
 
 
 def _entry_points(config: Config, mistakes: Mistakes) -> None:

@@ -27,14 +27,21 @@ PROGRAMS = {
     "refusing": "echo told you >&2; exit 3",
     "away": "exit 4",
     "skipping": "exit 5",
+    "third": "sleep 0.3",
+    "nul-reason": """printf '{"error":{"code":"x","reason":"bad \\\\u0000 byte"}}' > result.json; exit 3""",
+    "nul-facts": """printf '{"catalog":{"title":"\\\\u0000"}}' > result.json""",
+    "twice": """: > a; printf '{"products":[{"name":"a"},{"name":"./a"}]}' > result.json""",
+    "huge": """printf '{"events":{"first":1,"last":18446744073709551615,"count":2}}' > result.json""",
+    "nul-name": """printf '{"products":[{"name":"a\\\\u0000"}]}' > result.json""",
+    "whole-path": """: > a; printf '{"products":[{"name":"%s/a"}]}' "$PWD" > result.json""",
 }
 
 
 class Bench:
     """One worker at work, and the queues around it."""
 
-    def __init__(self, root: Path, quick_s: float = 0.5) -> None:
-        self.root, self.quick_s = root, quick_s
+    def __init__(self, root: Path, quick_s: float = 0.5, heartbeat_s: float = 0.2) -> None:
+        self.root, self.quick_s, self.heartbeat_s = root, quick_s, heartbeat_s
         self.hub = MemoryHub()
         self.names = Names("bench")
         self.broker = MemoryBroker(self.hub)
@@ -46,21 +53,22 @@ class Bench:
         self.thread = threading.Thread(target=self.worker.run, daemon=True)
 
     def _settings(self) -> WorkerSettings:
+        texts = {name: text.replace("{root}", str(self.root)) for name, text in PROGRAMS.items()}
         commands = {
-            name: CommandSpec(argv=("sh", "-c", text.format(root=self.root)), exit_codes={4: "interrupt", 5: "skip"})
-            for name, text in PROGRAMS.items()
+            name: CommandSpec(argv=("sh", "-c", text), exit_codes={4: "interrupt", 5: "skip"})
+            for name, text in texts.items()
         }
         return WorkerSettings(
             steps=("step",),
             sites={"work": Site(name="work", root=str(self.root))},
             commands=commands,
-            heartbeat_s=0.2,
+            heartbeat_s=self.heartbeat_s,
             presence_s=60,
             grace_s=0.3,
             quick_s=self.quick_s,
         )
 
-    def send(self, use: str, *items: int, epoch: int = 1, timeout_s: float = 30) -> Work:
+    def send(self, use: str, *items: int, epoch: int = 1, timeout_s: float = 30, site: str = "work") -> Work:
         parcel = tuple(
             WorkItem(
                 item=item,
@@ -70,7 +78,7 @@ class Bench:
                 name=f"file{item}",
                 sequence=item,
                 inputs=(),
-                folder=Location(site="work", path=f"attempts/c/{item}-step"),
+                folder=Location(site=site, path=f"attempts/c/{item}-step"),
                 resources=Resources(timeout_s=timeout_s),
             )
             for item in items
@@ -223,6 +231,75 @@ def test_exit_codes_mean_what_the_configuration_says(bench: Bench, program: str,
     assert ended.skipped == (program == "skipping")
 
 
+@pytest.mark.parametrize(
+    ("program", "what"),
+    [
+        ("nul-facts", "catalog.title has a NUL character"),
+        ("twice", "2 products or copies have the name a"),
+        ("huge", "events.last is 18446744073709551615"),
+        ("nul-name", "named a product with a NUL"),
+    ],
+)
+def test_a_result_that_nobody_could_store_fails_at_once_and_names_the_field(
+    bench: Bench, program: str, what: str
+) -> None:
+    bench.send(f"command:{program}", 1)
+    ended = bench.outcome("fail")
+    assert (ended.reason_code, ended.permanent) == ("bad-result", True)
+    assert what in ended.reason
+
+
+def test_a_programs_reason_is_reported_on_one_line(bench: Bench) -> None:
+    bench.send("command:nul-reason", 1)
+    assert bench.outcome("fail").reason == "bad   byte"
+
+
+def test_a_product_may_be_named_with_its_whole_path(bench: Bench) -> None:
+    bench.send("command:whole-path", 1)
+    ended = bench.outcome("succeed")
+    assert ended.folder is not None
+    assert [(made.name, made.location.path) for made in ended.products] == [("a", f"{ended.folder.path}/a")]
+
+
+def test_work_for_a_site_that_this_host_lacks_is_handed_back_and_the_worker_lives(bench: Bench) -> None:
+    bench.send("command:quick", 1, site="nowhere")
+    assert bench.outcome("interrupt").reason_code == "unknown-site"
+    bench.send("command:quick", 2)
+    bench.outcome("succeed", 2)
+
+
+def test_a_long_parcel_of_short_items_beats_and_hears_what_is_dropped(bench: Bench) -> None:
+    items = range(1, 21)
+    bench.send("command:third", *items)
+    heard = bench.hear(lambda report: bool(report.beats))
+    drop = Drop(items=tuple((item, 1) for item in items), reason="held")
+    bench.broker.publish([Outgoing(key=bench.names.control(bench.worker.owner), body=encode(drop))])
+    bench.send("command:quick", 99)
+    heard += bench.hear(lambda report: any(o.item == 99 for o in report.outcomes))
+    ended = [o.item for r in heard for o in r.outcomes if o.trigger == "succeed"]
+    assert 20 not in ended
+
+
+def test_a_lease_shorter_than_the_workers_heartbeat_is_kept(tmp_path: Path) -> None:
+    for bench in started(Bench(tmp_path, heartbeat_s=3600)):
+        bench.send("command:slow", 1)
+        bench.hear(lambda report: bool(report.beats))
+        bench.let_go_on()
+        bench.outcome("succeed")
+
+
+def test_what_is_dropped_after_its_end_is_forgotten(bench: Bench) -> None:
+    drop = Drop(items=tuple((item, 1) for item in range(100, 5100)), reason="late")
+    bench.broker.publish([Outgoing(key=bench.names.control(bench.worker.owner), body=encode(drop))])
+    bench.send("command:slow", 1)
+    bench.outcome("start")
+    bench.hear(lambda report: bool(report.beats))  # it has looked for what is to be dropped since
+    assert bench.worker.broker.depth(bench.names.control(bench.worker.owner)) == 0
+    assert not bench.worker.dropped
+    bench.let_go_on()
+    bench.outcome("succeed")
+
+
 def test_what_a_step_prints_is_its_attempts_log(bench: Bench) -> None:
     bench.send("command:refusing", 1)
     ended = bench.outcome("fail")
@@ -256,6 +333,30 @@ def test_rubbish_becomes_a_dead_letter_with_its_reason_and_work_goes_on(bench: B
     bench.outcome("succeed")
     dead = bench.broker.subscribe([bench.names.dead], 1).take(1, 5.0)
     assert "not a message" in dead[0].headers["headframe-reason"]
+
+
+def test_rubbish_met_while_the_broker_blinks_comes_again(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    def blinking(reject: Callable[..., None]) -> Callable[..., None]:
+        failures = iter([True, True])
+
+        def rejecting(*said: Any) -> None:
+            if next(failures, False):
+                raise BrokerUnavailableError("away")
+            reject(*said)
+
+        return rejecting
+
+    monkeypatch.setattr(bench.worker.work, "reject", blinking(bench.worker.work.reject))
+    monkeypatch.setattr(bench.worker.control, "reject", blinking(bench.worker.control.reject))
+    for queue in (bench.queue, bench.names.control(bench.worker.owner)):
+        bench.broker.publish([Outgoing(key=queue, body=b"rubbish")])
+    dead = bench.broker.subscribe([bench.names.dead], 2)
+    end, found = time.monotonic() + 60, 0
+    while found < 2 and time.monotonic() < end:
+        found += len(dead.take(2, 0.5))
+    assert found == 2
+    bench.send("command:quick", 1)
+    bench.outcome("succeed")
 
 
 def test_a_command_that_this_host_does_not_have_fails_at_once_and_says_so(bench: Bench) -> None:
@@ -317,3 +418,12 @@ def test_a_report_says_who_sends_it(bench: Bench) -> None:
     heard = bench.hear(lambda report: bool(report.outcomes))
     assert heard[-1].reporter == msgspec.structs.replace(bench.worker.reporter)
     assert heard[-1].reporter.host
+
+
+def test_a_worker_that_is_told_to_stop_before_it_waits_for_work_stops(tmp_path: Path) -> None:
+    made = Bench(tmp_path)
+    made.stop.set()
+    made.worker.wake()
+    made.thread.start()
+    made.thread.join(20)
+    assert not made.thread.is_alive()

@@ -1,17 +1,22 @@
 """An attempt's folder is its own: nothing that was made before lies in it, is written over or removed."""
 
+import errno
 from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
 
 from headframe.consumers.messages import Work, WorkItem
-from headframe.consumers.steps.api import Site
+from headframe.consumers.steps.api import InfrastructureError, Site
 from headframe.consumers.worker.attempt import Attempt
 from headframe.consumers.worker.child import Answer
 from headframe.consumers.worker.settings import WorkerSettings
-from headframe.statemachine.records import Location
+from headframe.statemachine.records import Content, Location
 
 
-def attempt(root: Path) -> Attempt:
-    """Take the same hint, as the same worker."""
+def attempt(root: Path, **changes: Any) -> Attempt:
+    """Take the same hint, as the same worker; `changes` are of its item."""
     item = WorkItem(
         item=7,
         epoch=2,
@@ -22,6 +27,7 @@ def attempt(root: Path) -> Attempt:
         inputs=(),
         folder=Location(site="work", path="attempts/c/run000001/007/7-salt"),
     )
+    item = msgspec.structs.replace(item, **changes)
     work = Work(
         step="salt", lane="live", use="salt", scope="file", makes="product", campaign="c", lease_s=60, parcel=(item,)
     )
@@ -56,3 +62,37 @@ def test_dropping_a_hint_that_came_again_leaves_what_was_accepted(tmp_path: Path
     failing.outcome(Answer(kind="fail", code="broken"))
     assert accepted.exists()
     assert [path.name for path in accepted.parent.parent.iterdir()] == ["e2-0wner"]
+
+
+REFUSED = Answer(kind="interrupt", code="unknown-site", reason="no site\0 here\n")
+
+
+def test_an_attempt_at_a_site_that_this_host_lacks_is_handed_back(tmp_path: Path) -> None:
+    for site in ("nowhere", ""):
+        lost = attempt(tmp_path, folder=Location(site=site, path="attempts/x"))
+        with pytest.raises(InfrastructureError) as caught:
+            lost.prepare()
+        assert caught.value.code == "unknown-site"
+        ended = lost.outcome(REFUSED)
+        assert (ended.trigger, ended.log, ended.reason) == ("interrupt", None, "no site  here")
+
+
+@pytest.mark.parametrize("number", [errno.ESTALE, errno.EIO, errno.EACCES])
+def test_an_outcome_is_given_though_its_log_cannot_be_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def failing(_: Path) -> bool:
+        raise OSError(number, "?")
+
+    tried = attempt(tmp_path)
+    monkeypatch.setattr(Path, "exists", failing)
+    ended = tried.outcome(REFUSED)
+    assert (ended.trigger, ended.log) == ("interrupt", tried.log)
+
+
+def test_no_folder_is_made_where_the_site_of_the_input_is_not_mounted(tmp_path: Path) -> None:
+    content = Content(role="salt", location=Location(site="work", path="x/a.root"), name="a.root", size=1)
+    with pytest.raises(InfrastructureError) as caught:
+        attempt(tmp_path, inputs=(content,)).prepare()
+    assert caught.value.code == "site-away"
+    assert not list(tmp_path.iterdir())

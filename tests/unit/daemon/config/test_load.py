@@ -20,6 +20,7 @@ def table(**more: Any) -> dict[str, Any]:
         "site": {"raw": {"path": "raw", "kind": "source"}, "work": {"path": "/work"}},
         "inbox": {"main": {"site": "raw", "path": "in", "pattern": PATTERN}},
         "run_type": {"science": {}},
+        "worker": {"work_site": "work"},
         **more,
     }
 
@@ -97,6 +98,8 @@ def test_all_mistakes_are_named_at_once(tmp_path: Path) -> None:
         ({"inbox": inbox(semaphore="done")}, "inbox.main.semaphore", "{name}"),
         ({"inbox": {"main": {"site": "raw"}}}, "inbox.main.pattern", "is missing; expected text"),
         ({"inbox": inbox(), "worker": {"work_site": "rw"}}, "worker.work_site", "no site"),
+        ({"worker": {}}, "worker.work_site", "pipeline.default.step[0] has no site of its own"),
+        ({"worker": {"work_site": ""}}, "worker.work_site", "allowed: raw, work"),
         ({"inbox": inbox(path=""), "worker": {"work_site": "raw"}}, "inbox.main.path", "folder of its own"),
         ({"worker": {"steps": ["slat"]}}, "worker.steps", 'did you mean "salt"?'),
         ({"rundb": {"x": {"use": "manifst"}}}, "rundb.x.use", 'did you mean "manifest"?'),
@@ -114,6 +117,12 @@ def test_each_mistake_is_named_with_its_key(tmp_path: Path, more: dict[str, Any]
     found = mistakes(tmp_path, **more)
     assert what in found[key]
     assert "secret" not in str(found)
+
+
+def test_where_each_step_has_a_site_or_no_run_is_worked_on_the_workers_may_be_missing(tmp_path: Path) -> None:
+    own = pipeline({"name": "noop", "to": "x", "site": "work"})
+    assert made(tmp_path, worker={}, pipeline=own).build_pipeline("default").steps[0].site == "work"
+    assert made(tmp_path, worker={}, run_type={}).worker.work_site == ""
 
 
 def test_an_image_says_what_runs_it(tmp_path: Path) -> None:
@@ -163,9 +172,9 @@ def test_run_types_go_through_their_own_pipeline(tmp_path: Path) -> None:
 
 def test_a_site_has_a_path_per_class_of_host(tmp_path: Path) -> None:
     sites = {"raw": {"path": "/a", "paths": {"compute": "/b"}, "dir_mode": "2770", "file_mode": 0o440, "group": "daq"}}
-    config = made(tmp_path, site=sites)
+    config = made(tmp_path, site=sites, worker={"work_site": "raw"})
     assert config.site("raw").root == "/a"
-    config = made(tmp_path, {"HEADFRAME_HOST_CLASS": "compute"}, site=sites)
+    config = made(tmp_path, {"HEADFRAME_HOST_CLASS": "compute"}, site=sites, worker={"work_site": "raw"})
     site = config.site("raw")
     assert (site.root, site.dir_mode, site.file_mode, site.group) == ("/b", 0o2770, 0o440, "daq")
 

@@ -12,6 +12,7 @@ def test_the_preview_says_what_each_name_would_be(tmp_path: Path) -> None:
             "database": {"embedded": "pg"},
             "site": {"raw": {"path": "raw"}},
             "run_type": {"science": {}},
+            "worker": {"work_site": "raw"},
             "inbox": {
                 "main": {
                     "site": "raw",
