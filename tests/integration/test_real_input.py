@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+from zlib import adler32
 
 import pytest
 from click.testing import CliRunner
@@ -216,6 +217,10 @@ def test_a_file_sent_again_whole_makes_the_summary_anew(machine: Machine) -> Non
     now = broken.stat().st_mtime_ns
     rewritten = f"select 1 from dead_letter where code = 'rewritten' and mtime_ns = {now}"
     wait_until(lambda: bool(machine.rows(rewritten)), 90, "rewritten")
+    sums = (
+        f"select 1 from file where name = '{broken.name}' and expected_adler32 = '{adler32(broken.read_bytes()):08x}'"
+    )
+    wait_until(lambda: bool(machine.rows(sums)), 90, "announced anew")
     machine.operate(Trigger.RESET, files=(broken.name,), state="arrived", new_content=True)
     summary = machine.until_summarized(3, 150)
     assert [(one["name"], one["fate"]) for one in summary["left_out"]] == [("uproot-issue501.root", "abandoned")]
