@@ -555,17 +555,6 @@ where i.phase = 'executing' and i.id > :after and i.lease_until < clock_timestam
   and i.lease_until < coalesce((select applied_at from watermark where lane = i.lane), '-infinity')
 order by i.id limit :page for no key update of i skip locked;
 
--- name: sent_lanes
--- Which steps and lanes have something submitted: one index probe each.
-with recursive pairs as (
-  (select step, lane from item where phase = 'submitted' and step is not null order by step, lane limit 1)
-  union all
-  select next.step, next.lane from pairs, lateral (
-    select i.step, i.lane from item i where i.phase = 'submitted' and (i.step, i.lane) > (pairs.step, pairs.lane)
-    order by i.step, i.lane limit 1) as next
-)
-select step, lane from pairs;
-
 -- name: lost_hints
 -- Submitted for longer than :older_s although everything sent by then has been applied.
 select i.id as item, i.epoch from item i
@@ -750,13 +739,13 @@ with old as (
 )
 select count(*) as n from copies;
 
--- name: backlog
--- Which steps and lanes have something ready: one index probe each.
+-- name: lanes_in_phase
+-- Which steps and lanes have something ready, or submitted: one index probe each.
 with recursive pairs as (
-  (select step, lane from item where phase = 'ready' and step is not null order by step, lane limit 1)
+  (select step, lane from item where phase = :phase and step is not null order by step, lane limit 1)
   union all
   select next.step, next.lane from pairs, lateral (
-    select i.step, i.lane from item i where i.phase = 'ready' and (i.step, i.lane) > (pairs.step, pairs.lane)
+    select i.step, i.lane from item i where i.phase = :phase and (i.step, i.lane) > (pairs.step, pairs.lane)
     order by i.step, i.lane limit 1) as next
 )
 select step, lane from pairs;

@@ -92,18 +92,11 @@ def _one(options: dict[str, str | None]) -> tuple[Any, str]:
 
 def _do(session: Session, question: str, change: Callable[[Connection], str], *, dry_run: bool, yes: bool) -> int:
     """Change in one transaction; a dry run does the same and takes it back."""
-    from ...statemachine.database import explained
-
     if not dry_run:
         confirm(question, yes=yes)
-    with explained(), session.engine.connect() as conn:
+    with session.changing(dry_run=dry_run) as conn:
         sentence = change(conn)
-        if dry_run:
-            conn.rollback()
-            click.echo(f"would have: {sentence.splitlines()[0]}; nothing was changed")
-        else:
-            conn.commit()
-            click.echo(sentence)
+    click.echo(f"would have: {sentence.splitlines()[0]}; nothing was changed" if dry_run else sentence)
     return Code.DONE
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from blake3 import blake3
 from sqlalchemy import Connection, Row, text
 
-from ..lifecycle import Trigger, sources
+from ..lifecycle import Phase, Trigger, sources
 from ..naming import work_folder
 from ..pipeline import Pipeline, Step
 from ..records import Checksums, Content, Events, Location, Record, Resources
@@ -73,7 +73,7 @@ def window_room(connection: Connection, step: str, lane: str, window: int) -> in
 
 def backlog(connection: Connection) -> set[tuple[str, str]]:
     """Give the (step, lane) pairs in which anything is ready and due."""
-    rows = execute(connection, "backlog")
+    rows = execute(connection, "lanes_in_phase", phase=Phase.READY)
     return {(row.step, row.lane) for row in rows}
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
+from ..lifecycle import Phase
 from ..records import Record
 from .core import Ready, execute
 from .folders import order_cleaning
@@ -47,7 +48,7 @@ def take_back(connection: Connection, lost: list[dict[str, Any]]) -> int:
 
 def sent_lanes(connection: Connection) -> list[tuple[str, str]]:
     """Give the (step, lane) pairs of which anything is with the broker, whether they are configured or not."""
-    return [(row.step, row.lane) for row in execute(connection, "sent_lanes")]
+    return [(row.step, row.lane) for row in execute(connection, "lanes_in_phase", phase=Phase.SUBMITTED)]
 
 
 def lost_hints(connection: Connection, step: str, lane: str, older_s: float, page: int) -> list[Ready]:

@@ -5,7 +5,16 @@ from pathlib import Path
 
 import pytest
 
+from .small_machine import SmallMachine
 from .tree import Tree
+
+
+@pytest.fixture
+def machine(database_url: str, tmp_path: Path) -> Iterator[SmallMachine]:
+    """Give a machine of a few files, over a database of the test's own."""
+    made = SmallMachine(database_url, tmp_path)
+    yield made
+    made.engine.dispose()
 
 
 @pytest.fixture

@@ -127,6 +127,22 @@ class SmallMachine:
         wanted = Selection(**selection)
         return operate(self.engine, trigger, wanted, actor="anna", reason=reason, state=state).changed
 
+    def again(self, run: int, sequence: int) -> None:
+        """Let a second campaign, called `again` and in the bulk lane, begin with a file of the first."""
+        first = self.item(run, sequence)
+        self.sql(
+            "insert into campaign (name, pipeline_id, kind, lane) values ('again', :p, 'bulk', 'bulk')",
+            p=first.pipeline_id,
+        )
+        self.sql(
+            "insert into item (campaign_id, pipeline_id, run_id, file_id, scope, kind, state, phase, step, lane, "
+            "trigger) "
+            "select c.id, c.pipeline_id, :run, :file, 'file', 'science', 'arrived', 'ready', 'salt', c.lane, 'arrive' "
+            "from campaign c where name = 'again'",
+            run=first.run_id,
+            file=first.file_id,
+        )
+
     def sql(self, statement: str, **values: Any) -> None:
         with self.engine.begin() as conn:
             conn.execute(text(statement), values)

@@ -1,7 +1,5 @@
 """A raw file whose checksum its run announced: other content goes no further, and the right one mends it."""
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -30,13 +28,6 @@ from headframe.statemachine.verify import verify
 from .small_machine import WORKER, SmallMachine
 
 NAME = "run1_0001.h5"
-
-
-@pytest.fixture
-def machine(database_url: str, tmp_path: Path) -> Iterator[SmallMachine]:
-    made = SmallMachine(database_url, tmp_path)
-    yield made
-    made.engine.dispose()
 
 
 def sums(content: str) -> Checksums:

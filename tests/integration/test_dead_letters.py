@@ -1,8 +1,6 @@
 """Dead letters: said once and counted, cleared when they are mended, there again when they come back."""
 
 import secrets
-from collections.abc import Iterator
-from pathlib import Path
 
 import msgspec
 import pytest
@@ -20,13 +18,6 @@ from .small_machine import SmallMachine
 BAD = Trouble(code="manifest-invalid", sentence="in/run_1.json: it is no list", subject="in/run_1.json")
 MENDED = Trouble(code="manifest-invalid", sentence="mended", subject="in/run_1.json", mended=True)
 OTHER = Trouble(code="name-unmatched", sentence="in/x: its name", subject="in/x")
-
-
-@pytest.fixture
-def machine(database_url: str, tmp_path: Path) -> Iterator[SmallMachine]:
-    made = SmallMachine(database_url, tmp_path)
-    yield made
-    made.engine.dispose()
 
 
 def said(machine: SmallMachine, *troubles: Trouble) -> list[tuple[str, int]]:

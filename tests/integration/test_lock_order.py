@@ -1,8 +1,6 @@
 """Who changes many items locks them in the order of their ids, whatever a batch says of them."""
 
 import threading
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from sqlalchemy import Connection, text
@@ -18,13 +16,6 @@ from .small_machine import WORKER, SmallMachine
 from .two_conductors import batch
 
 WAITING = text("select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'")
-
-
-@pytest.fixture
-def machine(database_url: str, tmp_path: Path) -> Iterator[SmallMachine]:
-    made = SmallMachine(database_url, tmp_path)
-    yield made
-    made.engine.dispose()
 
 
 def untyped(conn: Connection, machine: SmallMachine) -> None:

@@ -1,6 +1,6 @@
 """What goes out, in which order, and what becomes of work that cannot be sent."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -77,13 +77,6 @@ class Office:
             "where phase = 'submitted'"
         )
         self.machine.sql("insert into watermark (lane, applied_at) values ('live', now())")
-
-
-@pytest.fixture
-def machine(database_url: str, tmp_path: Path) -> Iterator[SmallMachine]:
-    made = SmallMachine(database_url, tmp_path)
-    yield made
-    made.engine.dispose()
 
 
 def test_what_is_new_does_not_overtake_what_waits_behind_a_full_window(machine: SmallMachine) -> None:

@@ -1,8 +1,6 @@
 """The partitions of history are made behind nobody's back, and in nobody's way."""
 
 import threading
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from sqlalchemy import text
@@ -15,13 +13,6 @@ from headframe.daemon.sweeper.sweeper import Sweeper, SweeperSettings
 from .small_machine import SmallMachine
 
 PARTITIONS = text("select count(*) from pg_inherits where inhparent = 'history'::regclass")
-
-
-@pytest.fixture
-def machine(database_url: str, tmp_path: Path) -> Iterator[SmallMachine]:
-    made = SmallMachine(database_url, tmp_path)
-    yield made
-    made.engine.dispose()
 
 
 @pytest.mark.timeout(120)

@@ -1,8 +1,7 @@
 """Two conductors in the same moment: one content under two names, one file in two campaigns. One of two wins."""
 
 import threading
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -21,13 +20,6 @@ from .servers import wait_until
 from .small_machine import SmallMachine
 
 SAME = Checksums(adler32="0" * 8, blake3="a" * 64)
-
-
-@pytest.fixture
-def machine(database_url: str, tmp_path: Path) -> Iterator[SmallMachine]:
-    made = SmallMachine(database_url, tmp_path)
-    yield made
-    made.engine.dispose()
 
 
 def in_one_moment(machine: SmallMachine, first: list[Said], second: list[Said]) -> None:
@@ -61,21 +53,6 @@ def in_campaigns(machine: SmallMachine, sequence: int = 1) -> list[Any]:
     """Give a file's items, that of the first campaign first."""
     statement = "select i.* from item i join file f on f.id = i.file_id where f.sequence = :n order by i.id"
     return all_of(machine, statement, n=sequence)
-
-
-def again(machine: SmallMachine, sequence: int = 1) -> None:
-    """Let a second campaign begin with a file."""
-    (first,) = in_campaigns(machine, sequence)
-    machine.sql(
-        "insert into campaign (name, pipeline_id, kind, lane) values ('again', :p, 'bulk', 'bulk')", p=first.pipeline_id
-    )
-    machine.sql(
-        "insert into item (campaign_id, pipeline_id, run_id, file_id, scope, kind, state, phase, step, lane, trigger) "
-        "select c.id, c.pipeline_id, :run, :file, 'file', 'science', 'arrived', 'ready', 'salt', c.lane, 'arrive' "
-        "from campaign c where name = 'again'",
-        run=first.run_id,
-        file=first.file_id,
-    )
 
 
 def read(machine: SmallMachine, sequence: int) -> Said:
@@ -175,7 +152,7 @@ def test_of_two_campaigns_that_salted_one_file_the_second_goes_on_with_the_first
     machine: SmallMachine, race: Race
 ) -> None:
     machine.arrive(1, 1)
-    again(machine)
+    machine.again(1, 1)
     first, second = in_campaigns(machine)
     race(machine, made_by(first), made_by(second))
     ((product, item),) = all_of(machine, "select id, item_id from product where superseded_at is null")
@@ -195,7 +172,7 @@ def test_of_two_campaigns_that_salted_one_file_the_second_goes_on_with_the_first
 
 def test_of_two_campaigns_that_copied_one_file_in_the_same_moment_one_copy_counts(machine: SmallMachine) -> None:
     machine.arrive(1, 1)
-    again(machine)
+    machine.again(1, 1)
     one_after_the_other(machine, *map(made_by, in_campaigns(machine)))
     first, second = in_campaigns(machine)
     in_one_moment(machine, [made_by(second)], [made_by(first)])
@@ -207,7 +184,7 @@ def test_of_two_campaigns_that_copied_one_file_in_the_same_moment_one_copy_count
 
 def test_a_result_that_does_not_count_takes_nothing_from_the_other_campaign(machine: SmallMachine) -> None:
     machine.arrive(1, 1)
-    again(machine)
+    machine.again(1, 1)
     first, second = in_campaigns(machine)
     late = made_by(first)
     machine.act(Trigger.HOLD, campaign=all_of(machine, "select name from campaign order by id")[0].name)
@@ -218,7 +195,7 @@ def test_a_result_that_does_not_count_takes_nothing_from_the_other_campaign(mach
 
 def test_each_campaign_keeps_what_belongs_to_the_campaign(machine: SmallMachine) -> None:
     machine.arrive(1, 1)
-    again(machine)
+    machine.again(1, 1)
     for _ in ("salt", "place"):
         one_after_the_other(machine, *map(made_by, in_campaigns(machine)))
     in_one_moment(machine, *([made_by(each)] for each in in_campaigns(machine)))

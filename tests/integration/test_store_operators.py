@@ -1,8 +1,6 @@
 """What operators do to items in the store, and what a second campaign finds done."""
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,13 +19,6 @@ from headframe.statemachine.verify import verify
 from .small_machine import SmallMachine
 
 SAME = Checksums(adler32="0" * 8, blake3="a" * 64)
-
-
-@pytest.fixture
-def machine(database_url: str, tmp_path: Path) -> Iterator[SmallMachine]:
-    made = SmallMachine(database_url, tmp_path)
-    yield made
-    made.engine.dispose()
 
 
 def values(machine: SmallMachine, statement: str) -> list[Any]:
@@ -99,17 +90,7 @@ def raw_of_run(machine: SmallMachine) -> set[tuple[str, int | None]]:
 def test_a_second_campaign_finds_salt_and_copies_done(machine: SmallMachine) -> None:
     machine.arrive(1, 1)
     machine.through(1, 1)
-    first = machine.item(1, 1)
-    machine.sql(
-        "insert into campaign (name, pipeline_id, kind, lane) values ('again', :p, 'bulk', 'bulk')", p=first.pipeline_id
-    )
-    machine.sql(
-        "insert into item (campaign_id, pipeline_id, run_id, file_id, scope, kind, state, phase, step, lane, trigger) "
-        "select c.id, c.pipeline_id, :run, :file, 'file', 'science', 'arrived', 'ready', 'salt', c.lane, 'arrive' "
-        "from campaign c where name = 'again'",
-        run=first.run_id,
-        file=first.file_id,
-    )
+    machine.again(1, 1)
     statement = "select id as item, epoch, step, lane, phase from item where lane = 'bulk'"
     with machine.engine.begin() as conn:
         (ready,) = quietly(conn, ready_of(conn.execute(text(statement)).all()))

@@ -74,10 +74,10 @@ def arrivals() -> str:
     ("name", "values", "indexes"),
     [
         ("ready_items", {"step": "salt", "lane": "live", "room": 100}, ["item_ready"]),
-        ("sent_lanes", {}, ["item_submitted"]),
+        ("lanes_in_phase", {"phase": "submitted"}, ["item_submitted"]),
         ("lost_hints", {"step": "salt", "lane": "live", "older_s": 60, "page": 100}, ["item_submitted"]),
         ("expired_leases", {"after": 0, "page": 100}, ["item_executing"]),
-        ("backlog", {}, ["item_ready"]),
+        ("lanes_in_phase", {"phase": "ready"}, ["item_ready"]),
         ("known_arrivals", {"rows": arrivals()}, ["file_place", "dead_letter_subject"]),
         ("files_like", {"rows": arrivals()}, ["file_place", "_name on", "file_run_sequence"]),
     ],

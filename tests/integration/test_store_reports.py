@@ -1,7 +1,5 @@
 """Reports in the store: who counts, who is late, and what two conductors make of the same items at once."""
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -20,13 +18,6 @@ from .small_machine import SmallMachine
 from .two_conductors import at_once, batch
 
 ANNA, BERT = Reporter(owner="anna", host="node-1"), Reporter(owner="bert", host="node-2")
-
-
-@pytest.fixture
-def machine(database_url: str, tmp_path: Path) -> Iterator[SmallMachine]:
-    made = SmallMachine(database_url, tmp_path)
-    yield made
-    made.engine.dispose()
 
 
 def word(machine: SmallMachine, sequence: int, trigger: str, who: Reporter = ANNA, **more: Any) -> Said:

@@ -21,13 +21,6 @@ BY = {"actor": "anna", "reason": "because"}
 
 
 @pytest.fixture
-def machine(database_url: str, tmp_path: Path) -> Iterator[SmallMachine]:
-    made = SmallMachine(database_url, tmp_path)
-    yield made
-    made.engine.dispose()
-
-
-@pytest.fixture
 def lenient(database_url: str, tmp_path: Path) -> Iterator[SmallMachine]:
     """A machine whose run-scope step goes on without failed files."""
     made = SmallMachine(database_url, tmp_path, pipeline(accepts_failed=True))

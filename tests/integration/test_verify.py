@@ -1,6 +1,5 @@
 """`verify` finds each kind of damage, and none where the store alone was at work."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,13 +11,6 @@ from headframe.statemachine.verify import Fault, checks, verify
 from .small_machine import SmallMachine
 
 INBOXES = (("source", "inbox"),)
-
-
-@pytest.fixture
-def machine(database_url: str, tmp_path: Path) -> Iterator[SmallMachine]:
-    made = SmallMachine(database_url, tmp_path)
-    yield made
-    made.engine.dispose()
 
 
 @pytest.fixture

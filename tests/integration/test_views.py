@@ -1,7 +1,6 @@
 """The views: what they count and list, that they page by key, and that no list reads a large table whole."""
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,13 +22,6 @@ from .small_machine import SmallMachine, pipeline
 
 RUNS, FILES = 200, 500
 LARGE = {"item", "file", "history", "attempt", "replica", "product"}
-
-
-@pytest.fixture
-def machine(database_url: str, tmp_path: Path) -> Iterator[SmallMachine]:
-    made = SmallMachine(database_url, tmp_path)
-    yield made
-    made.engine.dispose()
 
 
 @pytest.fixture
