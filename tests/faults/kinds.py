@@ -1,0 +1,141 @@
+"""The kinds of fault: of processes, of servers, of the network, of messages, of disks, at crash points."""
+
+import random
+import threading
+from collections.abc import Callable
+
+from .centre import Centre
+from .decks import Fault
+from .disk import Disk
+from .member import Member
+from .test_crash_points import CONDUCTOR, WORKER
+
+ROLES = ("conductor", "sweeper", "watch", "worker", "web")
+WAIT = threading.Event()
+"""Never set: for faults that last a while."""
+
+
+def of_processes(centre: Centre, lease_s: float) -> list[Fault]:
+    """SIGKILL of each kind of process; SIGSTOP for a moment, and for longer than a lease."""
+
+    def victim(role: str, chance: random.Random) -> Member | None:
+        able = [each for each in centre.members if each.role == role and each.lives() and not each.frozen]
+        return chance.choice(able) if able else None
+
+    def kill(role: str) -> Callable[[random.Random], bool]:
+        def strike(chance: random.Random) -> bool:
+            chosen = victim(role, chance)
+            if chosen is not None:
+                chosen.kill()
+            return chosen is not None
+
+        return strike
+
+    def freeze(role: str, low_s: float, high_s: float) -> Callable[[random.Random], bool]:
+        def strike(chance: random.Random) -> bool:
+            chosen, seconds, whole = victim(role, chance), chance.uniform(low_s, high_s), chance.random() < 0.5
+            if chosen is None:
+                return False
+            chosen.freeze(whole=whole)
+            WAIT.wait(seconds)
+            chosen.thaw()
+            return True
+
+        return strike
+
+    faults = []
+    for role in ROLES:
+        faults.append(Fault(f"{role} killed", kill(role)))
+        faults.append(Fault(f"{role} frozen", freeze(role, 0.2, 1.5)))
+        faults.append(Fault(f"{role} frozen for longer than a lease", freeze(role, 1.3 * lease_s, 2 * lease_s)))
+    return faults
+
+
+def of_servers(centre: Centre) -> list[Fault]:
+    """PostgreSQL and RabbitMQ: killed, restarted, wiped empty. Only for the main thread: they die with who starts them."""
+    postgres, rabbit = centre.postgres, centre.rabbit
+
+    def kill_postgres(chance: random.Random) -> None:
+        postgres.kill()
+        WAIT.wait(chance.uniform(0, 3))
+        postgres.start()
+
+    def restart_postgres(_: random.Random) -> None:
+        postgres.stop()
+        postgres.start()
+
+    def kill_rabbit(chance: random.Random) -> None:
+        rabbit.kill()
+        WAIT.wait(chance.uniform(0, 2))
+        rabbit.start()
+
+    return [
+        Fault("PostgreSQL killed", kill_postgres),
+        Fault("PostgreSQL restarted", restart_postgres),
+        Fault("RabbitMQ killed", kill_rabbit),
+        Fault("RabbitMQ restarted", lambda _: rabbit.restart()),
+        Fault("RabbitMQ wiped empty", lambda _: rabbit.wipe()),
+        Fault("all queues purged", lambda _: centre.purge()),
+    ]
+
+
+def of_lines(centre: Centre) -> list[Fault]:
+    """Connections cut and stalled in the middle."""
+
+    def line(server: str, chance: random.Random, how: str) -> None:
+        proxy = chance.choice([each for each in centre.members if each.proxies]).proxies[server]
+        if how == "cut":
+            proxy.cut()
+            return
+        proxy.stall()
+        WAIT.wait(chance.uniform(0.5, 6))
+        if chance.random() < 0.5:
+            proxy.cut()
+        proxy.flow()
+
+    def fault(server: str, how: str) -> Fault:
+        name = {"broker": "RabbitMQ", "database": "PostgreSQL"}[server]
+        said = {"cut": "cut", "stall": "stalled in the middle"}[how]
+        return Fault(f"connection to {name} {said}", lambda chance: line(server, chance, how))
+
+    return [fault(server, how) for server in ("broker", "database") for how in ("cut", "stall")]
+
+
+def of_messages(centre: Centre, disk: Disk) -> list[Fault]:
+    """Spells in which messages are garbled, and in which the disk is full. The garblers count each message."""
+
+    def spell(rates: dict[str, float]) -> Callable[[random.Random], bool]:
+        def strike(chance: random.Random) -> bool:
+            centre.garble({"late_s": 4.0, **rates})
+            WAIT.wait(chance.uniform(2, 5))
+            centre.garble(None)
+            return False
+
+        return strike
+
+    def fill(chance: random.Random) -> None:
+        disk.fill()
+        WAIT.wait(chance.uniform(0.5, 2))
+        disk.free()
+
+    return [
+        Fault("reports doubled", spell({"report doubled": 0.3})),
+        Fault("reports delayed and reordered", spell({"report delayed": 0.2})),
+        Fault("two workers with the same attempt", spell({"work doubled": 0.3})),
+        Fault("heartbeats lost while the work goes on", spell({"heartbeat lost": 1.0})),
+        Fault("disk full", fill),
+    ]
+
+
+def at_points(centre: Centre) -> list[Fault]:
+    """Deaths at exact places; the process that dies counts itself."""
+
+    def fault(point: str) -> Fault:
+        def strike(_: random.Random) -> bool:
+            centre.order(point)
+            centre.hit(point, within_s=10)
+            return False
+
+        return Fault(point, strike)
+
+    return [fault(point) for point in (*CONDUCTOR, *WORKER)]

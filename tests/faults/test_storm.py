@@ -1,0 +1,118 @@
+"""Everything breaks, all the time, at random; then it stops, and everything comes to rest by itself."""
+
+import random
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from ..integration.servers import wait_until
+from . import kinds
+from .centre import Centre, step
+from .conftest import Make
+from .decks import Clock, Deck
+from .detector import Detector
+from .disk import Disk
+from .member import wrong_clock
+from .reckoning import at_rest, executions, leftovers, reckon, stands
+
+LEASE_S = 4
+STEPS = "\n".join(
+    [
+        step("salt", "salted", use="faults-write", owned_by="file", parcel=5, options={"cursed": 3, "frail": 20}),
+        step("place", "placed", makes="copy", owned_by="file", parcel=5),
+        step("reconstruct", "reconstructed", use="faults-write", options={"slow": 10, "slow_s": 3.0}),
+        step("catalog", "cataloged", makes="nothing", parcel=20),
+    ]
+)
+PROCESSES = {"conductor": 2, "sweeper": 2, "watch": 2, "worker": 4, "web": 1}
+REST_S = 300
+
+
+@pytest.mark.timeout(0)  # as long as it is told to take; each wait in it has an end of its own
+def test_everything_comes_to_rest_after_a_storm_of_faults(
+    centres: Make, option: Callable[[str, Any], Any], seed: int
+) -> None:
+    seconds, files = option("seconds", 60.0), option("files", 400)
+    with centres(steps=STEPS, scan_s=5) as centre:
+        disk = Disk(centre.folder / "center", centre.orders, 200 + files // 20)
+        try:
+            _set_up(centre, random.Random(seed))
+            lasted = _storm(centre, disk, seconds, files, seed)
+            rested = _rest(centre, files)
+            ends = reckon(centre, files)
+            _tell(centre, files, lasted, rested, ends)
+            _check_web(centre)
+            missing = _never(centre)
+            assert not missing, f"never injected: {missing}"
+        finally:
+            centre.close()
+            disk.close()
+
+
+def _set_up(centre: Centre, chance: random.Random) -> None:
+    for role, number in PROCESSES.items():
+        for n in range(number):
+            minute = {1: 60.0, 2: -60.0}.get(n)
+            settings = wrong_clock(minute) if minute is not None else {}
+            centre.add(f"{role}-{n}", settings, proxied=role != "web" and chance.random() < 0.7 or n == 0)
+            if minute is not None:
+                centre.note(f"clock a minute {'ahead' if minute > 0 else 'behind'}")
+    centre.keep()
+
+
+def _storm(centre: Centre, disk: Disk, seconds: float, files: int, seed: int) -> float:
+    detector = Detector(centre, files, 0.8 * seconds)
+    detector.start()
+    decks = [
+        Deck("processes", kinds.of_processes(centre, LEASE_S), (0.2, 1.0), seed),
+        Deck("lines", kinds.of_lines(centre), (0.5, 2.0), seed),
+        Deck("messages", kinds.of_messages(centre, disk), (0.2, 1.0), seed),
+        Deck("points", kinds.at_points(centre), (0.2, 1.0), seed),
+    ]
+    servers = Deck("servers", kinds.of_servers(centre), (1.0, 6.0), seed)
+    clock = Clock([*decks, servers], seconds, patience_s=2 * seconds + 120)
+    players = [threading.Thread(target=deck.play, args=(centre, clock.over)) for deck in decks]
+    for player in (*players, threading.Thread(target=clock.run)):
+        player.start()
+    servers.play(centre, clock.over)
+    for player in players:
+        player.join()
+    detector.join()
+    return time.monotonic() - clock.began
+
+
+def _rest(centre: Centre, files: int) -> float:
+    began = time.monotonic()
+    try:
+        wait_until(lambda: at_rest(centre, files), REST_S + files / 50, "everything at rest")
+    except TimeoutError as error:
+        raise AssertionError(f"{error}\n{stands(centre)}\n{centre.last_words()}") from error
+    return time.monotonic() - began
+
+
+def _tell(centre: Centre, files: int, lasted: float, rested: float, ends: Counter[str]) -> None:
+    faults, (done, again) = centre.noted(), executions(centre)
+    lines = [f"{number:6d}  {name}" for name, number in sorted(faults.items())]
+    lines += [f"{number:6d}  ({name})" for name, number in sorted(centre.ended.items())]
+    print(f"\n{faults.total()} faults in {lasted:.0f} s:", *lines, sep="\n")
+    print(f"{files} files: " + ", ".join(f"{number} {end}" for end, number in sorted(ends.items())))
+    late = centre.value("select count(*) from late")
+    print(f"{done} executions, {again} of them again; {late} late reports; {len(leftovers(centre))} folders left over")
+    print(f"at rest {rested:.0f} s after the last fault; 0 lost, 0 accepted twice, verify --deep found nothing")
+
+
+def _check_web(centre: Centre) -> None:
+    assert centre.member("web-0").lives()
+
+
+def _never(centre: Centre) -> list[str]:
+    """Name the kinds that have not come up."""
+    seen = centre.noted()
+    wanted = [fault.name for fault in (*kinds.of_processes(centre, 1), *kinds.of_servers(centre))]
+    wanted += [fault.name for fault in kinds.of_lines(centre)] + [*kinds.CONDUCTOR, *kinds.WORKER]
+    wanted += ["report doubled", "report delayed", "work doubled", "heartbeat lost", "disk full"]
+    return [name for name in wanted if not seen[name]]
