@@ -11,10 +11,14 @@ from .centre import Centre
 
 @dataclass(frozen=True)
 class Fault:
-    """A kind of fault: `strike` does it, waits as long as it lasts, and mends it."""
+    """A kind of fault: `strike` does it, waits as long as it lasts, mends it, and says whether it hit anything.
+
+    One with `counts_itself` is counted where it happens, and not here.
+    """
 
     name: str
-    strike: Callable[[random.Random], bool | None]
+    strike: Callable[[random.Random], bool]
+    counts_itself: bool = False
 
 
 class Deck:
@@ -26,14 +30,17 @@ class Deck:
         self.rounds = 0
 
     def play(self, centre: Centre, over: threading.Event) -> None:
-        """Strike until it is over. A fault that found nothing to strike (False) is not counted."""
+        """Strike until it is over. What hit nothing comes again at the end of its round."""
         while not over.is_set():
             hand = self.faults.copy()
             self.chance.shuffle(hand)
-            for fault in hand:
+            while hand:
                 if over.wait(self.chance.uniform(*self.pause_s)):
                     return
-                if fault.strike(self.chance) is not False:
+                fault = hand.pop(0)
+                if not fault.strike(self.chance):
+                    hand.append(fault)
+                elif not fault.counts_itself:
                     centre.note(fault.name)
             self.rounds += 1
 

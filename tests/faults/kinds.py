@@ -55,43 +55,39 @@ def of_servers(centre: Centre) -> list[Fault]:
     """PostgreSQL and RabbitMQ: killed, restarted, wiped empty. Only for the main thread: they die with who starts them."""
     postgres, rabbit = centre.postgres, centre.rabbit
 
-    def kill_postgres(chance: random.Random) -> None:
-        postgres.kill()
-        WAIT.wait(chance.uniform(0, 3))
-        postgres.start()
+    def done(*acts: Callable[[], object]) -> Callable[[random.Random], bool]:
+        def strike(chance: random.Random) -> bool:
+            for act in acts:
+                act()
+                WAIT.wait(chance.uniform(0, 2))
+            return True
 
-    def restart_postgres(_: random.Random) -> None:
-        postgres.stop()
-        postgres.start()
-
-    def kill_rabbit(chance: random.Random) -> None:
-        rabbit.kill()
-        WAIT.wait(chance.uniform(0, 2))
-        rabbit.start()
+        return strike
 
     return [
-        Fault("PostgreSQL killed", kill_postgres),
-        Fault("PostgreSQL restarted", restart_postgres),
-        Fault("RabbitMQ killed", kill_rabbit),
-        Fault("RabbitMQ restarted", lambda _: rabbit.restart()),
-        Fault("RabbitMQ wiped empty", lambda _: rabbit.wipe()),
-        Fault("all queues purged", lambda _: centre.purge()),
+        Fault("PostgreSQL killed", done(postgres.kill, postgres.start)),
+        Fault("PostgreSQL restarted", done(postgres.stop, postgres.start)),
+        Fault("RabbitMQ killed", done(rabbit.kill, rabbit.start)),
+        Fault("RabbitMQ restarted", done(rabbit.restart)),
+        Fault("RabbitMQ wiped empty", done(rabbit.wipe)),
+        Fault("all queues purged", done(centre.purge)),
     ]
 
 
 def of_lines(centre: Centre) -> list[Fault]:
     """Connections cut and stalled in the middle."""
 
-    def line(server: str, chance: random.Random, how: str) -> None:
+    def line(server: str, chance: random.Random, how: str) -> bool:
         proxy = chance.choice([each for each in centre.members if each.proxies]).proxies[server]
         if how == "cut":
             proxy.cut()
-            return
+            return True
         proxy.stall()
         WAIT.wait(chance.uniform(0.5, 6))
         if chance.random() < 0.5:
             proxy.cut()
         proxy.flow()
+        return True
 
     def fault(server: str, how: str) -> Fault:
         name = {"broker": "RabbitMQ", "database": "PostgreSQL"}[server]
@@ -104,27 +100,29 @@ def of_lines(centre: Centre) -> list[Fault]:
 def of_messages(centre: Centre, disk: Disk) -> list[Fault]:
     """Spells in which messages are garbled, and in which the disk is full. The garblers count each message."""
 
-    def spell(rates: dict[str, float]) -> Callable[[random.Random], bool]:
+    def spell(kind: str, rate: float) -> Fault:
         def strike(chance: random.Random) -> bool:
-            centre.garble({"late_s": 4.0, **rates})
+            before = centre.noted()[kind]
+            centre.garble({kind: rate, "late_s": 4.0})
             WAIT.wait(chance.uniform(2, 5))
             centre.garble(None)
-            return False
+            return centre.noted()[kind] > before
 
-        return strike
+        return Fault(kind, strike, counts_itself=True)
 
-    def fill(chance: random.Random) -> None:
+    def fill(chance: random.Random) -> bool:
         disk.fill()
         WAIT.wait(chance.uniform(0.5, 2))
         disk.free()
+        return True
 
-    return [
-        Fault("reports doubled", spell({"report doubled": 0.3})),
-        Fault("reports delayed and reordered", spell({"report delayed": 0.2})),
-        Fault("two workers with the same attempt", spell({"work doubled": 0.3})),
-        Fault("heartbeats lost while the work goes on", spell({"heartbeat lost": 1.0})),
-        Fault("disk full", fill),
+    garbled = [
+        spell("report doubled", 0.3),
+        spell("report delayed", 0.2),
+        spell("work doubled", 0.3),
+        spell("heartbeat lost", 1.0),
     ]
+    return [*garbled, Fault("disk full", fill)]
 
 
 def at_points(centre: Centre) -> list[Fault]:
@@ -133,9 +131,8 @@ def at_points(centre: Centre) -> list[Fault]:
     def fault(point: str) -> Fault:
         def strike(_: random.Random) -> bool:
             centre.order(point)
-            centre.hit(point, within_s=10)
-            return False
+            return centre.hit(point, within_s=5)
 
-        return Fault(point, strike)
+        return Fault(point, strike, counts_itself=True)
 
     return [fault(point) for point in (*CONDUCTOR, *WORKER)]

@@ -44,7 +44,7 @@ def reckon(centre: Centre, files: int) -> Counter[str]:
     verified = centre.command("verify", "--deep", timeout_s=900)
     assert verified.returncode == 0, verified.stdout[-3000:] + verified.stderr[-3000:]
     ends = centre.rows("select state || ' ' || phase, count(*) from item where scope = 'file' group by 1")
-    return Counter({end: number for end, number in ends})
+    return Counter(dict(ends))
 
 
 def accepted_twice(centre: Centre) -> list[str]:

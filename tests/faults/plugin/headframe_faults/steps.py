@@ -5,6 +5,7 @@ import time
 from pathlib import Path
 
 import msgspec
+
 from headframe.consumers.steps.api import Job, Location, PayloadError, Product, Result, step_options
 from headframe.consumers.steps.files import check_unchanged, checksums, finish, storage_errors
 
