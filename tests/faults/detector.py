@@ -9,20 +9,29 @@ RUN_FILES = 500
 
 
 class Detector(threading.Thread):
-    """Writes `files` raw files within `seconds`, and closes each run."""
+    """Writes raw files until it is told to stop, at least so many, each `pace_s`; closes each run."""
 
-    def __init__(self, centre: Centre, files: int, seconds: float) -> None:
+    def __init__(self, centre: Centre, least: int, pace_s: float) -> None:
         super().__init__(daemon=True)
-        self.centre, self.files, self.pace_s = centre, files, seconds / files
-        self.began = time.monotonic()
+        self.centre, self.least, self.pace_s = centre, least, pace_s
+        self.over = threading.Event()
+        self.written = 0
 
     def run(self) -> None:
-        for number in range(self.files):
-            run, place = divmod(number, RUN_FILES)
-            ahead = self.began + number * self.pace_s - time.monotonic()
-            if ahead > 0:
-                time.sleep(ahead)  # the pace of a detector, not a wait for something
+        due = time.monotonic()
+        while self.written < self.least or not self.over.is_set():
+            self.over.wait(max(0.0, due - time.monotonic()))
+            due += self.pace_s
+            run, place = divmod(self.written, RUN_FILES)
             self.centre.write(run + 1, place + 1)
-            last = number + 1 == self.files
-            if last or place + 1 == RUN_FILES:
-                self.centre.close_run(run + 1, place + 1)
+            self.written += 1
+            if place + 1 == RUN_FILES:
+                self.centre.close_run(run + 1, RUN_FILES)
+        if self.written % RUN_FILES:
+            self.centre.close_run(self.written // RUN_FILES + 1, self.written % RUN_FILES)
+
+    def stop(self) -> int:
+        """Let it end; give how many files it wrote."""
+        self.over.set()
+        self.join()
+        return self.written

@@ -52,7 +52,7 @@ def of_processes(centre: Centre, lease_s: float) -> list[Fault]:
 
 
 def of_servers(centre: Centre) -> list[Fault]:
-    """PostgreSQL and RabbitMQ: killed, restarted, wiped empty. Only for the main thread: they die with who starts them."""
+    """PostgreSQL and RabbitMQ: killed, restarted, emptied. For the main thread only: they die with who starts them."""
     postgres, rabbit = centre.postgres, centre.rabbit
 
     def done(*acts: Callable[[], object]) -> Callable[[random.Random], bool]:

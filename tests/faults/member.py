@@ -1,4 +1,4 @@
-"""One process of the centre: started, killed, frozen; perhaps with a proxy to each server, perhaps with a wrong clock."""
+"""One process of the centre: started, killed, frozen; perhaps with a proxy to each server or with a wrong clock."""
 
 import os
 import signal

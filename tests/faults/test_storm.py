@@ -41,7 +41,10 @@ def test_everything_comes_to_rest_after_a_storm_of_faults(
         disk = Disk(centre.folder / "center", centre.orders, 200 + files // 20)
         try:
             _set_up(centre, random.Random(seed))
-            lasted = _storm(centre, disk, seconds, files, seed)
+            detector = Detector(centre, files, 0.9 * seconds / files)
+            detector.start()
+            lasted = _storm(centre, disk, seconds, seed)
+            files = detector.stop()
             rested = _rest(centre, files)
             ends = reckon(centre, files)
             _tell(centre, files, lasted, rested, ends)
@@ -64,9 +67,7 @@ def _set_up(centre: Centre, chance: random.Random) -> None:
     centre.keep()
 
 
-def _storm(centre: Centre, disk: Disk, seconds: float, files: int, seed: int) -> float:
-    detector = Detector(centre, files, 0.8 * seconds)
-    detector.start()
+def _storm(centre: Centre, disk: Disk, seconds: float, seed: int) -> float:
     decks = [
         Deck("processes", kinds.of_processes(centre, LEASE_S), (0.2, 1.0), seed),
         Deck("lines", kinds.of_lines(centre), (0.5, 2.0), seed),
@@ -81,7 +82,6 @@ def _storm(centre: Centre, disk: Disk, seconds: float, files: int, seed: int) ->
     servers.play(centre, clock.over)
     for player in players:
         player.join()
-    detector.join()
     return time.monotonic() - clock.began
 
 

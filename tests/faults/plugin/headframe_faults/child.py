@@ -1,4 +1,4 @@
-"""The steps' process of a worker, with crash points around its last write; notes each execution."""
+"""The steps' process of a worker, with crash points around its last write; notes each execution and whose it is."""
 
 import errno
 import os
@@ -21,7 +21,7 @@ def wrap() -> None:
     done, copy = child._done, place.copy_checked
 
     def finished(job: Any, step: Any) -> Any:
-        note("executions", f"{job.item} {job.step} {job.epoch} {os.getpid()}")
+        note("executions", f"{job.item} {job.step} {job.epoch} {os.getppid()}")
         refuse_when_full(job.folder)
         result = done(job, step)
         if result.products or result.copies:
