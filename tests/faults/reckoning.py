@@ -1,8 +1,10 @@
 """What has to be true in the end: nothing lost, nothing twice, every reason given, every byte right."""
 
+import time
 from collections import Counter
 from pathlib import Path
 
+from ..integration.servers import wait_until
 from .centre import Centre
 
 OPEN = """
@@ -22,6 +24,16 @@ def at_rest(centre: Centre, files: int) -> bool:
     if moving or items < files:
         return False
     return not centre.value(UNSETTLED) and not centre.value(RUNS_BEHIND)
+
+
+def rest(centre: Centre, files: int, within_s: float) -> float:
+    """Wait until everything is at rest; give the seconds that it took. Raises with all that may say why it is not."""
+    began = time.monotonic()
+    try:
+        wait_until(lambda: at_rest(centre, files), within_s, "everything at rest")
+    except TimeoutError as error:
+        raise AssertionError(f"{error}\n{stands(centre)}\n{centre.last_words()}") from error
+    return time.monotonic() - began
 
 
 def stands(centre: Centre) -> str:

@@ -5,10 +5,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from ..integration.servers import wait_until
 from .centre import Centre, step
 from .conftest import Make
-from .reckoning import at_rest, executions, reckon, stands
+from .reckoning import executions, reckon, rest
 
 FILES = 4
 STEPS = "\n".join(
@@ -53,10 +52,7 @@ def _through(centre: Centre, point: str) -> int:
         centre.write(run, sequence)
     centre.close_run(run, FILES)
     assert centre.hit(point), f"nobody came to it: {point}\n{centre.last_words()}"
-    try:
-        wait_until(lambda: at_rest(centre, run * FILES), 60, f"at rest after a death of the {point}")
-    except TimeoutError as error:
-        raise AssertionError(f"{error}\n{stands(centre)}\n{centre.last_words()}") from error
+    rest(centre, run * FILES, 60)
     assert reckon(centre, run * FILES) == {"cataloged done": run * FILES}
     return executions(centre)[1] - before
 

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from ..integration.servers import wait_until
 from . import kinds
 from .centre import Centre, step
 from .conftest import Make
@@ -17,7 +16,7 @@ from .decks import Clock, Deck
 from .detector import Detector
 from .disk import Disk
 from .member import wrong_clock
-from .reckoning import at_rest, executions, leftovers, reckon, stands
+from .reckoning import executions, leftovers, reckon, rest
 
 LEASE_S = 4
 STEPS = "\n".join(
@@ -45,7 +44,7 @@ def test_everything_comes_to_rest_after_a_storm_of_faults(
             detector.start()
             lasted = _storm(centre, disk, seconds, seed)
             files = detector.stop()
-            rested = _rest(centre, files)
+            rested = rest(centre, files, REST_S + files / 50)
             ends = reckon(centre, files)
             _tell(centre, files, lasted, rested, ends)
             _check_web(centre)
@@ -83,15 +82,6 @@ def _storm(centre: Centre, disk: Disk, seconds: float, seed: int) -> float:
     for player in players:
         player.join()
     return time.monotonic() - clock.began
-
-
-def _rest(centre: Centre, files: int) -> float:
-    began = time.monotonic()
-    try:
-        wait_until(lambda: at_rest(centre, files), REST_S + files / 50, "everything at rest")
-    except TimeoutError as error:
-        raise AssertionError(f"{error}\n{stands(centre)}\n{centre.last_words()}") from error
-    return time.monotonic() - began
 
 
 def _tell(centre: Centre, files: int, lasted: float, rested: float, ends: Counter[str]) -> None:

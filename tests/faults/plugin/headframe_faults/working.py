@@ -14,13 +14,14 @@ def wrap() -> None:
 
     report, ack = Worker.report, RabbitSubscription.ack
 
-    def reported(self: Any, lane: str, outcomes: Any = (), beats: Any = (), settled: Any = ()) -> None:
+    def reported(self: Any, lane: str, outcomes: Any = (), *more: Any, **named: Any) -> Any:
         results = [outcome for outcome in outcomes if outcome.trigger != "start"]
         if results:
             passing("worker before its report")
-        report(self, lane, outcomes, beats, settled)
+        said = report(self, lane, outcomes, *more, **named)
         if results:
             passing("worker after its report")
+        return said
 
     def acked(self: Any, deliveries: Any) -> None:
         mine = any(".work." in each.queue for each in deliveries)
