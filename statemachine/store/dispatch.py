@@ -204,7 +204,7 @@ def _content(row: Row[Any]) -> Content:
     )
 
 
-def lock_lane(connection: Connection, step: str, lane: str) -> bool:
-    """Become the one refiller of a step and lane until this transaction ends; False if another is."""
-    statement = text("select pg_try_advisory_xact_lock(hashtext(current_schema() || '.refill'), hashtext(:lane))")
-    return bool(connection.execute(statement, {"lane": f"{step}.{lane}"}).scalar_one())
+def lock_lane(connection: Connection, step: str, lane: str, task: str = "refill") -> bool:
+    """Become the only one at a task for a step and lane until this transaction ends; False if another is at it."""
+    statement = text("select pg_try_advisory_xact_lock(hashtext(current_schema() || :task), hashtext(:lane))")
+    return bool(connection.execute(statement, {"task": f".{task}", "lane": f"{step}.{lane}"}).scalar_one())
