@@ -15,40 +15,44 @@ WAIT = threading.Event()
 """Never set: for faults that last a while."""
 
 
-def of_processes(centre: Centre, lease_s: float) -> list[Fault]:
-    """SIGKILL of each kind of process; SIGSTOP for a moment, and for longer than a lease."""
+def of_processes(centre: Centre) -> list[Fault]:
+    """SIGKILL of each kind of process; SIGSTOP for a moment."""
 
-    def victim(role: str, chance: random.Random) -> Member | None:
-        able = [each for each in centre.members if each.role == role and each.lives() and not each.frozen]
-        return chance.choice(able) if able else None
-
-    def kill(role: str) -> Callable[[random.Random], bool]:
+    def kill(role: str) -> Fault:
         def strike(chance: random.Random) -> bool:
-            chosen = victim(role, chance)
+            chosen = _victim(centre, role, chance)
             if chosen is not None:
                 chosen.kill()
             return chosen is not None
 
-        return strike
+        return Fault(f"{role} killed", strike)
 
-    def freeze(role: str, low_s: float, high_s: float) -> Callable[[random.Random], bool]:
-        def strike(chance: random.Random) -> bool:
-            chosen, seconds, whole = victim(role, chance), chance.uniform(low_s, high_s), chance.random() < 0.5
-            if chosen is None:
-                return False
-            chosen.freeze(whole=whole)
-            WAIT.wait(seconds)
-            chosen.thaw()
-            return True
+    short = [_freeze(centre, role, f"{role} frozen", (0.2, 1.5)) for role in ROLES]
+    return [*map(kill, ROLES), *short]
 
-        return strike
 
-    faults = []
-    for role in ROLES:
-        faults.append(Fault(f"{role} killed", kill(role)))
-        faults.append(Fault(f"{role} frozen", freeze(role, 0.2, 1.5)))
-        faults.append(Fault(f"{role} frozen for longer than a lease", freeze(role, 1.3 * lease_s, 2 * lease_s)))
-    return faults
+def of_leases(centre: Centre, lease_s: float) -> list[Fault]:
+    """SIGSTOP of each kind of process for longer than a lease."""
+    lasts = 1.3 * lease_s, 2 * lease_s
+    return [_freeze(centre, role, f"{role} frozen for longer than a lease", lasts) for role in ROLES]
+
+
+def _victim(centre: Centre, role: str, chance: random.Random) -> Member | None:
+    able = [each for each in centre.members if each.role == role and each.lives() and not each.frozen]
+    return chance.choice(able) if able else None
+
+
+def _freeze(centre: Centre, role: str, name: str, lasts: tuple[float, float]) -> Fault:
+    def strike(chance: random.Random) -> bool:
+        chosen, seconds, whole = _victim(centre, role, chance), chance.uniform(*lasts), chance.random() < 0.5
+        if chosen is None:
+            return False
+        chosen.freeze(whole=whole)
+        WAIT.wait(seconds)
+        chosen.thaw()
+        return True
+
+    return Fault(name, strike)
 
 
 def of_servers(centre: Centre) -> list[Fault]:

@@ -12,7 +12,7 @@ from ..integration.proxy import TcpProxy
 from ..integration.servers import Process
 
 HERE = Path(__file__).parent
-LIBFAKETIME = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1")
+LIBFAKETIME = next(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"), None)
 
 
 def argv(config: Path, *words: str) -> list[str]:
@@ -29,7 +29,7 @@ def environment(orders: Path, more: Mapping[str, str] | None = None) -> dict[str
 
 def wrong_clock(seconds: float) -> dict[str, str]:
     """Give what makes a process (and its children) believe in another time; monotonic clocks stay right."""
-    if not LIBFAKETIME.exists():
+    if LIBFAKETIME is None:
         return {"HEADFRAME_FAULTS_CLOCK_S": str(seconds)}
     return {
         "LD_PRELOAD": str(LIBFAKETIME),

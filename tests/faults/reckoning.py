@@ -99,7 +99,8 @@ def executions(centre: Centre) -> tuple[int, int]:
 
 def leftovers(centre: Centre) -> list[Path]:
     """Give the attempts' folders that nothing accepted lies in."""
-    kept = {row[0] for row in centre.rows("select path from replica where site = 'center' and retired_at is null")}
     root = centre.folder / "center"
+    paths = centre.rows("select path from replica where site = 'center' and retired_at is null")
+    kept = {(root / row.path).parent for row in paths}
     folders = {path.parent for path in (root / "attempts").rglob("*") if path.is_file()}
-    return [folder for folder in folders if not any(str((root / path).parent) == str(folder) for path in kept)]
+    return sorted(folders - kept)

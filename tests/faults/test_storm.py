@@ -23,7 +23,7 @@ STEPS = "\n".join(
     [
         step("salt", "salted", use="faults-write", owned_by="file", parcel=5, options={"cursed": 3, "frail": 20}),
         step("place", "placed", makes="copy", owned_by="file", parcel=5),
-        step("reconstruct", "reconstructed", use="faults-write", options={"slow": 20, "slow_s": 3.0}),
+        step("reconstruct", "reconstructed", use="faults-write", options={"slow": 30, "slow_s": 3.0}),
         step("catalog", "cataloged", makes="nothing", parcel=20),
     ]
 )
@@ -68,12 +68,13 @@ def _set_up(centre: Centre, chance: random.Random) -> None:
 
 def _storm(centre: Centre, disk: Disk, seconds: float, seed: int) -> float:
     decks = [
-        Deck("processes", kinds.of_processes(centre, LEASE_S), (0.2, 1.0), seed),
+        Deck("processes", kinds.of_processes(centre), (0.5, 1.5), seed),
+        Deck("leases", kinds.of_leases(centre, LEASE_S), (0.2, 1.0), seed),
         Deck("lines", kinds.of_lines(centre), (0.5, 2.0), seed),
         Deck("messages", kinds.of_messages(centre, disk), (0.2, 1.0), seed),
         Deck("points", kinds.at_points(centre), (0.2, 1.0), seed),
     ]
-    servers = Deck("servers", kinds.of_servers(centre), (1.0, 6.0), seed)
+    servers = Deck("servers", kinds.of_servers(centre), (0.5, 4.0), seed)
     clock = Clock([*decks, servers], seconds, patience_s=2 * seconds + 120)
     players = [threading.Thread(target=deck.play, args=(centre, clock.over)) for deck in decks]
     for player in (*players, threading.Thread(target=clock.run)):
@@ -102,6 +103,6 @@ def _check_web(centre: Centre) -> None:
 def _never(centre: Centre, disk: Disk) -> list[str]:
     """Name the kinds that have not come up."""
     seen = centre.noted()
-    wanted = [*kinds.of_processes(centre, 1), *kinds.of_servers(centre), *kinds.of_lines(centre)]
-    wanted += [*kinds.of_messages(centre, disk), *kinds.at_points(centre)]
+    wanted = [*kinds.of_processes(centre), *kinds.of_leases(centre, 1), *kinds.of_servers(centre)]
+    wanted += [*kinds.of_lines(centre), *kinds.of_messages(centre, disk), *kinds.at_points(centre)]
     return [fault.name for fault in wanted if not seen[fault.name]]
