@@ -19,11 +19,12 @@ from .member import wrong_clock
 from .reckoning import executions, leftovers, reckon, rest
 
 LEASE_S = 4
+SLOW = {"slow": 15, "slow_s": 3.0}
 STEPS = "\n".join(
     [
-        step("salt", "salted", use="faults-write", owned_by="file", parcel=5, options={"cursed": 3, "frail": 20}),
+        step("salt", "salted", use="faults-write", owned_by="file", options={"cursed": 3, "frail": 20, **SLOW}),
         step("place", "placed", makes="copy", owned_by="file", parcel=5),
-        step("reconstruct", "reconstructed", use="faults-write", options={"slow": 30, "slow_s": 3.0}),
+        step("reconstruct", "reconstructed", use="faults-write", parcel=5, options=SLOW),
         step("catalog", "cataloged", makes="nothing", parcel=20),
     ]
 )
@@ -35,7 +36,7 @@ REST_S = 300
 def test_everything_comes_to_rest_after_a_storm_of_faults(
     centres: Make, option: Callable[[str, Any], Any], seed: int
 ) -> None:
-    seconds, files = option("seconds", 60.0), option("files", 600)
+    seconds, files = option("seconds", 60.0), option("files", 300)
     with centres(steps=STEPS, scan_s=5) as centre:
         disk = Disk(centre.folder / "center", centre.orders, 200 + files // 20)
         try:
@@ -44,7 +45,7 @@ def test_everything_comes_to_rest_after_a_storm_of_faults(
             detector.start()
             lasted = _storm(centre, disk, seconds, seed)
             files = detector.stop()
-            rested = rest(centre, files, REST_S + files / 50)
+            rested = rest(centre, files, REST_S + files / 5)
             ends = reckon(centre, files)
             _tell(centre, files, lasted, rested, ends)
             _check_web(centre)
