@@ -73,7 +73,7 @@ def at_once(broker: SlowBroker, first: Callable[[], object], second: Callable[[]
 def test_two_sweepers_send_a_lost_hint_once(machine: SmallMachine) -> None:
     lost, broker = lose_hints(machine), SlowBroker()
     one, other = (
-        Sweeper(machine.engine, broker, Names("headframe"), ("salt",), SweeperSettings())  # type: ignore[arg-type]
+        Sweeper(machine.engine, broker, Names("headframe"), SweeperSettings())  # type: ignore[arg-type]
         for _ in range(2)
     )
     at_once(broker, one.resend, other.resend)

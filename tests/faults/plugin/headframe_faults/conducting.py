@@ -10,12 +10,12 @@ from .orders import passing
 def wrap() -> None:
     """Put the crash points into the conductor's methods."""
     from headframe.consumers.broker.rabbit_subscription import RabbitSubscription
-    from headframe.daemon.conductor import conductor, outbox
+    from headframe.daemon.conductor import batch, conductor, outbox
     from headframe.statemachine.store import dispatch
 
     commit, apply, ack, follow, submit = (
-        conductor.Conductor._commit,
-        conductor.apply,
+        batch.Batch.commit,
+        batch.apply,
         RabbitSubscription.ack,
         conductor.follow,
         dispatch.submit,
@@ -45,8 +45,8 @@ def wrap() -> None:
             passing("conductor between commit and ack")
         ack(self, deliveries)
 
-    conductor.apply = applied
-    conductor.Conductor._commit = committed  # type: ignore[method-assign]
+    batch.apply = applied
+    batch.Batch.commit = committed  # type: ignore[method-assign]
     outbox.dispatch.submit = submitting  # type: ignore[assignment]
     RabbitSubscription.ack = acked  # type: ignore[method-assign]
     conductor.follow = _before(follow, "conductor between ack and the run's move")
