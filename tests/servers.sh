@@ -5,8 +5,6 @@ missing=""
 [ -x /usr/lib/rabbitmq/bin/rabbitmq-server ] || missing="$missing rabbitmq-server"
 ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || missing="$missing postgresql"
 command -v chromium >/dev/null 2>&1 || missing="$missing chromium"
-# For wrong clocks; the fault suite does without it where it cannot be had.
-ls /usr/lib/*/faketime/libfaketimeMT.so.1 >/dev/null 2>&1 || [ "$(id -u)" != 0 ] || missing="$missing libfaketime"
 [ -z "$missing" ] && exit 0
 if [ "$(id -u)" != 0 ]; then
     echo "missing:$missing. Ask an administrator for: apt-get install --no-install-recommends$missing" >&2

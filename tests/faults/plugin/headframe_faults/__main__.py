@@ -1,12 +1,11 @@
 """The ordinary command line, with the wraps of this package around it."""
 
-import os
 import sys
 
 from . import clock
 
 if __name__ == "__main__":
-    clock.shift(float(os.environ.get("HEADFRAME_FAULTS_CLOCK_S", "0")))  # before anybody asks for the time
+    clock.shift()  # before anybody asks for the time
 
     from headframe.daemon.cli import main
 

@@ -9,6 +9,7 @@ from typing import Any
 from headframe.consumers.steps.files import storage_errors
 from headframe.consumers.worker import child
 
+from . import clock
 from .orders import folder, note, passing
 
 LONGER_THAN_WE_LIVE_S = 60
@@ -58,5 +59,6 @@ def refuse_when_full(where: str) -> None:
 
 
 if __name__ == "__main__":
+    clock.shift()
     wrap()
     child.main()
