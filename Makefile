@@ -3,7 +3,7 @@ PYTHON ?= python3
 ARGS ?=
 PYTEST = .venv/bin/python -m pytest
 
-.PHONY: demo test check format slow servers clean
+.PHONY: demo test check format slow faults servers clean
 
 demo: .venv/.demo  ## a simulated detector, from raw file to catalog
 	@.venv/bin/python -m headframe demo $(ARGS)
@@ -23,6 +23,9 @@ format: .venv/.dev
 
 slow: .venv/.dev servers  ## the long ones: 100,000 files, ten kills of 500 files, all 140 real files, times on an idle machine
 	$(PYTEST) tests -m slow $(ARGS)
+
+faults: .venv/.dev servers  ## break everything: make faults ARGS="--seconds 900 --files 20000 --seed 7"
+	$(PYTEST) tests/faults -m "not slow" -s -v $(ARGS)
 
 servers:  ## what the tests need besides Python: installed when root, named when not
 	@sh tests/servers.sh

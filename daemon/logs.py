@@ -30,7 +30,7 @@ def set_up(config: Config) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(config.log.level.upper())
-    for noisy in ("pika", "sqlalchemy", "alembic", "waitress", "watchdog"):
+    for noisy in ("sqlalchemy", "alembic", "waitress", "watchdog"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     logging.getLogger("sqlalchemy.pool").setLevel(
         logging.CRITICAL

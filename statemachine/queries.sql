@@ -750,6 +750,12 @@ with recursive pairs as (
 )
 select step, lane from pairs;
 
+-- name: still_ready
+-- Which of these may be sent now.
+select i.id as item from jsonb_to_recordset(cast(:rows as jsonb)) as w(item bigint, epoch bigint)
+join item i on i.id = w.item and i.epoch = w.epoch join campaign c on c.id = i.campaign_id
+where i.phase = 'ready' and c.status = 'open';
+
 -- name: items_to_send
 -- Items that are still ready or submitted in the epoch for which a message is wanted.
 select i.id, i.epoch, i.step, i.lane, i.pipeline_id, i.campaign_id, i.run_id, i.file_id, i.kind, i.conditions,

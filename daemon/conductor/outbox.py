@@ -53,19 +53,27 @@ class Outbox:
         self._declared: set[str] = set()
 
     def send_new(self, ready: Iterable[Ready]) -> None:
-        """Send what has just become ready, at once, but only where nothing waits ahead of it."""
+        """Send what has just become ready, at once, but only where nothing waits ahead of it.
+
+        Another conductor's refiller sees it as soon as it is committed. Whoever has the lane's lock sends it; without
+        one both would, and two workers would do the same.
+        """
         for (step, lane), entries in _by_lane(ready).items():
-            if (step, lane) in self.backlogged:
-                continue
-            with self.engine.begin() as connection:
-                if pauses.paused(connection, step, lane) or pauses.paused_sites(connection):
-                    continue  # the refiller knows what may go
-                going = dispatch.in_open_campaigns(connection, entries)
+            if (step, lane) not in self.backlogged:
+                self._send_new(step, lane, entries)
+
+    def _send_new(self, step: str, lane: str, entries: Sequence[Ready]) -> None:
+        with self.engine.begin() as connection:
+            if pauses.paused(connection, step, lane) or pauses.paused_sites(connection):
+                return  # the refiller knows what may go
+            mine, room, going = dispatch.lock_lane(connection, step, lane), 0, list(entries)
+            if mine:
                 room = self._room(connection, step, lane)
+                going = dispatch.still_ready(connection, entries)
                 self.send(connection, going[: max(0, room)])
-            if len(going) > room:
-                self.backlogged.add((step, lane))
-                self.pressed |= room > 0
+        if len(going) > room:
+            self.backlogged.add((step, lane))
+            self.pressed |= room > 0 or not mine
 
     def refill(self) -> None:
         """Send what waits, oldest first, up to each window; one process at a time for each step and lane."""

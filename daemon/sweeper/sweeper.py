@@ -16,6 +16,7 @@ from ...statemachine.database import first_line, is_busy, wait_briefly
 from ...statemachine.records import Record
 from ...statemachine.store import sweep
 from ...statemachine.store.core import database_time, notify
+from ...statemachine.store.dispatch import lock_lane
 from ...statemachine.store.pauses import forget_drained, paused
 from ..conductor.applying import Effects, follow, see_self
 from ..conductor.outbox import Outbox
@@ -90,14 +91,15 @@ class Sweeper:
         """Send lost hints again, at most a page a step, lane and round: doubles are safe, storms are not.
 
         While messages wait in the queue, an old hint is most likely among them, and is given much longer. It goes
-        by what items have, for a step that has left the configuration still has some.
+        by what items have, for a step that has left the configuration still has some. One sweeper at a time: two that
+        find the same hints would send each of them twice, and so have it done twice.
         """
         with self.engine.begin() as connection:
             pairs = sweep.sent_lanes(connection)
         for step, lane in pairs:
             older_s = self.settings.lost_hint_s * (QUEUED_FACTOR if self._queued(step, lane) else 1)
             with self.engine.begin() as connection:
-                if paused(connection, step, lane):
+                if paused(connection, step, lane) or not lock_lane(connection, step, lane, "resend"):
                     continue
                 lost = sweep.lost_hints(connection, step, lane, older_s, self.settings.page)
                 if lost:

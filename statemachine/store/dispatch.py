@@ -52,13 +52,11 @@ def waiting(connection: Connection, step: str, lane: str, room: int) -> list[Rea
     return [Ready(item=row.item, epoch=row.epoch, step=step, lane=lane) for row in rows]
 
 
-def in_open_campaigns(connection: Connection, ready: Sequence[Ready]) -> list[Ready]:
-    """Leave out what belongs to a campaign that sends nothing out at present."""
-    statement = text(
-        "select i.id from item i join campaign c on c.id = i.campaign_id where i.id = any(:ids) and c.status = 'open'"
-    )
-    wanted = set(connection.execute(statement, {"ids": [entry.item for entry in ready]}).scalars())
-    return [entry for entry in ready if entry.item in wanted]
+def still_ready(connection: Connection, entries: Sequence[Ready]) -> list[Ready]:
+    """Give those that nobody has sent, or moved otherwise, meanwhile, and whose campaign sends at present."""
+    rows = execute(connection, "still_ready", [{"item": entry.item, "epoch": entry.epoch} for entry in entries])
+    found = {row.item for row in rows}
+    return [entry for entry in entries if entry.item in found]
 
 
 def window_room(connection: Connection, step: str, lane: str, window: int) -> int:
@@ -204,7 +202,7 @@ def _content(row: Row[Any]) -> Content:
     )
 
 
-def lock_lane(connection: Connection, step: str, lane: str) -> bool:
-    """Become the one refiller of a step and lane until this transaction ends; False if another is."""
-    statement = text("select pg_try_advisory_xact_lock(hashtext(current_schema() || '.refill'), hashtext(:lane))")
-    return bool(connection.execute(statement, {"lane": f"{step}.{lane}"}).scalar_one())
+def lock_lane(connection: Connection, step: str, lane: str, task: str = "refill") -> bool:
+    """Become the only one at a task for a step and lane until this transaction ends; False if another is at it."""
+    statement = text("select pg_try_advisory_xact_lock(hashtext(current_schema() || :task), hashtext(:lane))")
+    return bool(connection.execute(statement, {"task": f".{task}", "lane": f"{step}.{lane}"}).scalar_one())

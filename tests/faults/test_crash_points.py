@@ -1,0 +1,67 @@
+"""Each place at which a conductor or a worker can die, exactly: nothing is lost, nothing is accepted twice."""
+
+import itertools
+from collections.abc import Iterator
+
+import pytest
+
+from .centre import Centre, step
+from .conftest import Make
+from .reckoning import executions, reckon, rest
+
+FILES = 4
+STEPS = "\n".join(
+    [
+        step("salt", "salted", use="faults-write", owned_by="file"),
+        step("place", "placed", makes="copy", owned_by="file"),
+        step("catalog", "cataloged", makes="nothing", parcel=5),
+    ]
+)
+CONDUCTOR = (
+    "conductor before commit",
+    "conductor between commit and publish",
+    "conductor between publish and submit",
+    "conductor between commit and ack",
+    "conductor between ack and the run's move",
+)
+WORKER = (
+    "worker before its last write",
+    "worker after its last write",
+    "worker before its report",
+    "worker after its report",
+    "worker before its ack",
+    "worker after its ack",
+)
+runs = itertools.count(1)
+
+
+@pytest.fixture(scope="module")
+def small(centres: Make) -> Iterator[Centre]:
+    with centres(steps=STEPS) as centre:
+        for name in ("conductor-0", "sweeper-0", "watch-0", "worker-0"):
+            centre.add(name)
+        centre.keep()
+        yield centre
+
+
+def _through(centre: Centre, point: str) -> int:
+    """Send a run through while a process dies at a point; give how many steps were executed more than once."""
+    before, run = executions(centre)[1], next(runs)
+    centre.order(point)
+    for sequence in range(1, FILES + 1):
+        centre.write(run, sequence)
+    centre.close_run(run, FILES)
+    assert centre.hit(point), f"nobody came to it: {point}\n{centre.last_words()}"
+    rest(centre, run * FILES, 60)
+    assert reckon(centre, run * FILES) == {"cataloged done": run * FILES}
+    return executions(centre)[1] - before
+
+
+@pytest.mark.parametrize("point", CONDUCTOR)
+def test_a_conductor_that_dies_here_costs_nothing(small: Centre, point: str) -> None:
+    assert _through(small, point) == 0
+
+
+@pytest.mark.parametrize("point", WORKER)
+def test_a_worker_that_dies_here_costs_one_execution_at_most(small: Centre, point: str) -> None:
+    assert _through(small, point) <= 1

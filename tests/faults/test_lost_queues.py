@@ -1,0 +1,69 @@
+"""Everything that the broker holds is lost in the middle of the work: it comes back by itself, and soon."""
+
+import time
+from collections.abc import Callable
+
+import pytest
+
+from ..integration.servers import wait_until
+from .centre import Centre, step
+from .conftest import Make
+from .detector import Detector
+from .reckoning import executions, reckon, rest
+
+LEASE_S, LOST_HINT_S, WINDOW, LEAST = 5, 10, 40, 150
+STEPS = "\n".join(
+    [
+        step("salt", "salted", use="faults-write", owned_by="file", lease_s=LEASE_S, window=WINDOW),
+        step("place", "placed", makes="copy", owned_by="file", lease_s=LEASE_S, window=WINDOW, parcel=5),
+        step("catalog", "cataloged", makes="nothing", lease_s=LEASE_S, window=WINDOW, parcel=10),
+    ]
+)
+SLACK_S = 10
+"""For reconnecting (its backoff ends at 10 s), and for a machine that has other things to do."""
+
+
+def _purged(centre: Centre) -> None:
+    centre.purge()
+
+
+def _wiped(centre: Centre) -> None:
+    centre.rabbit.wipe()
+
+
+@pytest.mark.parametrize("lose", [_purged, _wiped])
+def test_lost_queues_come_back_within_the_time_of_a_lost_hint_and_a_lease(
+    centres: Make, lose: Callable[[Centre], None]
+) -> None:
+    with centres(steps=STEPS, lost_hint_s=LOST_HINT_S, refill_s=1) as centre:
+        for name in ("conductor-0", "conductor-1", "sweeper-0", "sweeper-1", "watch-0", "worker-0", "worker-1"):
+            centre.add(name)
+        detector = Detector(centre, LEAST, 0.05)
+        detector.start()
+        wait_until(lambda: _moved(centre) > LEAST / 3, 60, "the work is under way")
+        lose(centre)
+        out = _out(centre)
+        began = time.monotonic()
+        wait_until(lambda: not _left(centre, out), 120, "what was out moves again")
+        took = time.monotonic() - began
+        files = detector.stop()
+        rest(centre, files, 120)
+        reckon(centre, files)
+        again = executions(centre)[1]
+        print(f"\n{len(out)} items were out; all moved again after {took:.1f} s; {again} executed again")
+        assert took < LOST_HINT_S + LEASE_S + SLACK_S
+        assert again <= WINDOW
+
+
+def _moved(centre: Centre) -> int:
+    return int(centre.value("select count(*) from history where trigger = 'succeed'"))
+
+
+def _out(centre: Centre) -> dict[int, int]:
+    rows = centre.rows("select id, version from item where phase in ('submitted', 'executing')")
+    return {row.id: row.version for row in rows}
+
+
+def _left(centre: Centre, out: dict[int, int]) -> bool:
+    rows = centre.rows("select id, version from item where id = any(:ids)", ids=list(out))
+    return any(row.version == out[row.id] for row in rows)

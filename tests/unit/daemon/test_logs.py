@@ -1,0 +1,31 @@
+"""What a process writes to its log."""
+
+import logging
+from collections.abc import Iterator
+
+import pytest
+
+from headframe.consumers.broker.rabbit_io import quiet_pika
+from headframe.daemon import logs
+from headframe.daemon.config import Config
+
+
+@pytest.fixture
+def levels() -> Iterator[None]:
+    """Leave the loggers as they were."""
+    names = ("", "pika", "sqlalchemy", "sqlalchemy.pool", "alembic", "waitress", "watchdog")
+    root, before = logging.getLogger(), {name: logging.getLogger(name).level for name in names}
+    handlers = root.handlers[:]
+    logging.getLogger("pika").setLevel(logging.NOTSET)
+    yield
+    root.handlers[:] = handlers
+    for name, level in before.items():
+        logging.getLogger(name).setLevel(level)
+
+
+@pytest.mark.usefixtures("levels")
+def test_a_broker_that_is_away_is_said_in_our_one_line_and_not_in_pikas_six() -> None:
+    logs.set_up(Config())
+    quiet_pika()
+    assert not logging.getLogger("pika.connection").isEnabledFor(logging.ERROR)
+    assert logging.getLogger("headframe").isEnabledFor(logging.INFO)
