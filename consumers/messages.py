@@ -4,6 +4,7 @@ A reader takes its own version and the one before; a message that does not decod
 `MessageError`'s sentence as its reason.
 """
 
+import re
 from datetime import datetime
 from typing import Any, Literal, TypeVar
 
@@ -11,6 +12,7 @@ import msgspec
 
 from ..statemachine.records import (
     ArrivedFile,
+    Big,
     Content,
     Location,
     Outcome,
@@ -18,6 +20,7 @@ from ..statemachine.records import (
     Reporter,
     Resources,
     RunInfo,
+    Small,
     Trouble,
 )
 
@@ -42,15 +45,15 @@ class WorkItem(Record):
     `folder` is the item's work folder; the attempt's own folder is below it, named by epoch and owner.
     """
 
-    item: int
-    epoch: int
-    run: int
+    item: Big
+    epoch: Big
+    run: Big
     kind: str
     name: str
-    sequence: int | None
+    sequence: Small | None
     inputs: tuple[Content, ...]
     folder: Location
-    seed: int = 0
+    seed: Big = 0
     conditions: dict[str, Any] = {}
     resources: Resources = Resources()
     metadata: dict[str, Any] = {}
@@ -75,7 +78,7 @@ class Work(Message, tag="work", kw_only=True):
 class SettleItem(Record):
     """Link an accepted product under its readable name, or remove an unaccepted attempt's folder."""
 
-    id: int
+    id: Big
     action: Literal["link", "clean"]
     site: str
     path: str
@@ -91,7 +94,7 @@ class Settle(Message, tag="settle", kw_only=True):
 class Settled(Record):
     """What became of one settle item."""
 
-    id: int
+    id: Big
     done: bool
     error: str = ""
 
@@ -105,7 +108,7 @@ class Report(Message, tag="report", kw_only=True):
     reporter: Reporter
     lane: str
     outcomes: tuple[Outcome, ...] = ()
-    beats: tuple[tuple[int, int], ...] = ()
+    beats: tuple[tuple[Big, Big], ...] = ()
     settled: tuple[Settled, ...] = ()
     steps: tuple[str, ...] = ()
     draining: bool = False
@@ -115,7 +118,7 @@ class Report(Message, tag="report", kw_only=True):
 class Marker(Message, tag="marker", kw_only=True):
     """Sent through a report lane; once applied, every report sent before it has been applied too."""
 
-    lane: str
+    lane: Literal["live", "bulk"]
     sent_at: datetime
 
 
@@ -130,7 +133,7 @@ class Arrived(Message, tag="arrived", kw_only=True):
 class Drop(Message, tag="drop", kw_only=True):
     """To a worker's control queue: stop these (item, epoch) attempts, they are no longer yours."""
 
-    items: tuple[tuple[int, int], ...]
+    items: tuple[tuple[Big, Big], ...]
     reason: str = ""
 
 
@@ -142,17 +145,22 @@ class Drain(Message, tag="drain", kw_only=True):
 
 M = TypeVar("M", bound=Message)
 _encoder = msgspec.json.Encoder()
+_NUL = re.compile(rb"(?<!\\)((?:\\\\)*)\\u0000")
+"""A NUL character as JSON has it; an even number of backslashes before it belongs to other text."""
 
 
 def encode(message: Message) -> bytes:
-    """Give the JSON body of a message."""
-    return _encoder.encode(message)
+    """Give the JSON body of a message. A NUL character, which no database takes, becomes its picture."""
+    body = _encoder.encode(message)
+    return _NUL.sub(rb"\1\\u2400", body) if b"u0000" in body else body
 
 
 def decode(body: bytes, *kinds: type[M]) -> M:
     """Read a body as one of `kinds`. Raises `MessageError` with one clear line where it is none of them."""
     if len(body) > LARGEST:
         raise MessageError(f"body of {len(body)} bytes is larger than {LARGEST}")
+    if b"u0000" in body and _NUL.search(body):
+        raise MessageError("there is a NUL character in it, which no database takes")
     wanted = kinds[0] if len(kinds) == 1 else _union(kinds)
     try:
         message: M = msgspec.json.decode(body, type=wanted)

@@ -74,7 +74,12 @@ def _transport(endpoint: Endpoint) -> Iterator[Finding]:
     who = "the certificate signs in" if endpoint.user is None and endpoint.tls.certfile else f"user {endpoint.user!r}"
     sentence = f"{facts.version} {facts.cipher}; {facts.subject} by {facts.issuer}, {facts.days_left} days left; {who}"
     good = facts.days_left >= TLS_DAYS
-    yield Finding("ok" if good else "warn", "broker TLS", sentence, f"renew the server's certificate: less than {TLS_DAYS} days left")
+    yield Finding(
+        "ok" if good else "warn",
+        "broker TLS",
+        sentence,
+        f"renew the server's certificate: less than {TLS_DAYS} days left",
+    )
 
 
 def _is_here(host: str) -> bool:

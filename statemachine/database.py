@@ -87,7 +87,12 @@ def first_line(error: BaseException) -> str:
 
 
 def is_unreachable(error: BaseException) -> bool:
-    """Say whether an error means that PostgreSQL is away, rather than that the statement was wrong."""
+    """Say whether an error means that PostgreSQL is away, rather than that the statement was wrong.
+
+    psycopg2 also calls operational what is too large or too deep for PostgreSQL (class 54): that is no outage.
+    """
+    if (getattr(getattr(error, "orig", None) or error, "pgcode", None) or "").startswith("54"):
+        return False
     return isinstance(error, UNREACHABLE) or bool(getattr(error, "connection_invalidated", False))
 
 

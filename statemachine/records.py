@@ -5,7 +5,7 @@ same record opens on a service host and on a compute node.
 """
 
 from datetime import datetime
-from typing import Any, Literal, dataclass_transform
+from typing import Annotated, Any, Literal, dataclass_transform
 
 import msgspec
 
@@ -22,6 +22,14 @@ class RecordMeta(msgspec.StructMeta):
 
 class Record(msgspec.Struct, metaclass=RecordMeta, omit_defaults=True):
     """Base of all records; defaults are left out on the wire."""
+
+
+Big = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+"""A whole number that PostgreSQL's bigint holds; decoding refuses others."""
+Small = Annotated[int, msgspec.Meta(ge=-(2**31), le=2**31 - 1)]
+"""The same for its integer."""
+Word = Annotated[str, msgspec.Meta(max_length=200)]
+"""A name that is part of other names, of a queue or a folder."""
 
 
 class Location(Record):
@@ -41,9 +49,9 @@ class Checksums(Record):
 class Events(Record):
     """The event range that a content covers, both ends included; `count` events lie in it."""
 
-    first: int
-    last: int
-    count: int
+    first: Big
+    last: Big
+    count: Big
 
 
 class Content(Record):
@@ -55,13 +63,13 @@ class Content(Record):
     role: str
     location: Location
     name: str
-    size: int
+    size: Big
     checksums: Checksums | None = None
-    product: int | None = None
-    mtime_ns: int | None = None
+    product: Big | None = None
+    mtime_ns: Big | None = None
     events: Events | None = None
-    file: int | None = None
-    sequence: int | None = None
+    file: Big | None = None
+    sequence: Small | None = None
 
 
 class Product(Record):
@@ -70,7 +78,7 @@ class Product(Record):
     name: str
     type: str
     location: Location
-    size: int
+    size: Big
     checksums: Checksums
     events: Events | None = None
     software: str = ""
@@ -83,9 +91,9 @@ class Copy(Record):
 
     of: str
     location: Location
-    size: int
+    size: Big
     checksums: Checksums
-    product: int | None = None
+    product: Big | None = None
 
 
 class SealedSalt(Record):
@@ -100,22 +108,22 @@ class Usage(Record):
 
     wall_s: float = 0.0
     cpu_s: float = 0.0
-    memory_peak: int = 0
+    memory_peak: Big = 0
 
 
 class Resources(Record):
     """What an attempt may use. `memory` is in bytes, 0 means no limit."""
 
-    cpus: int = 1
-    memory: int = 0
+    cpus: Big = 1
+    memory: Big = 0
     timeout_s: float = 3600.0
 
 
 class Outcome(Record):
     """One item's part of a report: what happened to it in the attempt with this epoch."""
 
-    item: int
-    epoch: int
+    item: Big
+    epoch: Big
     trigger: Literal["start", "succeed", "fail", "interrupt"]
     step: str = ""
     reason_code: str = ""
@@ -137,10 +145,10 @@ class Outcome(Record):
 class Reporter(Record):
     """Who reports: the worker's random id for this process, its host and, on a cluster, its job."""
 
-    owner: str
-    host: str
-    job: str = ""
-    worker: str = ""
+    owner: Word
+    host: Word
+    job: Word = ""
+    worker: Word = ""
 
 
 class ArrivedFile(Record):
@@ -149,13 +157,13 @@ class ArrivedFile(Record):
     site: str
     path: str
     name: str
-    run: int
-    sequence: int
-    size: int
-    mtime_ns: int
+    run: Big
+    sequence: Small
+    size: Big
+    mtime_ns: Big
     kind: str | None = None
     inbox: str = ""
-    closed_ns: int | None = None
+    closed_ns: Big | None = None
     accept_new_content: bool = False
 
 
@@ -163,8 +171,8 @@ class ExpectedFile(Record):
     """A file that the detector announced for a run."""
 
     name: str
-    sequence: int | None = None
-    size: int | None = None
+    sequence: Small | None = None
+    size: Big | None = None
     adler32: str | None = None
 
 
@@ -180,8 +188,8 @@ class RunInfo(Record):
     kind: str | None = None
     started: datetime | None = None
     ended: datetime | None = None
-    expected: int | None = None
-    first_sequence: int | None = None
+    expected: Small | None = None
+    first_sequence: Small | None = None
     files: tuple[ExpectedFile, ...] = ()
     closed: bool = False
     identity: str | None = None
@@ -197,5 +205,5 @@ class Trouble(Record):
     run: int | None = None
     payload: str = ""
     source: str = ""
-    size: int = 0
-    mtime_ns: int = 0
+    size: Big = 0
+    mtime_ns: Big = 0

@@ -1,11 +1,11 @@
 """The names of all exchanges and queues of one instance."""
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Literal
 
 from .base import Queue, Topology
 
-LANES = ("live", "bulk")
+LANES: tuple[Literal["live"], Literal["bulk"]] = ("live", "bulk")
 
 
 class Names:

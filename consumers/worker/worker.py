@@ -1,5 +1,6 @@
 """The worker's loop: take a message, work through it, report until the broker has it; hear what is to be dropped."""
 
+import logging
 import threading
 import time
 from collections import OrderedDict
@@ -8,13 +9,15 @@ from collections.abc import Sequence
 import msgspec
 
 from ...statemachine.records import Outcome, Reporter
-from ..broker import Broker, BrokerUnavailableError, Delivery, Names, Outgoing, Queue, Topology
+from ..broker import Broker, BrokerUnavailableError, Delivery, Names, Outgoing, Queue, Subscription, Topology
 from ..messages import Drain, Drop, MessageError, Report, Settle, Settled, SettleItem, Work, decode, encode
 from .executor import Executor
 from .parcel import POLL_S, Parcel
+from .places import check_places
 from .settings import SETTLE, WorkerSettings, new_owner, reporter
 from .settling import settle
 
+log = logging.getLogger(__name__)
 RETRY_S = 1.0
 REMEMBERED = 2000
 
@@ -62,15 +65,28 @@ class Worker:
         self.work.wake()
 
     def _handle(self, delivery: Delivery) -> None:
+        """Do what a message says. Whatever is in it, it ends as a dead letter at worst, never the worker."""
         try:
             message = decode(delivery.body, Work, Settle)
+            check_places(message)
+            if isinstance(message, Settle):
+                self._settle(delivery, message)
+            elif isinstance(message, Work):
+                self._work(delivery, message)
         except MessageError as error:
-            self.work.reject([delivery], str(error))
-            return
-        if isinstance(message, Settle):
-            self._settle(delivery, message)
-        elif isinstance(message, Work):
-            self._work(delivery, message)
+            self._reject(self.work, delivery, str(error))
+        except Exception as error:
+            log.exception("a message met a fault of the worker", extra={"queue": delivery.queue})
+            self.executor.kill()
+            self.work.resume()
+            self._reject(self.work, delivery, f"the worker met {error!r}")
+
+    def _reject(self, source: Subscription, delivery: Delivery, reason: str) -> None:
+        try:
+            source.reject([delivery], reason)
+        except BrokerUnavailableError as error:
+            log.warning("a bad message goes back until the broker takes its dead letter: %s", error)
+            source.give_back([delivery])
 
     def _work(self, delivery: Delivery, work: Work) -> None:
         if delivery.redelivered and len(work.parcel) > 1:
@@ -145,7 +161,7 @@ class Worker:
             try:
                 message = decode(delivery.body, Drop, Drain)
             except MessageError as error:
-                self.control.reject([delivery], str(error))
+                self._reject(self.control, delivery, str(error))
                 continue
             if isinstance(message, Drain):
                 self.stop.set()

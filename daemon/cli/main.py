@@ -31,6 +31,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "recover": ("act", "take abandoned ones back"),
         "reset": ("act", "send them back to an earlier state"),
         "run": ("runs", "close, expect, waive, reopen, reclassify a run"),
+        "dead": ("dead", "list, show, replay, forget dead letters"),
     },
     "Checking": {
         "verify": ("checking", "check every invariant; ends 1 with what is broken"),

@@ -10,20 +10,20 @@ import time
 from collections.abc import Sequence
 
 import structlog
-from blake3 import blake3
 from sqlalchemy import Engine
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DataError, IntegrityError, OperationalError, SQLAlchemyError
 
 from ...consumers.broker import Broker, BrokerUnavailableError, Delivery, Names
 from ...consumers.worker.settings import new_owner
 from ...statemachine.database import first_line, is_unreachable
-from ...statemachine.records import Record, Trouble
+from ...statemachine.records import Record
 from ...statemachine.store.campaigns import Book
-from ...statemachine.store.dead import bury
+from ...statemachine.store.letters import keep
 from ...statemachine.store.runs import learn
 from ...statemachine.store.sites import SiteRow, declare
 from .applying import Effects, apply, follow, see_self
 from .outbox import Outbox
+from .parked import refused, unreadable
 from .sorting import Sorted
 
 log = structlog.get_logger("headframe.conductor")
@@ -31,6 +31,8 @@ PRESENCE_S = 2.0
 LONGEST_BACKOFF_S = 10.0
 FEWEST_SUSPECT = 3
 """From how many messages on, all failing alike, a batch says more about us than about them."""
+THEIRS = {DataError, IntegrityError, OperationalError}
+"""Errors that are the messages' own fault (an outage, also an `OperationalError`, has been told apart before)."""
 
 
 class TurnFailedError(Exception):
@@ -139,12 +141,12 @@ class Conductor:
         """Apply deliveries in one transaction; what cannot be applied is put aside, alone.
 
         Where nothing at all can be applied, and always for the same cause, the fault is ours and not the
-        messages': they stay in their queue, and the turn fails.
+        messages': they stay in their queue, and the turn fails. Not where PostgreSQL complains of the values.
         """
         poison: list[tuple[Delivery, Exception]] = []
         effects = self._apply(deliveries, poison)
         causes = {type(error) for _, error in poison}
-        if len(poison) == len(deliveries) >= FEWEST_SUSPECT and len(causes) == 1:
+        if len(poison) == len(deliveries) >= FEWEST_SUSPECT and len(causes) == 1 and not causes <= THEIRS:
             raise TurnFailedError(f"none of {len(poison)} messages can be applied") from poison[0][1]
         if poison:
             self._quarantine(poison)
@@ -155,7 +157,7 @@ class Conductor:
         batch = Sorted(deliveries)
         try:
             with self.engine.begin() as connection:
-                bury(connection, [_unreadable(*entry) for entry in batch.unreadable], "messages")
+                keep(connection, [unreadable(*entry) for entry in batch.unreadable])
                 return apply(connection, batch, self.book)
         except Exception as error:
             if is_unreachable(error):
@@ -170,24 +172,4 @@ class Conductor:
         for delivery, error in poison:
             log.error("message put aside", queue=delivery.queue, cause=first_line(error))
         with self.engine.begin() as connection:
-            bury(connection, [_poison(*entry) for entry in poison], "messages")
-
-
-def _unreadable(delivery: Delivery, reason: str) -> Trouble:
-    body = delivery.body[:4000].decode("utf-8", "backslashreplace")
-    return Trouble(
-        code="message-unreadable",
-        sentence=f"a message on {delivery.queue} was put aside: {reason}",
-        subject=f"{delivery.queue} {blake3(delivery.body).hexdigest(8)}",
-        payload=body,
-    )
-
-
-def _poison(delivery: Delivery, error: Exception) -> Trouble:
-    trouble = _unreadable(delivery, first_line(error))
-    return Trouble(
-        code="message-refused",
-        sentence=f"a message on {delivery.queue} could not be applied: {first_line(error)}",
-        subject=trouble.subject,
-        payload=trouble.payload,
-    )
+            keep(connection, [refused(delivery, first_line(error)) for delivery, error in poison])

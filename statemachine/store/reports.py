@@ -13,7 +13,7 @@ from .fold import Said, fold, of_trigger
 from .folders import clean_order
 from .quiet import quietly
 
-COUNTED = ("lost-lease", "worker-died", "over-limit", "node-failed")
+COUNTED = ("lost-lease", "worker-died", "over-limit", "node-failed", "delivery-limit")
 ESCALATED = ("walltime", "memory")
 POLITE = ("drain", "given-back")
 """Reason codes of an interrupt: which may be the item's own fault, ask for more, or cost nothing at all."""

@@ -8,7 +8,7 @@ from .attempts import AttemptFilter, AttemptRow, attempts, attempts_of
 from .campaigns import CampaignRow, campaigns
 from .catalog import CatalogEntry, Place, catalog_find
 from .counts import Count, totals
-from .deadletters import DeadLetterRow, dead_letters, dead_letters_about
+from .deadletters import DeadLetterRow, dead_letter_body, dead_letter_of, dead_letters, dead_letters_about
 from .fields import View
 from .filedetail import (
     FileDetail,
@@ -69,6 +69,8 @@ __all__ = [
     "attempts_of",
     "campaigns",
     "catalog_find",
+    "dead_letter_body",
+    "dead_letter_of",
     "dead_letters",
     "dead_letters_about",
     "file",
