@@ -1,7 +1,9 @@
 """`headframe doctor` at the broker: reachable, new enough, all there, all allowed, policies in force, no alarm."""
 
+import time
 from collections.abc import Iterator
 from ipaddress import ip_address
+from typing import Any
 
 from ..consumers.broker.base import BrokerRefusedError, BrokerUnavailableError
 from ..consumers.broker.connect import Endpoint, vhost_of
@@ -15,6 +17,7 @@ from .finding import Finding
 
 OLDEST = (3, 10)
 TLS_DAYS = 30
+YOUNG_S = 6.0
 DECLARE = "headframe broker declare"
 QUICK = "work is acknowledged after a second at the latest, so RabbitMQ's consumer_timeout matters only below a minute"
 
@@ -131,7 +134,7 @@ def _queues(config: Config, management: Management) -> Iterator[Finding]:
     wrong = 0
     topology = wiring.topology(config)
     for queue in topology.queues:
-        found = management.queue(queue.name)
+        found = _told(management, queue.name)
         if found is None:
             continue
         kind = found.get("type", found.get("arguments", {}).get("x-queue-type", "classic"))
@@ -151,6 +154,16 @@ def _queues(config: Config, management: Management) -> Iterator[Finding]:
     if not wrong:
         sentence = f"in force on {len(topology.queues)} quorum queues; work is delivered {limit + 1} times at most"
         yield Finding("ok", "policies", sentence)
+
+
+def _told(management: Management, queue: str) -> dict[str, Any] | None:
+    """Ask about a queue; the management API says nothing of a new one's policy for its first seconds."""
+    end = time.monotonic() + YOUNG_S
+    while True:
+        found = management.queue(queue)
+        if found is None or "effective_policy_definition" in found or time.monotonic() > end:
+            return found
+        time.sleep(0.5)
 
 
 def _alarms(management: Management) -> Iterator[Finding]:
