@@ -34,6 +34,7 @@ def read(delivery: Delivery, names: Names) -> Parked:
     code, why = _cause(headers, queue)
     sentence = f"a message on {queue or names.dead} {why}"
     work = _work(delivery.body, queue, names)
+    by_broker = REASON_HEADER not in headers  # what a worker refuses, somebody has to look at
     if isinstance(work, Work):
         reason_code = code if code == "delivery-limit" else UNDELIVERED
         items = tuple(
@@ -41,10 +42,9 @@ def read(delivery: Delivery, names: Names) -> Parked:
             for each in work.parcel
         )
         same = f"{work.step} of items {', '.join(str(each.item) for each in items)}"
-        by_broker = REASON_HEADER not in headers
         letter = _letter(delivery, queue, code, sentence, same=same, dealt_with=by_broker)
         return Parked(letter=letter, items=items)
-    return Parked(letter=_letter(delivery, queue, code, sentence, dealt_with=isinstance(work, Settle)))
+    return Parked(letter=_letter(delivery, queue, code, sentence, dealt_with=by_broker and isinstance(work, Settle)))
 
 
 def unreadable(delivery: Delivery, reason: str) -> Letter:
