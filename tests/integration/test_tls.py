@@ -83,7 +83,7 @@ def test_a_certificate_signs_in_where_no_user_is_named(server: TlsServer) -> Non
     assert len(gather(broker.subscribe([names.arrivals], 1), 1)) == 1
     signed_in = server.control("list_connections", "user", "auth_mechanism").split()
     broker.close()
-    assert signed_in[:2] == [CLIENT, "EXTERNAL"] or [CLIENT, "EXTERNAL"] == signed_in[-2:]
+    assert signed_in[:2] == [CLIENT, "EXTERNAL"] or signed_in[-2:] == [CLIENT, "EXTERNAL"]
 
 
 def test_the_authority_of_another_centre_vouches_for_nobody_here(server: TlsServer, tmp_path: Path) -> None:
