@@ -4,7 +4,6 @@ A reader takes its own version and the one before; a message that does not decod
 `MessageError`'s sentence as its reason.
 """
 
-import re
 from datetime import datetime
 from typing import Any, Literal, TypeVar
 
@@ -12,7 +11,6 @@ import msgspec
 
 from ..statemachine.records import (
     ArrivedFile,
-    Big,
     Content,
     Location,
     Outcome,
@@ -20,7 +18,6 @@ from ..statemachine.records import (
     Reporter,
     Resources,
     RunInfo,
-    Small,
     Trouble,
 )
 
@@ -45,15 +42,15 @@ class WorkItem(Record):
     `folder` is the item's work folder; the attempt's own folder is below it, named by epoch and owner.
     """
 
-    item: Big
-    epoch: Big
-    run: Big
+    item: int
+    epoch: int
+    run: int
     kind: str
     name: str
-    sequence: Small | None
+    sequence: int | None
     inputs: tuple[Content, ...]
     folder: Location
-    seed: Big = 0
+    seed: int = 0
     conditions: dict[str, Any] = {}
     resources: Resources = Resources()
     metadata: dict[str, Any] = {}
@@ -78,7 +75,7 @@ class Work(Message, tag="work", kw_only=True):
 class SettleItem(Record):
     """Link an accepted product under its readable name, or remove an unaccepted attempt's folder."""
 
-    id: Big
+    id: int
     action: Literal["link", "clean"]
     site: str
     path: str
@@ -94,7 +91,7 @@ class Settle(Message, tag="settle", kw_only=True):
 class Settled(Record):
     """What became of one settle item."""
 
-    id: Big
+    id: int
     done: bool
     error: str = ""
 
@@ -103,15 +100,17 @@ class Report(Message, tag="report", kw_only=True):
     """What a worker says: outcomes of attempts, heartbeats of running ones, settle items done.
 
     `beats` are (item, epoch) pairs still being worked on; `beats` empty with no outcomes says "I am here".
+    `halted` is what the newest `Halt` said.
     """
 
     reporter: Reporter
     lane: str
     outcomes: tuple[Outcome, ...] = ()
-    beats: tuple[tuple[Big, Big], ...] = ()
+    beats: tuple[tuple[int, int], ...] = ()
     settled: tuple[Settled, ...] = ()
     steps: tuple[str, ...] = ()
     draining: bool = False
+    halted: tuple[str, ...] = ()
     sent_at: datetime | None = None
 
 
@@ -133,8 +132,17 @@ class Arrived(Message, tag="arrived", kw_only=True):
 class Drop(Message, tag="drop", kw_only=True):
     """To a worker's control queue: stop these (item, epoch) attempts, they are no longer yours."""
 
-    items: tuple[tuple[Big, Big], ...]
+    items: tuple[tuple[int, int], ...]
     reason: str = ""
+
+
+class Halt(Message, tag="halt", kw_only=True):
+    """To a worker's control queue: all that you are to leave alone from now on; what runs, runs on.
+
+    `step:S` and `lane:L` name queues, `worker` means everything.
+    """
+
+    what: tuple[str, ...]
 
 
 class Drain(Message, tag="drain", kw_only=True):
@@ -145,22 +153,17 @@ class Drain(Message, tag="drain", kw_only=True):
 
 M = TypeVar("M", bound=Message)
 _encoder = msgspec.json.Encoder()
-_NUL = re.compile(rb"(?<!\\)((?:\\\\)*)\\u0000")
-"""A NUL character as JSON has it; an even number of backslashes before it belongs to other text."""
 
 
 def encode(message: Message) -> bytes:
-    """Give the JSON body of a message. A NUL character, which no database takes, becomes its picture."""
-    body = _encoder.encode(message)
-    return _NUL.sub(rb"\1\\u2400", body) if b"u0000" in body else body
+    """Give the JSON body of a message."""
+    return _encoder.encode(message)
 
 
 def decode(body: bytes, *kinds: type[M]) -> M:
     """Read a body as one of `kinds`. Raises `MessageError` with one clear line where it is none of them."""
     if len(body) > LARGEST:
         raise MessageError(f"body of {len(body)} bytes is larger than {LARGEST}")
-    if b"u0000" in body and _NUL.search(body):
-        raise MessageError("there is a NUL character in it, which no database takes")
     wanted = kinds[0] if len(kinds) == 1 else _union(kinds)
     try:
         message: M = msgspec.json.decode(body, type=wanted)

@@ -20,13 +20,20 @@ from ..statemachine.store.sites import SiteRow
 from . import embedded
 from .config import Config, ConfigError, read_secret
 
+ANSWER_S = 60.0
+"""How long a daemon waits for an answer of PostgreSQL; commands wait for as long as it takes."""
+DAEMONS = {"conductor", "sweeper", "watch", "web"}
+
 
 def engine(config: Config, role: str, pool: int | None = None) -> Engine:
     """Make the engine for one process. Nothing is connected yet."""
     settings = config.database
     password = read_secret(settings.password_file, "database.password_file") if settings.password_file else None
     size = pool or settings.pool
-    return database.connect(embedded.url(config), config.instance, pool=size, password=password, role=role)
+    answer_s = ANSWER_S if role in DAEMONS else None
+    return database.connect(
+        embedded.url(config), config.instance, pool=size, password=password, role=role, answer_s=answer_s
+    )
 
 
 def broker(config: Config, role: str) -> Broker:

@@ -13,30 +13,59 @@ from typing import Any
 import psycopg2
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
+from . import patience
 from .store.sweep import next_partitions
 
 MIGRATIONS = Path(__file__).resolve().parent.parent / "migrations"
 INSTANCE = re.compile(r"[a-z][a-z0-9_]{0,40}")
 UNREACHABLE = (OperationalError, InterfaceError, psycopg2.OperationalError, psycopg2.InterfaceError)
+"""What psycopg2 raises where the server is away; also where it is there and refuses, and then with an SQLSTATE."""
+AWAY = re.compile(r"08...|53...|57P..|58...|57014|25P03|25006")
+"""SQLSTATEs of a server that cannot: connection, resources (disk, memory, connections), shut down, input and output,
+a statement or a transaction that took too long, a standby that only reads."""
+BUSY = re.compile(r"40...|55P03")
+"""SQLSTATEs of a statement that another transaction was in the way of: deadlock, serialization, lock not available."""
+OUTDATED = re.compile(r"42P01|3F000|42703")
+"""SQLSTATEs of a schema that is not the one that this code was written for."""
+TCP = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 20_000}
+"""How soon a server that has gone without a word is given up (seconds, count, milliseconds)."""
 
 
 class DatabaseUnavailableError(Exception):
     """PostgreSQL cannot be reached, or its schema is missing. The text says which and what to do."""
 
 
-def connect(url: str, instance: str, *, pool: int = 5, password: str | None = None, role: str = "headframe") -> Engine:
-    """Make an engine for an instance. Nothing is connected yet. Raises `ValueError` for a bad instance name."""
+def connect(
+    url: str,
+    instance: str,
+    *,
+    pool: int = 5,
+    password: str | None = None,
+    role: str = "headframe",
+    answer_s: float | None = None,
+) -> Engine:
+    """Make an engine for an instance. Nothing is connected yet. Raises `ValueError` for a bad instance name.
+
+    `answer_s` is how long a statement may take, on the server and on the way; a transaction in which nothing
+    happens for half of it is ended by the server. Without it, both may last for ever.
+    """
     if not INSTANCE.fullmatch(instance):
         raise ValueError(f"instance {instance!r}: allowed are lower-case letters, digits and _, a letter first")
     settings = f"-c search_path={instance} -c timezone=UTC -c application_name={role}"
-    arguments: dict[str, Any] = {"options": settings, "connect_timeout": 10}
+    if answer_s is not None:
+        half_ms = int(answer_s * 500)
+        settings += f" -c statement_timeout={half_ms} -c idle_in_transaction_session_timeout={half_ms}"
+    arguments: dict[str, Any] = {"options": settings, **TCP}
     if password is not None:
         arguments["password"] = password
     engine = create_engine(
         _with_driver(url), pool_size=pool, max_overflow=2, pool_pre_ping=True, connect_args=arguments
     )
     event.listen(engine, "handle_error", _mark_disconnect)
+    event.listen(engine, "connect", lambda raw, _: patience.limit(raw, answer_s or float("inf")))
+    patience.install()
     return engine
 
 
@@ -70,12 +99,15 @@ def explained() -> Iterator[None]:
     """Turn an unreachable server or a missing schema into one clear `DatabaseUnavailableError`."""
     try:
         yield
-    except UNREACHABLE as error:
-        raise DatabaseUnavailableError(f"PostgreSQL is not reachable: {first_line(error)}") from error
-    except DBAPIError as error:
-        if error.orig is not None and getattr(error.orig, "pgcode", "") in ("42P01", "3F000", "42703"):
+    except (DBAPIError, psycopg2.Error) as error:
+        line = first_line(error)
+        if is_unreachable(error):
+            raise DatabaseUnavailableError(f"PostgreSQL is not reachable: {line}") from error
+        if is_busy(error):
+            raise DatabaseUnavailableError(f"PostgreSQL was busy ({line}); try again") from error
+        if OUTDATED.fullmatch(_sqlstate(error)):
             raise DatabaseUnavailableError(
-                f"the database schema is missing or old ({first_line(error)}); run: headframe db upgrade"
+                f"the database schema is missing or old ({line}); run: headframe db upgrade"
             ) from error
         raise
 
@@ -87,13 +119,34 @@ def first_line(error: BaseException) -> str:
 
 
 def is_unreachable(error: BaseException) -> bool:
-    """Say whether an error means that PostgreSQL is away, rather than that the statement was wrong.
+    """Say whether an error means that PostgreSQL is away, or cannot, rather than that the statement was wrong.
 
-    psycopg2 also calls operational what is too large or too deep for PostgreSQL (class 54): that is no outage.
+    psycopg2 raises an `OperationalError` for both; what the server itself said has an SQLSTATE.
     """
-    if (getattr(getattr(error, "orig", None) or error, "pgcode", None) or "").startswith("54"):
-        return False
-    return isinstance(error, UNREACHABLE) or bool(getattr(error, "connection_invalidated", False))
+    if getattr(error, "connection_invalidated", False):
+        return True
+    if _sqlstate(error):
+        return AWAY.fullmatch(_sqlstate(error)) is not None
+    return isinstance(error, UNREACHABLE)
+
+
+def is_busy(error: BaseException) -> bool:
+    """Say whether others were in the way: the same again, a moment later, is right."""
+    return isinstance(error, PoolTimeoutError) or BUSY.fullmatch(_sqlstate(error)) is not None
+
+
+def is_passing(error: BaseException) -> bool:
+    """Say whether an error tells nothing of what was to be written: the server or its schema was not ready for it."""
+    return is_unreachable(error) or is_busy(error) or OUTDATED.fullmatch(_sqlstate(error)) is not None
+
+
+def wait_briefly(connection: Connection, seconds: float) -> None:
+    """Let this transaction wait at most so long for each lock; then it fails, and `is_busy` says so."""
+    connection.execute(text(f"set local lock_timeout = '{seconds * 1000:.0f}ms'"))
+
+
+def _sqlstate(error: BaseException) -> str:
+    return getattr(getattr(error, "orig", None) or error, "pgcode", None) or ""
 
 
 def _alembic(connection: Connection) -> Any:

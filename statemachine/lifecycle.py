@@ -80,6 +80,8 @@ class Move(NamedTuple):
 
 P = Phase
 LIVE = (P.READY, P.SUBMITTED, P.EXECUTING)
+KEPT = (P.HELD, P.ABANDONED)
+"""Where an operator has put an item: only an operator takes it away again."""
 RULES = (
     Rule(Trigger.SUBMIT, (P.READY,), P.SUBMITTED),
     Rule(Trigger.START, (P.READY, P.SUBMITTED), P.EXECUTING),
@@ -101,7 +103,12 @@ RULES = (
 )
 RUN_RULES = (
     Rule(Trigger.GATHER, (P.WAITING,), P.WAITING, Goes.NEXT),
-    Rule(Trigger.RETREAT, tuple(Phase), P.WAITING, Goes.EARLIER),
+    Rule(Trigger.RETREAT, tuple(phase for phase in Phase if phase not in KEPT), P.WAITING, Goes.EARLIER),
+    *(Rule(Trigger.RETREAT, (phase,), phase, Goes.EARLIER) for phase in KEPT),
+    # A run that moved back while it was held or abandoned stands before its own steps.
+    Rule(Trigger.RELEASE, (P.HELD,), P.WAITING),
+    Rule(Trigger.ABANDON, (P.HELD,), P.ABANDONED),
+    Rule(Trigger.RECOVER, (P.ABANDONED,), P.WAITING),
 )
 
 

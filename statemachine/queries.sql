@@ -57,6 +57,34 @@ from jsonb_to_recordset(cast(:rows as jsonb)) as w(item bigint, epoch bigint, ow
 join item i on i.id = w.item and i.epoch = w.epoch
 where i.owner is null and i.phase in ('ready', 'submitted');
 
+-- name: lock_shared
+-- The files of results that belong to the file: whoever else brings one for the same file waits here.
+select f.id
+from jsonb_to_recordset(cast(:rows as jsonb)) as w(item bigint, epoch bigint, owner text)
+join item i on i.id = w.item
+join step_rule s on s.pipeline_id = i.pipeline_id and s.state = i.state and s.owned_by = 'file'
+join file f on f.id = i.file_id
+order by f.id for no key update of f;
+
+-- name: made_elsewhere
+-- Which of these results came second: the file has what the step makes from another item, or gets it in this batch
+-- from one with a lower id. Only results that count are compared.
+with mine as materialized (
+  select i.id as item, i.file_id, i.epoch, i.step, w.owner, s.makes,
+    min(i.id) over (partition by i.file_id, i.step) as first
+  from jsonb_to_recordset(cast(:rows as jsonb)) as w(item bigint, epoch bigint, owner text)
+  join item i on i.id = w.item
+  join step_rule s on s.pipeline_id = i.pipeline_id and s.state = i.state and s.owned_by = 'file'
+  where i.epoch = w.epoch and i.phase = any(:sources) and (i.owner is null or i.owner = w.owner)
+    and i.file_id is not null
+)
+select m.item, m.epoch, m.step, m.owner from mine m
+where m.item > m.first
+  or (m.makes = 'product' and exists (select from product p where p.file_id = m.file_id and p.step = m.step
+    and p.campaign_id is null and p.superseded_at is null and p.item_id <> m.item))
+  or (m.makes = 'copy' and exists (select from replica r where r.file_id = m.file_id and r.step = m.step
+    and r.retired_at is null and r.item_id <> m.item));
+
 -- name: succeed
 -- ready, submitted, executing -> next state: the owner of the epoch, or its first report, has a result.
 with wanted as (
@@ -135,7 +163,7 @@ update item i set
   request = case when l.reason_code = any(:escalated) then i.request || jsonb_build_object(l.reason_code, 2)
     else i.request end,
   not_before = case when l.kills or l.exhausted then null when l.reason_code = any(:polite) then clock_timestamp()
-    else clock_timestamp() + make_interval(secs => least(60, power(2, least(i.interrupts, 6)))
+    else clock_timestamp() + make_interval(secs => (least(60, power(2, least(i.interrupts, 6))) - 1)
       * (0.75 + random() / 2)) end,
   trouble_since = coalesce(i.trouble_since, clock_timestamp()),
   trigger = 'interrupt', actor = coalesce(l.owner, :actor), host = coalesce(nullif(l.host, ''), i.host), job = coalesce(l.job, i.job),
@@ -149,7 +177,8 @@ returning i.id as item, l.was_epoch as epoch, i.epoch as now_epoch, i.run_id, i.
   i.phase, l.was_owner as owner;
 
 -- name: operate
--- An operator's move of items to :target. Entering ready, or leaving submitted or executing, takes a new epoch.
+-- An operator's move of items to :target. Entering ready, or leaving submitted or executing, takes a new epoch. A run
+-- that fell back while it was held has no step: it waits for its files instead of being ready.
 with wanted as (
   select * from jsonb_to_recordset(cast(:rows as jsonb)) as r(item bigint, version bigint)
 ), locked as (
@@ -160,7 +189,7 @@ with wanted as (
   order by i.id for no key update of i
 )
 update item i set
-  phase = :target, version = i.version + 1,
+  phase = case when :target = 'ready' and i.step is null then 'waiting' else :target end, version = i.version + 1,
   epoch = i.epoch + case when :target = 'ready' or l.was_phase in ('submitted', 'executing') then 1 else 0 end,
   owner = null, lease_until = null, submitted_at = null, not_before = null,
   failures = case when :target = 'ready' then 0 else i.failures end,
@@ -223,22 +252,28 @@ from locked l where i.id = l.id
 returning i.id as item, i.epoch, i.step, i.lane, i.phase;
 
 -- name: gather
--- A run's item moves on (or back) with its files: to :state of its pipeline, waiting, ready or done.
+-- A run's item moves on (or back) with its files: to :state of its pipeline, waiting, ready or done. One that is held
+-- or abandoned goes back as such, and keeps who did that, why and since when.
 with wanted as (
   select * from jsonb_to_recordset(cast(:rows as jsonb))
     as r(item bigint, version bigint, state text, phase text, step text, trigger text, reason text)
 ), locked as (
-  select i.id, i.epoch as was_epoch, i.owner as was_owner, i.step as was_step, w.state, w.phase, w.step, w.trigger, w.reason from wanted w join item i on i.id = w.item
+  select i.id, i.epoch as was_epoch, i.owner as was_owner, i.step as was_step, w.state, w.phase, w.step, w.trigger,
+    w.reason, w.phase in ('held', 'abandoned') as kept
+  from wanted w join item i on i.id = w.item
   where i.version = w.version
   order by i.id for no key update of i
 )
 update item i set
   state = l.state, phase = l.phase, step = l.step, version = i.version + 1,
   epoch = i.epoch + case when l.phase = 'ready' or l.trigger = 'retreat' then 1 else 0 end,
-  owner = null, lease_until = null, submitted_at = null, not_before = null, trouble_since = null,
+  owner = null, lease_until = null, submitted_at = null, not_before = null,
+  trouble_since = case when l.kept then i.trouble_since end,
   failures = 0, interrupts = 0, nodes = '{}',
-  trigger = l.trigger, actor = 'conductor', host = '', job = '', log = '', reason_code = '', reason = l.reason,
-  since = clock_timestamp(), changed_at = clock_timestamp()
+  trigger = l.trigger, actor = case when l.kept then i.actor else 'conductor' end, host = '', job = '', log = '',
+  reason_code = case when l.kept then i.reason_code else '' end,
+  reason = case when l.kept then i.reason else l.reason end,
+  since = case when l.kept then i.since else clock_timestamp() end, changed_at = clock_timestamp()
 from locked l where i.id = l.id
 returning i.id as item, i.epoch, i.version, i.run_id, i.campaign_id, i.state, i.phase, i.step, i.lane,
   l.was_epoch, l.was_owner, l.was_step;
@@ -448,13 +483,14 @@ on conflict (fingerprint) do update set count = dead_letter.count + 1, last_at =
 
 -- name: insert_letters
 -- Messages that could not be used, whole. What comes again, after a replay too, is the same row with a higher count.
-insert into dead_letter (fingerprint, queue, code, sentence, subject, payload, body, body_size, headers, count,
+insert into dead_letter (fingerprint, queue, code, sentence, subject, run_number, payload, body, body_size, headers, count,
   cleared_at, cleared_by, cleared_reason)
-select w.fingerprint, w.queue, w.code, w.sentence, w.subject, w.payload, decode(w.body, 'base64'), w.body_size,
-  w.headers, w.count, case when w.dealt_with then clock_timestamp() end,
+select w.fingerprint, w.queue, w.code, w.sentence, w.subject, w.run_number, w.payload, decode(w.body, 'base64'),
+  w.body_size, w.headers, w.count, case when w.dealt_with then clock_timestamp() end,
   case when w.dealt_with then 'conductor' else '' end, case when w.dealt_with then 'dealt with' else '' end
 from jsonb_to_recordset(cast(:rows as jsonb)) as w(fingerprint text, queue text, code text, sentence text,
-  subject text, payload text, body text, body_size bigint, headers jsonb, count bigint, dealt_with boolean)
+  subject text, run_number bigint, payload text, body text, body_size bigint, headers jsonb, count bigint,
+  dealt_with boolean)
 order by w.fingerprint
 on conflict (fingerprint) do update set count = dead_letter.count + excluded.count, last_at = clock_timestamp(),
   code = excluded.code, sentence = excluded.sentence, subject = excluded.subject, payload = excluded.payload,
@@ -504,12 +540,23 @@ update dead_letter d set cleared_at = clock_timestamp()
 from jsonb_to_recordset(cast(:rows as jsonb)) as w(path text)
 where d.subject = w.path and d.queue = 'arrivals' and d.cleared_at is null;
 
--- name: mark_applied
--- A marker never speaks of the future, whoever has sent it.
-insert into watermark (lane, applied_at)
-select w.lane, least(w.applied_at, clock_timestamp()) from jsonb_to_recordset(cast(:rows as jsonb)) as w(lane text, applied_at timestamptz)
+-- name: begin_reigns
+-- Somebody else, or the same one over a new channel, consumes a lane now. Others may have been given what was sent
+-- before this moment, and may not have applied it.
+insert into watermark (lane, reign, applied_at)
+select w.lane, w.reign, '-infinity' from jsonb_to_recordset(cast(:rows as jsonb)) as w(lane text, reign text)
 order by w.lane
-on conflict (lane) do update set applied_at = greatest(watermark.applied_at, excluded.applied_at);
+on conflict (lane) do update set reign = excluded.reign, reign_since = clock_timestamp()
+where watermark.reign <> excluded.reign;
+
+-- name: mark_applied
+-- A marker sent within the present reign has come: one consumer has applied everything that was sent before it.
+update watermark m set applied_at = greatest(m.applied_at, least(w.sent_at, clock_timestamp()))
+from jsonb_to_recordset(cast(:rows as jsonb)) as w(lane text, reign text, sent_at timestamptz)
+where m.lane = w.lane and m.reign = w.reign and m.reign_since < w.sent_at;
+
+-- name: anything_out
+select exists (select from item where phase = 'executing') or exists (select from item where phase = 'submitted');
 
 -- name: see_process
 insert into process (owner, role, host, pid, version, detail)
@@ -524,6 +571,15 @@ on conflict (owner) do update set seen_at = clock_timestamp(), detail = excluded
 select i.id as item, i.epoch from item i join campaign c on c.id = i.campaign_id
 where i.phase = 'ready' and i.step = :step and i.lane = :lane
   and (i.not_before is null or i.not_before <= clock_timestamp()) and c.status = 'open'
+order by i.priority, i.id limit :room;
+
+-- name: ready_items_elsewhere
+-- The same, leaving out those that would write to a paused site.
+select i.id as item, i.epoch from item i join campaign c on c.id = i.campaign_id
+where i.phase = 'ready' and i.step = :step and i.lane = :lane
+  and (i.not_before is null or i.not_before <= clock_timestamp()) and c.status = 'open'
+  and (i.pipeline_id, i.kind) not in (
+    select b.pipeline_id, b.kind from jsonb_to_recordset(cast(:rows as jsonb)) as b(pipeline_id bigint, kind text))
 order by i.priority, i.id limit :room;
 
 -- name: expired_leases
@@ -572,12 +628,12 @@ from file f join w on f.run_id = w.run_id and f.sequence = w.sequence;
 -- Which files the database has dealt with at this size and time: registered, or refused in a dead letter.
 with w as materialized (
   select * from jsonb_to_recordset(cast(:rows as jsonb))
-    as w(n integer, site text, path text, size bigint, mtime_ns bigint)
+    as w(n integer, site text, path text, subject text, size bigint, mtime_ns bigint)
 )
 select w.n from w join file f on f.site = w.site and f.path = w.path
 where f.size = w.size and f.mtime_ns = w.mtime_ns and f.registered_at is not null
 union
-select w.n from w join dead_letter d on d.subject = w.path
+select w.n from w join dead_letter d on d.subject = w.subject
 where d.size = w.size and d.mtime_ns = w.mtime_ns and d.cleared_at is null
   and (d.replayed_at is null or d.replayed_at < d.last_at);
 
@@ -594,24 +650,27 @@ left join file f on f.id = i.file_id
 left join step_rule s on s.pipeline_id = i.pipeline_id and s.to_state = i.state
 where i.id = any(:ids);
 
+-- name: claim_contents
+-- A content becomes the file's that it was first read from; of files read at once the lowest id has it. Two who
+-- claim one content in the same moment meet at its key: the second waits here for the first, and gets nothing.
+insert into original (blake3, file_id)
+select f.blake3, f.id from item i join file f on f.id = i.file_id
+where i.id = any(:ids) and f.blake3 is not null
+order by f.blake3, f.id
+on conflict do nothing;
+
 -- name: hold_duplicates
--- ready -> held: this file's content came before under another name, and its run type does not allow that. Before
--- means read before, not registered before; of those read at once the lowest id goes on. One held for this holds none.
-with batch as (
-  select file_id from item where id = any(:ids)
-), locked as (
-  select i.id, o.name as other, o_run.number as other_run
+-- ready -> held: this file's content is another file's, and its run type does not allow that. What an operator has
+-- let through stays through; a reset or another run type lets nothing through.
+with locked as (
+  select i.id, other.name as other, other_run.number as other_run
   from item i join file f on f.id = i.file_id join pipeline p on p.id = i.pipeline_id
-  join lateral (
-    select * from file o where o.blake3 = f.blake3 and o.id <> f.id
-      and (o.id < f.id or o.id not in (select file_id from batch))
-      and not exists (select from item j join history h on h.item_id = j.id
-        where j.file_id = o.id and h.reason_code = 'duplicate-content')
-    order by o.id limit 1) o on true
-  join run o_run on o_run.id = o.run_id
+  join original o on o.blake3 = f.blake3 and o.file_id <> f.id
+  join file other on other.id = o.file_id join run other_run on other_run.id = other.run_id
   where i.id = any(:ids) and i.phase = any(:sources)
     and p.definition -> 'run_types' -> i.kind ->> 'duplicates' is distinct from 'allow'
-    and not exists (select from history h where h.item_id = i.id and h.reason_code = 'duplicate-content')
+    and not exists (select from history h join history r on r.item_id = h.item_id and r.version > h.version
+      where h.item_id = i.id and h.reason_code = 'duplicate-content' and r.trigger in ('release', 'recover'))
   order by i.id for no key update of i
 )
 update item i set
@@ -621,6 +680,28 @@ update item i set
   since = clock_timestamp(), changed_at = clock_timestamp()
 from locked l where i.id = l.id
 returning i.id as item;
+
+-- name: rewind
+-- The files of these runs have changed: until they have been gathered, what was made of a closed one may be older.
+update run set rewound_at = clock_timestamp() where id = any(:ids) and closed_at is not null and rewound_at is null;
+
+-- name: gathered
+-- These runs' own items are where their files are.
+update run set rewound_at = null where id = any(:ids) and rewound_at is not null;
+
+-- name: unfinished_runs
+-- Closed runs that wait for their files, and those whose files have changed since they were gathered; in all their
+-- campaigns.
+with wanted as (
+  (select i.run_id, i.campaign_id from item i join run on run.id = i.run_id
+   where i.scope = 'run' and i.phase = 'waiting' and run.closed_at is not null and i.run_id > :after
+   order by i.run_id fetch first (:page) rows with ties)
+  union
+  (select i.run_id, i.campaign_id from run join item i on i.run_id = run.id and i.scope = 'run'
+   where run.rewound_at is not null and run.id > :after
+   order by i.run_id fetch first (:page) rows with ties)
+)
+select run_id, campaign_id from wanted order by run_id fetch first (:page) rows with ties;
 
 -- name: run_progress
 -- For each run's item: where it is, what was announced, and how far the slowest of its files is, from kept counts.
@@ -758,7 +839,7 @@ where r.item_id = i.id and i.id = any(:ids) and r.retired_at is null
 
 -- name: take_new_content
 -- Before a reset: a rewritten raw file's newest refused size and time become its record, and its replica's; its
--- checksums and events are unknown again.
+-- checksums and events are unknown again, and its old content is nobody's.
 with wanted as (
   select i.file_id from jsonb_to_recordset(cast(:rows as jsonb)) as r(item bigint, version bigint)
   join item i on i.id = r.item and i.version = r.version
@@ -773,6 +854,8 @@ with wanted as (
   update replica r set size = n.size from newest n, file f
   where f.id = n.id and r.file_id = f.id and r.product_id is null and r.item_id is null
     and r.site = f.site and r.path = f.path
+), contents as (
+  delete from original o using newest n where o.file_id = n.id
 )
 update file f set size = n.size, mtime_ns = n.mtime_ns, adler32 = null, blake3 = null,
   event_first = null, event_last = null, events = null

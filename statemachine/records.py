@@ -5,7 +5,7 @@ same record opens on a service host and on a compute node.
 """
 
 from datetime import datetime
-from typing import Annotated, Any, Literal, dataclass_transform
+from typing import Any, Literal, dataclass_transform
 
 import msgspec
 
@@ -22,14 +22,6 @@ class RecordMeta(msgspec.StructMeta):
 
 class Record(msgspec.Struct, metaclass=RecordMeta, omit_defaults=True):
     """Base of all records; defaults are left out on the wire."""
-
-
-Big = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
-"""A whole number that PostgreSQL's bigint holds; decoding refuses others."""
-Small = Annotated[int, msgspec.Meta(ge=-(2**31), le=2**31 - 1)]
-"""The same for its integer."""
-Word = Annotated[str, msgspec.Meta(max_length=200)]
-"""A name that is part of other names, of a queue or a folder."""
 
 
 class Location(Record):
@@ -49,9 +41,9 @@ class Checksums(Record):
 class Events(Record):
     """The event range that a content covers, both ends included; `count` events lie in it."""
 
-    first: Big
-    last: Big
-    count: Big
+    first: int
+    last: int
+    count: int
 
 
 class Content(Record):
@@ -63,13 +55,13 @@ class Content(Record):
     role: str
     location: Location
     name: str
-    size: Big
+    size: int
     checksums: Checksums | None = None
-    product: Big | None = None
-    mtime_ns: Big | None = None
+    product: int | None = None
+    mtime_ns: int | None = None
     events: Events | None = None
-    file: Big | None = None
-    sequence: Small | None = None
+    file: int | None = None
+    sequence: int | None = None
 
 
 class Product(Record):
@@ -78,7 +70,7 @@ class Product(Record):
     name: str
     type: str
     location: Location
-    size: Big
+    size: int
     checksums: Checksums
     events: Events | None = None
     software: str = ""
@@ -91,9 +83,9 @@ class Copy(Record):
 
     of: str
     location: Location
-    size: Big
+    size: int
     checksums: Checksums
-    product: Big | None = None
+    product: int | None = None
 
 
 class SealedSalt(Record):
@@ -108,22 +100,22 @@ class Usage(Record):
 
     wall_s: float = 0.0
     cpu_s: float = 0.0
-    memory_peak: Big = 0
+    memory_peak: int = 0
 
 
 class Resources(Record):
     """What an attempt may use. `memory` is in bytes, 0 means no limit."""
 
-    cpus: Big = 1
-    memory: Big = 0
+    cpus: int = 1
+    memory: int = 0
     timeout_s: float = 3600.0
 
 
 class Outcome(Record):
     """One item's part of a report: what happened to it in the attempt with this epoch."""
 
-    item: Big
-    epoch: Big
+    item: int
+    epoch: int
     trigger: Literal["start", "succeed", "fail", "interrupt"]
     step: str = ""
     reason_code: str = ""
@@ -145,10 +137,10 @@ class Outcome(Record):
 class Reporter(Record):
     """Who reports: the worker's random id for this process, its host and, on a cluster, its job."""
 
-    owner: Word
-    host: Word
-    job: Word = ""
-    worker: Word = ""
+    owner: str
+    host: str
+    job: str = ""
+    worker: str = ""
 
 
 class ArrivedFile(Record):
@@ -157,13 +149,13 @@ class ArrivedFile(Record):
     site: str
     path: str
     name: str
-    run: Big
-    sequence: Small
-    size: Big
-    mtime_ns: Big
+    run: int
+    sequence: int
+    size: int
+    mtime_ns: int
     kind: str | None = None
     inbox: str = ""
-    closed_ns: Big | None = None
+    closed_ns: int | None = None
     accept_new_content: bool = False
 
 
@@ -171,8 +163,8 @@ class ExpectedFile(Record):
     """A file that the detector announced for a run."""
 
     name: str
-    sequence: Small | None = None
-    size: Big | None = None
+    sequence: int | None = None
+    size: int | None = None
     adler32: str | None = None
 
 
@@ -188,8 +180,8 @@ class RunInfo(Record):
     kind: str | None = None
     started: datetime | None = None
     ended: datetime | None = None
-    expected: Small | None = None
-    first_sequence: Small | None = None
+    expected: int | None = None
+    first_sequence: int | None = None
     files: tuple[ExpectedFile, ...] = ()
     closed: bool = False
     identity: str | None = None
@@ -197,7 +189,10 @@ class RunInfo(Record):
 
 
 class Trouble(Record):
-    """Bad input: one clear line on what happened and to what. It ends as a dead letter."""
+    """Bad input: one clear line on what happened and to what. It ends as a dead letter.
+
+    `mended` says the contrary: what was said before with this code and subject is over.
+    """
 
     code: str
     sentence: str
@@ -205,5 +200,6 @@ class Trouble(Record):
     run: int | None = None
     payload: str = ""
     source: str = ""
-    size: Big = 0
-    mtime_ns: Big = 0
+    size: int = 0
+    mtime_ns: int = 0
+    mended: bool = False

@@ -43,20 +43,26 @@ class Outgoing(Record):
 
 
 class Delivery(Record):
-    """A message as it came. `tag` belongs to the subscription that took it and to nobody else."""
+    """A message as it came. `tag` belongs to the subscription that took it and to nobody else.
+
+    `session` counts the subscription's channels: it is another one after each loss.
+    """
 
     queue: str
     body: bytes
     tag: int
     redelivered: bool = False
     headers: dict[str, str] = {}
+    session: int = 0
 
 
 class Queue(Record):
     """A queue to declare and bind. `limited` asks for the delivery limit (work only).
 
-    `exclusive` queues (a worker's control queue) vanish with the connection that declared them. A message that
-    a queue gives up on goes to the topology's dead-letter queue.
+    `exclusive` queues (a worker's control queue) vanish with the connection that declared them. A `single` queue
+    delivers to one subscription at a time, the others stand by in the order in which they came; so whoever has
+    dealt with a message has dealt with everything before it. A message that a queue gives up on goes to the
+    topology's dead-letter queue.
     """
 
     name: str
@@ -64,6 +70,7 @@ class Queue(Record):
     binding: str = ""
     limited: bool = False
     exclusive: bool = False
+    single: bool = False
 
 
 class Topology(Record):

@@ -79,6 +79,8 @@ class MemorySubscription:
         """Take nothing more until `resume`."""
         with self._hub.lock:
             self._paused = True
+            for queue in self._queues:
+                queue.step_back(self)
             self._pass_on()
 
     def resume(self) -> None:
@@ -117,7 +119,7 @@ class MemorySubscription:
         if self._paused or self.closed:
             return taken
         room = min(limit, self._prefetch - len(self._held))
-        for queue in self._queues:
+        for queue in filter(lambda queue: queue.serves(self), self._queues):
             for _ in range(min(len(queue), room - len(taken))):
                 message = queue.get()
                 tag = next(self._tags)

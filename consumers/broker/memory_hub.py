@@ -24,9 +24,10 @@ class Watcher(Protocol):
 class MemoryQueue:
     """What waits in one queue: what came back goes out first, at its old place."""
 
-    def __init__(self, name: str, owner: object) -> None:
+    def __init__(self, name: str, owner: object, *, single: bool = False) -> None:
         self.name = name
         self.owner = owner
+        self.single = single
         self.watchers: list[Watcher] = []
         self._fresh: deque[Message] = deque()
         self._returned: list[Message] = []
@@ -47,6 +48,15 @@ class MemoryQueue:
         """Take the next message. Raises `IndexError` if there is none."""
         return heapq.heappop(self._returned) if self._returned else self._fresh.popleft()
 
+    def serves(self, watcher: Watcher) -> bool:
+        """Say whether a subscription may take from this queue now."""
+        return not self.single or self.watchers[0] is watcher
+
+    def step_back(self, watcher: Watcher) -> None:
+        """Let the others go first from now on."""
+        self.watchers.remove(watcher)
+        self.watchers.append(watcher)
+
     def clear(self) -> int:
         """Throw everything away; give the number."""
         number = len(self)
@@ -56,7 +66,7 @@ class MemoryQueue:
 
     def announce(self, number: int) -> None:
         """Wake as many waiting subscriptions as there are new messages, and no more."""
-        for watcher in self.watchers:
+        for watcher in self.watchers[:1] if self.single else self.watchers:
             if number <= 0:
                 break
             number -= watcher.notice()
@@ -106,7 +116,8 @@ class MemoryHub:
     def _declare_queue(self, wanted: Queue, owner: object) -> None:
         present = self.queues.get(wanted.name)
         if present is None:
-            self.queues[wanted.name] = MemoryQueue(wanted.name, owner if wanted.exclusive else None)
+            owned_by = owner if wanted.exclusive else None
+            self.queues[wanted.name] = MemoryQueue(wanted.name, owned_by, single=wanted.single)
         elif present.owner is not (owner if wanted.exclusive else None):
             raise BrokerRefusedError(f"memory: queue {wanted.name!r} exists, exclusive to another or to nobody")
         if wanted.exchange:

@@ -41,6 +41,7 @@ class RabbitSubscription:
         self._held: dict[int, int] = {}
         self._tags = itertools.count(1)
         self._channel: Channel | None = None
+        self._session = 0
         self._flow: Flow | None = None
         self._paused = False
         self._turn = asyncio.Lock()
@@ -110,6 +111,7 @@ class RabbitSubscription:
             else:
                 self._flow = Pull(channel, self._queues, lambda: len(self._held) < self._prefetch, deliver)
             self._channel = channel
+            self._session += 1
             channel.closed.add_done_callback(lambda _: self._forget(channel))
             channel.raw.add_on_cancel_callback(lambda _: channel.raw.is_open and channel.raw.close())
             if not self._paused:
@@ -179,7 +181,9 @@ class RabbitSubscription:
         self._held[tag] = method.delivery_tag
         headers = headers_of(properties.headers)
         again = bool(method.redelivered)
-        self._inbox.put(Delivery(queue=queue, body=body, tag=tag, redelivered=again, headers=headers))
+        self._inbox.put(
+            Delivery(queue=queue, body=body, tag=tag, redelivered=again, headers=headers, session=self._session)
+        )
 
     def _settle(self, tags: Iterable[int], method: str, how: dict[str, object]) -> None:
         """Acknowledge or return; tags of a dead channel are not held any more."""

@@ -37,7 +37,7 @@ class Names:
     def topology(self, steps: Iterable[str]) -> Topology:
         """Give what has to be declared for these steps."""
         work = [Queue(name=self.work(step, lane), limited=True) for step in steps for lane in LANES]
-        reports = [Queue(name=self.reports(lane)) for lane in LANES]
+        reports = [Queue(name=self.reports(lane), single=True) for lane in LANES]
         parking = Queue(name=self.dead, exchange=self.dead, binding="#")
         return Topology(
             exchanges={self.events: "topic", self.dead: "topic"},
@@ -55,7 +55,10 @@ def queue_properties(queue: Queue) -> dict[str, Any]:
     """
     if queue.exclusive:
         return {"durable": False, "exclusive": True}
-    return {"durable": True, "arguments": {"x-queue-type": "quorum"}}
+    arguments: dict[str, Any] = {"x-queue-type": "quorum"}
+    if queue.single:
+        arguments["x-single-active-consumer"] = True
+    return {"durable": True, "arguments": arguments}
 
 
 def exchange_properties(kind: str) -> dict[str, Any]:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 POLL_S = 0.5
+RETRY_S = 1.0
 
 
 class Parcel:
@@ -32,8 +33,9 @@ class Parcel:
         self.worker, self.delivery, self.work = worker, delivery, work
         self.waiting = [Attempt(work, item, worker.owner, worker.settings) for item in work.parcel]
         self.done: list[Outcome] = []
-        self.long = False
-        self.began = self.beat = time.monotonic()
+        self.long = self.announced = False
+        self.began = time.monotonic()
+        self.speak_at = self.began
         self.told_to_leave: float | None = None
 
     def run(self) -> None:
@@ -109,19 +111,26 @@ class Parcel:
         now = time.monotonic()
         if not self.long and now - self.began >= self.worker.settings.quick_s:
             self._become_long()
-        if self.long and now - self.beat >= self.worker.settings.heartbeat_s:
-            self.beat = now
-            beats = [(attempt.item.item, attempt.item.epoch) for attempt in self.waiting]
-            self.worker.report(self.work.lane, beats=beats)
+        if self.long and now >= self.speak_at:
+            heard = self._beat() if self.announced else self._announce()
+            self.speak_at = time.monotonic() + (self.worker.settings.heartbeat_s if heard else RETRY_S)
         self.worker.hear(0.0)
 
     def _become_long(self) -> None:
         self.long = True
         self.worker.work.pause()
-        self.worker.report(self.work.lane, [*self.done, *(attempt.started() for attempt in self.waiting)])
-        self.done.clear()
-        self.worker.work.ack([self.delivery])
-        self.beat = time.monotonic()
+
+    def _announce(self) -> bool:
+        """Say that the attempts have begun, and acknowledge; False while the broker is away."""
+        self.announced = self.worker.tell(self.work.lane, [*self.done, *(each.started() for each in self.waiting)])
+        if self.announced:
+            self.done.clear()
+            self.worker.work.ack([self.delivery])
+        return self.announced
+
+    def _beat(self) -> bool:
+        beats = [(attempt.item.item, attempt.item.epoch) for attempt in self.waiting]
+        return self.worker.tell(self.work.lane, beats=beats)
 
     def _flush(self) -> None:
         if self.done:
@@ -133,6 +142,8 @@ class Parcel:
         if self.long:
             self.done += [attempt.given_back("drain", "its worker was told to leave") for attempt in left]
             self._flush()
+            if not self.announced:
+                self.worker.work.ack([self.delivery])
             self.worker.work.resume()
         elif left:
             self._flush()

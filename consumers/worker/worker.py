@@ -9,16 +9,16 @@ from collections.abc import Sequence
 import msgspec
 
 from ...statemachine.records import Outcome, Reporter
-from ..broker import Broker, BrokerUnavailableError, Delivery, Names, Outgoing, Queue, Subscription, Topology
-from ..messages import Drain, Drop, MessageError, Report, Settle, Settled, SettleItem, Work, decode, encode
+from ..broker import LANES, Broker, BrokerUnavailableError, Delivery, Names, Outgoing, Queue, Subscription, Topology
+from ..messages import Drain, Drop, Halt, MessageError, Report, Settle, Settled, SettleItem, Work, decode, encode
 from .executor import Executor
-from .parcel import POLL_S, Parcel
+from .parcel import POLL_S, RETRY_S, Parcel
 from .places import check_places
+from .reporting import bodies
 from .settings import SETTLE, WorkerSettings, new_owner, reporter
 from .settling import settle
 
 log = logging.getLogger(__name__)
-RETRY_S = 1.0
 REMEMBERED = 2000
 
 
@@ -32,6 +32,8 @@ class Worker:
         self.executor = Executor(settings.preload)
         self.dropped: set[tuple[int, int]] = set()
         self.remembered: OrderedDict[tuple[int, int], Outcome] = OrderedDict()
+        self.halted: tuple[str, ...] = ()
+        self._obeyed: tuple[str, ...] = ()
         self._seen = 0.0
 
     def run(self) -> None:
@@ -40,19 +42,41 @@ class Worker:
         queue = Queue(name=control, exclusive=True)
         self.broker.declare(Topology(exchanges={}, queues=(queue,), dead=self.names.dead))
         self.control = self.broker.subscribe([control], prefetch=10)
-        lanes = [self.names.work(step, lane) for lane in ("live", "bulk") for step in (*self.settings.steps, SETTLE)]
-        self.work = self.broker.subscribe(lanes, prefetch=1)
+        self.work = self._subscribe()
         self.executor.warm()
         try:
             while not self.stop.is_set():
                 self._present()
                 self.hear(0.0)
+                self._obey()
                 for delivery in self.work.take(1, POLL_S):
                     self._handle(delivery)
         finally:
             self.work.close()
             self.control.close()
             self.executor.kill()
+
+    def _subscribe(self) -> Subscription:
+        """Consume from the queues that are not to be left alone, live ones first."""
+        steps = (*self.settings.steps, SETTLE)
+        queues = {self.names.work(step, lane): {f"step:{step}", f"lane:{lane}"} for lane in LANES for step in steps}
+        wanted = [queue for queue, words in queues.items() if not words & set(self.halted)]
+        made = self.broker.subscribe(wanted or list(queues), prefetch=1)
+        if not wanted or "worker" in self.halted:
+            made.pause()
+        return made
+
+    def _obey(self) -> None:
+        """Subscribe anew where what is to be left alone has changed; while the broker is away, later."""
+        if self._obeyed == self.halted:
+            return
+        try:
+            made = self._subscribe()
+        except BrokerUnavailableError:
+            return
+        self.work.close()
+        self.work, self._obeyed = made, self.halted
+        self.tell("live")
 
     def remember(self, outcome: Outcome) -> None:
         """Keep the newest outcomes: an epoch's message that comes again is answered, not worked on again."""
@@ -117,13 +141,25 @@ class Worker:
         self,
         lane: str,
         outcomes: Sequence[Outcome] = (),
-        beats: Sequence[tuple[int, int]] = (),
         settled: Sequence[Settled] = (),
     ) -> None:
         """Report, and try again until the broker has it: a result is never lost because a server blinks.
 
         A worker that was told to leave gives up after its grace: the lease ends and the item is done again.
         """
+        left = self.settings.grace_s
+        while not self.tell(lane, outcomes, settled=settled) and left > 0:
+            time.sleep(RETRY_S)
+            left -= RETRY_S if self.stop.is_set() else 0
+
+    def tell(
+        self,
+        lane: str,
+        outcomes: Sequence[Outcome] = (),
+        beats: Sequence[tuple[int, int]] = (),
+        settled: Sequence[Settled] = (),
+    ) -> bool:
+        """Report once; False where the broker is away, or may not have it."""
         message = Report(
             reporter=self.reporter,
             lane=lane,
@@ -132,13 +168,10 @@ class Worker:
             settled=tuple(settled),
             steps=self.settings.steps,
             draining=self.stop.is_set(),
+            halted=self.halted,
         )
         self._seen = time.monotonic()
-        outgoing = [Outgoing(key=self.names.reports(lane), body=encode(message))]
-        left = self.settings.grace_s
-        while not all(self._publish(outgoing)) and left > 0:
-            time.sleep(RETRY_S)
-            left -= RETRY_S if self.stop.is_set() else 0
+        return all(self._publish([Outgoing(key=self.names.reports(lane), body=body) for body in bodies(message)]))
 
     def _publish(self, messages: list[Outgoing]) -> list[bool]:
         try:
@@ -148,18 +181,13 @@ class Worker:
 
     def _present(self) -> None:
         if time.monotonic() - self._seen > self.settings.presence_s:
-            self._seen = time.monotonic()
-            try:
-                message = Report(reporter=self.reporter, lane="live", steps=self.settings.steps)
-                self.broker.publish([Outgoing(key=self.names.reports("live"), body=encode(message))])
-            except BrokerUnavailableError:
-                return
+            self.tell("live")
 
     def hear(self, wait_s: float) -> None:
-        """Take what the conductor says: attempts to drop, or to drain."""
+        """Take what the conductor says: attempts to drop, queues to leave alone, or to drain."""
         for delivery in self.control.take(10, wait_s):
             try:
-                message = decode(delivery.body, Drop, Drain)
+                message = decode(delivery.body, Drop, Drain, Halt)
             except MessageError as error:
                 self._reject(self.control, delivery, str(error))
                 continue
@@ -167,6 +195,8 @@ class Worker:
                 self.stop.set()
             elif isinstance(message, Drop):
                 self.dropped |= set(message.items)
+            elif isinstance(message, Halt):
+                self.halted = message.what
             self.control.ack([delivery])
 
 

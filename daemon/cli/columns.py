@@ -121,6 +121,17 @@ ATTEMPTS = (
     field("TEXT", "reason", wide=True),
 )
 
+LETTERS = (
+    field("CODE"),
+    field("COUNT", kind="number"),
+    field("LAST", "last_at", "time"),
+    field("RUN", "run_number", "number"),
+    field("SAYS", "sentence"),
+    field("FIRST", "first_at", "time", wide=True),
+    field("ABOUT", "subject", wide=True),
+    field("QUEUE", wide=True),
+)
+
 CATALOG = (
     Column("PATH", lambda row: row.shown, "plain"),
     field("RUN", kind="number"),

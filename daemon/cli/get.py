@@ -31,7 +31,7 @@ class Kind:
 
     def name_of(self, row: Any) -> str:
         """Give a row's name."""
-        return str(getattr(row, self.key)) or f"run {row.run}"
+        return str(getattr(row, self.key)) or f"run {getattr(row, 'run', None)}"
 
 
 KINDS = {
@@ -40,7 +40,9 @@ KINDS = {
     "campaigns": Kind(c.CAMPAIGNS, "name"),
     "sites": Kind(c.SITES, "name"),
     "attempts": Kind(c.ATTEMPTS, "file", ("run", "step", "outcome", "reason_code", "host", "running")),
+    "dead-letters": Kind(c.LETTERS, "subject", ("run", "reason_code")),
 }
+KEYS = {"runs": ("number",), "files": ("item",), "attempts": ("item", "epoch"), "dead-letters": ("id",)}
 SINGULAR = {name.removesuffix("s"): name for name in KINDS}
 
 
@@ -60,13 +62,13 @@ class KindName(click.ParamType[str]):
 @click.command()
 @click.argument("kind", type=KindName())
 @click.argument("names", metavar="[NAME]...", nargs=-1)
-@click.option("--run", type=click.IntRange(min=0), help="Of this run (files, attempts).")
+@click.option("--run", type=click.IntRange(min=0), help="Of this run (files, attempts, dead-letters).")
 @click.option("--type", "run_type", help="Of this run type (runs, files).")
 @click.option("--campaign", help="Of this campaign (runs, files).")
 @click.option("--state", help="In this state (runs, files).")
 @click.option("--phase", help="In this phase (runs, files).")
 @click.option("--step", help="At this step (files, attempts).")
-@click.option("--reason-code", help="With this reason code (files, attempts).")
+@click.option("--reason-code", help="With this code (files, attempts, dead-letters).")
 @click.option("--outcome", help="With this outcome (attempts).")
 @click.option("--host", help="On this host (attempts).")
 @click.option("--running", is_flag=True, default=None, help="That run now (attempts).")
@@ -76,7 +78,7 @@ class KindName(click.ParamType[str]):
 @output_options
 @pass_session
 def get(session: Session, /, kind: str, names: tuple[str, ...], **options: Any) -> int:
-    """List runs, files, campaigns, sites or attempts, newest first.
+    """List runs, files, campaigns, sites, attempts or dead-letters, newest first.
 
     \b
     headframe get runs --phase waiting
@@ -120,7 +122,7 @@ def _option(name: str) -> str:
 
 
 def _key_of(kind: str) -> Callable[[Any], tuple[Any, ...]]:
-    names = {"runs": ("number",), "files": ("item",), "attempts": ("item", "epoch")}.get(kind, ("name",))
+    names = KEYS.get(kind, ("name",))
     return lambda row: tuple(getattr(row, name) for name in names)
 
 
@@ -204,6 +206,12 @@ def _campaigns(_: Asked, name: str | None, conn: Connection, page: Page) -> List
     return campaigns(conn, page, name=name)
 
 
+def _dead_letters(asked: Asked, name: str | None, conn: Connection, page: Page) -> Listed[Any]:
+    from ...statemachine.views import dead_letters
+
+    return dead_letters(conn, page, run=asked.get("run"), code=asked.get("reason_code"), subject=name)
+
+
 def _sites(session: Session, _: Asked, name: str | None, conn: Connection, page: Page) -> Listed[Any]:  # noqa: ARG001
     from ...statemachine.views import Listed, sites
     from .sites import configured
@@ -216,5 +224,6 @@ ASK: dict[str, Callable[..., Listed[Any]]] = {
     "files": _files,
     "attempts": _attempts,
     "campaigns": _campaigns,
+    "dead-letters": _dead_letters,
 }
 COMMANDS = {"get": get}

@@ -53,6 +53,7 @@ def _screen(session: Session, found: Status) -> Screen:
     screen = Screen(session.zone)
     screen.title(f"headframe {session.config.instance}", "" if found.problems else "all is well")
     screen.fields([("as of", found.at), ("runs", _counts(found.runs)), ("files", _counts(found.files))])
+    screen.fields([("left out", found.left_out or None)])
     screen.fields([("dead letters", found.dead_letters or None), ("to settle", found.waiting_settle or None)])
     if found.problems:
         screen.text("", *(f"! {problem}" for problem in found.problems))
@@ -60,7 +61,7 @@ def _screen(session: Session, found: Status) -> Screen:
     screen.table("Processes", _by_role(found), PROCESSES)
     screen.table("Paused", found.pauses, PAUSES)
     if found.problems:
-        screen.text("", f"next: {_next(found)}")
+        screen.text("", f"next: {_next(found, alone=session.config.broker.url == 'memory:')}")
     return screen
 
 
@@ -79,14 +80,17 @@ def _by_role(found: Status) -> list[Any]:
     return [(role, len(hosts), ", ".join(sorted(set(hosts))[:8])) for role, hosts in sorted(roles.items())]
 
 
-def _next(found: Status) -> str:
-    if found.failed:
+def _next(found: Status, *, alone: bool) -> str:
+    """Name the command for the first of the problems; `alone` says that everything runs in one process tree."""
+    if not any(process.role == "conductor" for process in found.processes):
+        return "headframe up" if alone else "headframe conductor"
+    if found.failed > found.left_out:
         return "headframe get files --phase failed"
     if found.held:
         return "headframe get files --phase held"
-    if not any(process.role == "conductor" for process in found.processes):
-        return "headframe doctor"
-    return "headframe get runs --phase waiting"
+    if found.dead_letters:
+        return "headframe get dead-letters"
+    return "headframe doctor"
 
 
 COMMANDS = {"status": status}

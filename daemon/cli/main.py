@@ -32,6 +32,9 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "reset": ("act", "send them back to an earlier state"),
         "run": ("runs", "close, expect, waive, reopen, reclassify a run"),
         "dead": ("dead", "list, show, replay, forget dead letters"),
+        "pause": ("pausing", "let a step, a lane, a site or a worker rest"),
+        "resume": ("pausing", "let what was paused go on"),
+        "drain": ("pausing", "let a worker finish and leave"),
     },
     "Checking": {
         "verify": ("checking", "check every invariant; ends 1 with what is broken"),

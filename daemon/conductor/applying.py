@@ -8,59 +8,73 @@ from sqlalchemy import Connection, Engine
 
 from ... import __version__
 from ...consumers.messages import Report
-from ...statemachine.records import Record
+from ...statemachine.records import Record, Trouble
 from ...statemachine.store.arrivals import register
 from ...statemachine.store.campaigns import Book
 from ...statemachine.store.core import Ready, Touched, execute, lock_items
 from ...statemachine.store.dead import bury
 from ...statemachine.store.gather import RunMoved, gather
-from ...statemachine.store.pin import hold_runs
+from ...statemachine.store.pauses import Told, WorkerSeen, to_tell
+from ...statemachine.store.pin import hold_runs, items_to_pin
 from ...statemachine.store.reports import Stale, apply_reports, renew
 from ...statemachine.store.runs import campaigns_of, inform
 from ...statemachine.store.settling import settled
-from ...statemachine.store.sweep import mark_applied
+from ...statemachine.store.sweep import Mark, mark_applied
 from .sorting import Sorted
 
 
 class Effects(Record):
-    """What a batch led to: work to send, owners to tell, runs that may move, runs that moved."""
+    """What a batch led to: work to send, owners and workers to tell, runs that may move, runs that moved.
+
+    `reported`: workers have begun or ended something, so that more may go out to them.
+    """
 
     ready: tuple[Ready, ...] = ()
     stale: tuple[Stale, ...] = ()
+    told: tuple[Told, ...] = ()
     touched: frozenset[tuple[int, int]] = frozenset()
     moved: tuple[RunMoved, ...] = ()
+    reported: bool = False
 
     def joined(self, other: "Effects") -> "Effects":
         """Give both effects as one."""
         return Effects(
             ready=self.ready + other.ready,
             stale=self.stale + other.stale,
+            told=self.told + other.told,
             touched=self.touched | other.touched,
             moved=self.moved + other.moved,
+            reported=self.reported or other.reported,
         )
 
 
-def apply(connection: Connection, batch: Sorted, book: Book) -> Effects:
-    """Apply a batch in the caller's transaction. Locks runs in one go, then items, so that conductors never cross."""
+def apply(connection: Connection, batch: Sorted, book: Book, reign: str = "") -> Effects:
+    """Apply a batch in the caller's transaction. Locks runs in one go, then items, so that conductors never cross.
+
+    `reign` names who took the batch.
+    """
     touched: Touched = set()
     hold_runs(connection, [*(info.run for info in batch.runs), *(file.run for file in batch.files)])
+    lock_items(connection, [*_spoken_of(batch), *items_to_pin(connection, _typed(batch))])
+    troubles: list[Trouble] = []
     for info in batch.runs:
-        bury(connection, inform(connection, info, book))
+        troubles += inform(connection, info, book)
         touched |= campaigns_of(connection, info.run)
     # Troubles first: a file that has come since is no trouble any more.
-    bury(connection, batch.troubles)
+    bury(connection, [*troubles, *batch.troubles])
     arrived = register(connection, batch.files, book)
     bury(connection, arrived.troubles)
-    lock_items(connection, [*(entry.outcome.item for entry in batch.said), *(item for item, _, _ in batch.beats)])
     reports = apply_reports(connection, batch.said)
     stale = [*reports.stale, *renew(connection, batch.beats)]
     settled(connection, [(entry.id, entry.done, entry.error) for entry in batch.settled])
     see(connection, batch.workers.values())
-    mark_applied(connection, batch.marks)
+    mark_applied(connection, _marks(batch, reign))
     return Effects(
         ready=(*arrived.ready, *reports.ready),
         stale=tuple(stale),
+        told=tuple(to_tell(connection, map(_seen, batch.workers.values()))),
         touched=frozenset(touched) | arrived.touched | reports.touched,
+        reported=bool(batch.said),
     )
 
 
@@ -71,6 +85,30 @@ def follow(engine: Engine, effects: Effects) -> Effects:
     with engine.begin() as connection:
         gathered = gather(connection, effects.touched)
     return Effects(ready=gathered.ready, moved=gathered.moved)
+
+
+def _spoken_of(batch: Sorted) -> list[int]:
+    """Give the items that a batch reports on."""
+    return [*(entry.outcome.item for entry in batch.said), *(item for item, _, _ in batch.beats)]
+
+
+def _typed(batch: Sorted) -> list[int]:
+    """Give the numbers of the runs whose type a batch names."""
+    named = [*((info.run, info.kind) for info in batch.runs), *((file.run, file.kind) for file in batch.files)]
+    return [run for run, kind in named if kind is not None]
+
+
+def _marks(batch: Sorted, reign: str) -> list[Mark]:
+    """Give the newest markers; over another channel it is another reign."""
+    return [
+        Mark(lane=lane, sent_at=marker.sent_at, reign=f"{reign}.{session}")
+        for lane, (marker, session) in batch.marks.items()
+    ]
+
+
+def _seen(report: Report) -> WorkerSeen:
+    reporter = report.reporter
+    return WorkerSeen(owner=reporter.owner, name=reporter.worker, halted=report.halted)
 
 
 def see(connection: Connection, reports: Iterable[Report]) -> None:
@@ -96,6 +134,7 @@ def _worker_row(report: Report) -> dict[str, Any]:
             "steps": report.steps,
             "job": reporter.job,
             "draining": report.draining,
+            "halted": report.halted,
             "name": reporter.worker,
             "busy": len(report.beats),
         },

@@ -7,15 +7,16 @@ import msgspec
 from sqlalchemy import Connection, Engine
 
 from ...consumers.broker import Broker, BrokerUnavailableError, Names, Outgoing
-from ...consumers.messages import Drop, Settle, SettleItem, Work, WorkItem, encode
+from ...consumers.messages import Drain, Drop, Halt, Settle, SettleItem, Work, WorkItem, encode
 from ...consumers.worker.settings import SETTLE
 from ...statemachine.batches import batched
 from ...statemachine.records import Outcome, Reporter
-from ...statemachine.store import dispatch, settling
+from ...statemachine.store import dispatch, pauses, settling
 from ...statemachine.store.core import Ready, lock_items
 from ...statemachine.store.dispatch import Order
 from ...statemachine.store.fold import Said
 from ...statemachine.store.gather import RunMoved
+from ...statemachine.store.pauses import Told
 from ...statemachine.store.reports import Stale, apply_reports
 
 SETTLE_WINDOW = 500
@@ -39,8 +40,8 @@ class Outbox:
             if (step, lane) in self.backlogged:
                 continue
             with self.engine.begin() as connection:
-                if dispatch.paused(connection, step, lane):
-                    continue
+                if pauses.paused(connection, step, lane) or pauses.paused_sites(connection):
+                    continue  # the refiller knows what may go
                 room = self._room(connection, step, lane)
                 self.send(connection, entries[: max(0, room)])
             if len(entries) > room:
@@ -107,6 +108,16 @@ class Outbox:
             for owner, items in by_owner.items()
         ]
         self._try(messages)
+
+    def tell_workers(self, told: Iterable[Told]) -> None:
+        """Tell workers what to leave alone, and which are to leave. Told again until their reports show it."""
+        messages: list[tuple[str, Halt | Drain]] = []
+        for entry in told:
+            key = self.names.control(entry.owner)
+            messages.append((key, Halt(what=entry.halted)))
+            if entry.drain:
+                messages.append((key, Drain()))
+        self._try([Outgoing(key=key, body=encode(message), mandatory=False) for key, message in messages])
 
     def tell_public(self, moved: Iterable[RunMoved]) -> None:
         """Publish what runs did for whoever listens; at most once, listeners reconcile by REST."""

@@ -54,12 +54,6 @@ def unreadable(delivery: Delivery, reason: str) -> Letter:
     )
 
 
-def refused(delivery: Delivery, reason: str) -> Letter:
-    """Make the dead letter of a message that the database does not take."""
-    sentence = f"a message on {delivery.queue} could not be applied: {reason}"
-    return _letter(delivery, delivery.queue, "message-refused", sentence)
-
-
 def _letter(
     delivery: Delivery, queue: str, code: str, sentence: str, *, same: str = "", dealt_with: bool = False
 ) -> Letter:

@@ -112,16 +112,20 @@ class SourceLoop:
     def check(self) -> None:
         """Say so when the poll that runs takes longer than it may. Called from another thread."""
         since = self._polling_since
+        self._late.begin_round()
         if since is not None and self._clock() - since > self._config.timeout_s:
             what = f"it has not answered for {self._config.timeout_s:g} s"
             self._late.say("rundb-slow", what, f"rundb {self.name}")
-            self._post.send(troubles=self._late.take())
+        self._late.end_round()
+        if late := self._late.take():
+            self._post.send(troubles=late)
 
     def _publish_new(self) -> None:
         if self._clock() >= self._all_at:
             self._sent.clear()
             self._all_at = self._clock() + REPEAT_S
         changed: dict[Key, tuple[RunInfo, bytes]] = {}
+        self._troubles.begin_round()
         for said in self._source.poll():
             if isinstance(said, Trouble):
                 self._troubles.say(said.code, said.sentence, said.subject, said.payload, said.payload, said.run)
@@ -134,6 +138,7 @@ class SourceLoop:
             if len(changed) == BATCH:
                 self._send(changed)
         self._send(changed)
+        self._troubles.end_round()
 
     def _send(self, changed: dict[Key, tuple[RunInfo, bytes]]) -> None:
         runs = [run for run, _ in changed.values()]

@@ -15,6 +15,7 @@ from ...statemachine.database import first_line
 from ...statemachine.records import Record
 from ...statemachine.store import sweep
 from ...statemachine.store.core import database_time, notify
+from ...statemachine.store.pauses import forget_drained, paused
 from ..conductor.applying import Effects, follow, see_self
 from ..conductor.outbox import Outbox
 
@@ -44,18 +45,19 @@ class Sweeper:
         self.outbox = Outbox(engine, broker, names, self.owner)
 
     def run(self, stop: threading.Event) -> None:
-        """Sweep until told to stop; counts are folded more often than the rest."""
+        """Sweep until told to stop; leases end, and counts are folded, more often than the rest is done."""
         due = 0.0
         while not stop.is_set():
-            self._guarded(self.fold)
+            for task in (self.fold, self.expire, self.mark):
+                self._guarded(task)
             if time.monotonic() >= due:
                 due = time.monotonic() + self.settings.interval_s
                 self.round()
             stop.wait(self.settings.fold_s)
 
     def round(self) -> None:
-        """Do every repair once."""
-        for task in (self.present, self.mark, self.expire, self.resend, self.recheck_runs, self.partition):
+        """Do every repair once that has time."""
+        for task in (self.present, self.resend, self.recheck_runs, self.partition, self.forget):
             self._guarded(task)
 
     def present(self) -> None:
@@ -66,6 +68,8 @@ class Sweeper:
     def mark(self) -> None:
         """Send a marker through each report lane: once applied, all that was sent before it has been too."""
         with self.engine.connect() as connection:
+            if not sweep.anything_out(connection):
+                return
             now = database_time(connection)
         self.broker.publish(
             [Outgoing(key=self.names.reports(lane), body=encode(Marker(lane=lane, sent_at=now))) for lane in LANES]
@@ -77,7 +81,8 @@ class Sweeper:
         while after is not None:
             with self.engine.begin() as connection:
                 after = sweep.expire(connection, after, self.settings.page)
-                notify(connection, "expired")
+                if after is not None:
+                    notify(connection, "expired")
 
     def resend(self) -> None:
         """Send lost hints again, at most a page a step, lane and round: doubles are safe, storms are not.
@@ -89,6 +94,8 @@ class Sweeper:
                 waiting = self.broker.depth(self.names.work(step, lane)) > 0
                 older_s = self.settings.lost_hint_s * (QUEUED_FACTOR if waiting else 1)
                 with self.engine.begin() as connection:
+                    if paused(connection, step, lane):
+                        continue
                     lost = sweep.lost_hints(connection, step, lane, older_s, self.settings.page)
                     if lost:
                         sent = self.outbox.send_again(connection, lost)
@@ -117,6 +124,11 @@ class Sweeper:
         with self.engine.begin() as connection:
             for name in sweep.next_partitions(connection):
                 log.info("history partition made", name=name)
+
+    def forget(self) -> None:
+        """Drop orders to workers that have left."""
+        with self.engine.begin() as connection:
+            forget_drained(connection)
 
     def _guarded(self, task: Callable[[], None]) -> None:
         try:

@@ -137,7 +137,9 @@ class InboxWatch:
             if decision.act == "refuse":
                 run = met.file.run if met.file and decision.code != "unannounced" else None
                 self._inspect.say(met.path, met.entry.facts, decision, run)
-            elif decision.act == "later":
+            elif decision.act != "send":
+                self._inspect.undecided(met.path)
+            if decision.act == "later":
                 with self._inspect.lock:
                     self._inspect.memory.look_again(met.path, decision.when)
         self._send([met for met in found if met.decision.act == "send"])

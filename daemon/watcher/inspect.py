@@ -108,20 +108,24 @@ class Inspector:
         """Read a manifest that is new or has changed. `at_once`: it is complete, so mistakes are said at once."""
         facts = look(root, path, follow=self._inbox.follow_symlinks)
         with self.lock:
-            if facts is None or (isinstance(facts, Facts) and self.manifests.is_current(path, facts)):
+            if facts is None:
                 return
             if isinstance(facts, Refused):
                 self.say(path, facts.facts, refuse(facts.code, facts.sentence))
                 return
             entry = self._drafts.observe(path, facts, self.clock())
             try:
-                for outside in self.manifests.read(root, path, facts, self.names.read(path)):
+                if not self.manifests.is_current(path, facts):
+                    self.manifests.read(root, path, facts, self.names.read(path))
+                for outside in self.manifests.outside(path):
                     what = f"the manifest names {outside!r}, which leads out of the inbox"
                     self.say(path, facts, refuse("outside-inbox", what))
             except ManifestError as error:
                 # One that is still being written is no JSON either: it gets the time to become stable.
                 if at_once or self.clock() >= entry.since + self._inbox.stable_s:
                     self.say(path, facts, refuse(error.code, error.sentence))
+                else:
+                    self.undecided(path)
             except OSError as error:
                 self.say(path, facts, refuse("unreadable", f"the manifest cannot be read: {error.strerror}"))
 
@@ -130,15 +134,22 @@ class Inspector:
         with self.lock:
             self.memory.begin_scan()
             self._drafts.begin_scan()
+            self._troubles.begin_round()
 
     def end_scan(self, root: str, manifests: set[str]) -> None:
-        """Forget what a whole scan has not met; `manifests` are those that it has."""
+        """Forget what a whole scan has not met, and say what is mended; `manifests` are those that it has met."""
         with self.lock:
             self.manifests.keep(manifests)
             for path in self.memory.unseen():
                 self.gone(root, path, promised=False)
             for path in self._drafts.unseen():
                 self._drafts.forget(path)
+            self._troubles.end_round()
+
+    def undecided(self, path: str) -> None:
+        """Note that nobody can tell yet whether a path is still in trouble."""
+        with self.lock:
+            self._troubles.keep(self._at_site(path))
 
     def say(self, path: str, facts: Facts | None, decision: Decision, run: int | None = None) -> None:
         """Note a trouble with a path."""

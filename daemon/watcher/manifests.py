@@ -25,7 +25,7 @@ class Manifests:
 
     def __init__(self, max_run: int) -> None:
         self._max_run = max_run
-        self._read: dict[str, tuple[Facts, tuple[str, ...]]] = {}
+        self._read: dict[str, tuple[Facts, tuple[str, ...], tuple[str, ...]]] = {}
         self._announced: dict[str, Announced] = {}
 
     def get(self, path: str) -> Announced | None:
@@ -36,15 +36,16 @@ class Manifests:
         """Give the paths that a manifest names."""
         return self._read[manifest][1] if manifest in self._read else ()
 
+    def outside(self, manifest: str) -> tuple[str, ...]:
+        """Give the names in a manifest that lead out of the inbox."""
+        return self._read[manifest][2] if manifest in self._read else ()
+
     def is_current(self, manifest: str, facts: Facts) -> bool:
         """Say whether a manifest that looks like this was read already."""
         return manifest in self._read and self._read[manifest][0] == facts
 
-    def read(self, root: str, path: str, facts: Facts, name: Name) -> tuple[str, ...]:
-        """Read a manifest; give the names in it that lead out of the inbox.
-
-        Raises `ManifestError`, `OSError`.
-        """
+    def read(self, root: str, path: str, facts: Facts, name: Name) -> None:
+        """Read a manifest. Raises `ManifestError`, `OSError`."""
         if facts.size > LARGEST:
             raise ManifestError("manifest-invalid", f"its {facts.size} bytes are more than {LARGEST}")
         manifest = parse(Path(root, path).read_bytes(), name.run, self._max_run)
@@ -57,8 +58,7 @@ class Manifests:
             else:
                 inside[named] = announced
         self._announced.update(inside)
-        self._read[path] = (facts, tuple(inside))
-        return tuple(outside)
+        self._read[path] = (facts, tuple(inside), tuple(outside))
 
     def forget(self, manifest: str) -> None:
         """Drop a manifest that has gone or changed."""

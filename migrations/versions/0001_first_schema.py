@@ -266,8 +266,10 @@ def upgrade() -> None:
     op.create_table('watermark',
     sa.Column('lane', sa.Text(), nullable=False),
     sa.Column('applied_at', sa.DateTime(timezone=True), server_default=sa.text('clock_timestamp()'), nullable=False),
+    sa.Column('reign', sa.Text(), server_default='', nullable=False),
+    sa.Column('reign_since', sa.DateTime(timezone=True), server_default=sa.text('clock_timestamp()'), nullable=False),
     sa.PrimaryKeyConstraint('lane'),
-    comment='every report sent before this time has been applied'
+    comment='every report sent before this time has been applied; reign: who consumes the lane, and since when'
     )
     op.create_table('campaign',
     sa.Column('id', sa.BigInteger(), sa.Identity(always=False), nullable=False),
@@ -328,6 +330,7 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('id'),
     sa.UniqueConstraint('number')
     )
+    op.create_index('run_rewound', 'run', ['id'], unique=False, postgresql_where=sa.text('rewound_at is not null'))
     op.create_table('file',
     sa.Column('id', sa.BigInteger(), sa.Identity(always=False), nullable=False),
     sa.Column('run_id', sa.BigInteger(), nullable=False),
@@ -355,7 +358,6 @@ def upgrade() -> None:
     sa.ForeignKeyConstraint(['run_id'], ['run.id'], ),
     sa.PrimaryKeyConstraint('id')
     )
-    op.create_index('file_content', 'file', ['blake3'], unique=False, postgresql_where=sa.text('blake3 is not null'))
     op.create_index('file_name', 'file', ['name'], unique=False)
     op.create_index('file_place', 'file', ['site', 'path'], unique=True)
     op.create_index('file_run_name', 'file', ['run_id', 'name'], unique=True)
@@ -373,6 +375,15 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('id')
     )
     op.create_index('run_operation_run', 'run_operation', ['run_id', 'id'], unique=False)
+    op.create_table('original',
+    sa.Column('blake3', sa.Text(), nullable=False),
+    sa.Column('file_id', sa.BigInteger(), nullable=False),
+    sa.Column('created_at', sa.DateTime(timezone=True), server_default=sa.text('clock_timestamp()'), nullable=False),
+    sa.ForeignKeyConstraint(['file_id'], ['file.id'], ),
+    sa.PrimaryKeyConstraint('blake3'),
+    comment='a content and the file that it was first read from: the key lets only one of two have it'
+    )
+    op.create_index('original_file', 'original', ['file_id'], unique=False)
     op.create_table('item',
     sa.Column('id', sa.BigInteger(), sa.Identity(always=False), nullable=False),
     sa.Column('campaign_id', sa.BigInteger(), nullable=False),

@@ -6,7 +6,7 @@
 """
 
 from .columns import metadata
-from .content import catalog_entry, product, replica, salt_record, settle, site
+from .content import catalog_entry, original, product, replica, salt_record, settle, site
 from .machine import campaign, file, item, pipeline, run, run_operation, step_rule
 from .record import attempt, count_delta, count_total, history, history_checkpoint, late
 from .service import dead_letter, operation, pause, pilot, process, watermark
@@ -25,6 +25,7 @@ __all__ = [
     "late",
     "metadata",
     "operation",
+    "original",
     "pause",
     "pilot",
     "pipeline",

@@ -70,6 +70,16 @@ salt_record = Table(
     moment("created_at", now=True),
 )
 
+original = Table(
+    "original",
+    metadata,
+    Column("blake3", Text, primary_key=True),
+    refers("file_id", "file.id"),
+    moment("created_at", now=True),
+    Index("original_file", "file_id"),
+    comment="a content and the file that it was first read from: the key lets only one of two have it",
+)
+
 catalog_entry = Table(
     "catalog_entry",
     metadata,

@@ -87,6 +87,7 @@ run = Table(
     Column("rewound_at", TIME, comment="set while a run-scope result may be older than the files"),
     moment("created_at", now=True),
     number("version", 1),
+    Index("run_rewound", "id", postgresql_where=text("rewound_at is not null")),
 )
 
 run_operation = Table(
@@ -132,7 +133,6 @@ file = Table(
     Index("file_run_name", "run_id", "name", unique=True),
     Index("file_run_sequence", "run_id", "sequence", unique=True),
     Index("file_place", "site", "path", unique=True),
-    Index("file_content", "blake3", postgresql_where=text("blake3 is not null")),
     Index("file_name", "name"),
 )
 

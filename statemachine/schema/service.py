@@ -89,7 +89,9 @@ watermark = Table(
     metadata,
     Column("lane", Text, primary_key=True),
     moment("applied_at", now=True),
-    comment="every report sent before this time has been applied",
+    words("reign"),
+    moment("reign_since", now=True),
+    comment="every report sent before this time has been applied; reign: who consumes the lane, and since when",
 )
 
 process = Table(

@@ -155,8 +155,10 @@ def _secure(connection: Connection, accepted: Accepted) -> None:
 def _hold_duplicates(connection: Connection, accepted: Accepted) -> None:
     """Hold a file whose content came before under another name, so that no event is counted twice.
 
-    A run type with `duplicates = "allow"` in its pinned pipeline lets it pass.
+    A run type with `duplicates = "allow"` in its pinned pipeline lets it pass. The claim is a statement of its own:
+    after it has waited for another conductor's, only a new statement sees whose the content is.
     """
     items = [row.item for row, outcome in accepted if outcome.raw]
     if items:
+        execute(connection, "claim_contents", ids=items)
         execute(connection, "hold_duplicates", ids=items, sources=["ready"])

@@ -8,6 +8,8 @@ from sqlalchemy import Connection, Row, text
 from ..records import ArrivedFile, Record, Trouble
 from .campaigns import Book
 from .core import Ready, Touched, execute, ready_of
+from .dead import subject_of
+from .gather import rewind
 from .judge import Known, Register, judge
 from .pin import RunRow, pin_runs
 from .quiet import quietly
@@ -43,6 +45,7 @@ def register(connection: Connection, arrivals: Sequence[ArrivedFile], book: Book
         done = {(row["site"], row["path"]) for row in rows}
         waiting = [arrival for arrival, _ in wanted if (arrival.site, arrival.path) not in done]
     ready, touched = _make_items(connection, made, runs)
+    rewind(connection, {run for run, _ in touched})
     return Registered(ready=tuple(ready), touched=frozenset(touched), troubles=tuple(troubles), files=len(made))
 
 
@@ -51,7 +54,15 @@ def known(connection: Connection, arrivals: Sequence[ArrivedFile]) -> list[bool]
     if not arrivals:
         return []
     rows = [
-        {"n": n, "site": a.site, "path": a.path, "size": a.size, "mtime_ns": a.mtime_ns} for n, a in enumerate(arrivals)
+        {
+            "n": n,
+            "site": a.site,
+            "path": a.path,
+            "subject": subject_of(a.path),
+            "size": a.size,
+            "mtime_ns": a.mtime_ns,
+        }
+        for n, a in enumerate(arrivals)
     ]
     found = {row.n for row in execute(connection, "known_arrivals", rows)}
     return [n in found for n in range(len(arrivals))]

@@ -16,6 +16,7 @@ from ..pipeline import Pipeline, Step
 from ..records import Checksums, Content, Events, Location, Record, Resources
 from .campaigns import load_pipeline
 from .core import Ready, execute
+from .pauses import blocked_by_sites, paused, paused_sites
 
 
 class Order(Record):
@@ -43,16 +44,12 @@ def waiting(connection: Connection, step: str, lane: str, room: int) -> list[Rea
     """Give what is ready and due for a step and lane, oldest first, at most `room`; nothing where paused."""
     if room <= 0 or paused(connection, step, lane):
         return []
-    rows = execute(connection, "ready_items", step=step, lane=lane, room=room)
+    blocked = blocked_by_sites(connection, paused_sites(connection), step)
+    if blocked:
+        rows = execute(connection, "ready_items_elsewhere", blocked, step=step, lane=lane, room=room)
+    else:
+        rows = execute(connection, "ready_items", step=step, lane=lane, room=room)
     return [Ready(item=row.item, epoch=row.epoch, step=step, lane=lane) for row in rows]
-
-
-def paused(connection: Connection, step: str, lane: str) -> bool:
-    """Say whether an operator has paused a step or a lane."""
-    statement = text(
-        "select exists (select from pause where (what = 'step' and name = :step) or (what = 'lane' and name = :lane))"
-    )
-    return bool(connection.execute(statement, {"step": step, "lane": lane}).scalar_one())
 
 
 def window_room(connection: Connection, step: str, lane: str, window: int) -> int:
@@ -77,11 +74,12 @@ def describe(connection: Connection, ready: Sequence[Ready]) -> list[Order]:
     if not rows:
         return []
     contents = _contents(connection, [row.file_id for row in rows if row.file_id is not None])
+    avoided = paused_sites(connection)
     orders = []
     for row in rows:
         pipeline = load_pipeline(connection, row.pipeline_id)
         step = pipeline.step(row.step)
-        inputs = _inputs(connection, row, pipeline, step, contents)
+        inputs = _inputs(connection, row, pipeline, step, contents, avoided)
         orders.append(_order(row, pipeline, step, inputs))
     return orders
 
@@ -140,27 +138,32 @@ def _problem(missing: list[str], file_id: int | None) -> str:
 
 
 def _inputs(
-    connection: Connection, row: Row[Any], pipeline: Pipeline, step: Step, contents: dict[int, list[Row[Any]]]
+    connection: Connection,
+    row: Row[Any],
+    pipeline: Pipeline,
+    step: Step,
+    contents: dict[int, list[Row[Any]]],
+    avoided: frozenset[str],
 ) -> dict[str, tuple[Content, ...]]:
     found: dict[str, tuple[Content, ...]] = {}
     for role in pipeline.inputs(step, row.kind):
         if row.file_id is None:
             rows = execute(connection, "run_contents", run_id=row.run_id, campaign_id=row.campaign_id, role=role)
-            found[role] = tuple(_content(entry) for entry in _best(rows, step.site))
+            found[role] = tuple(_content(entry) for entry in _best(rows, step.site, avoided))
         else:
             mine = [
                 entry
                 for entry in contents.get(row.file_id, ())
                 if entry.role == role and entry.campaign_id in (None, row.campaign_id)
             ]
-            found[role] = tuple(_content(entry) for entry in _best(mine, step.site))
+            found[role] = tuple(_content(entry) for entry in _best(mine, step.site, avoided))
     return found
 
 
-def _best(rows: Iterable[Row[Any]], site: str) -> list[Row[Any]]:
-    """Keep one replica a content: at the wanted site if there is one, else the newest copy."""
+def _best(rows: Iterable[Row[Any]], site: str, avoided: frozenset[str]) -> list[Row[Any]]:
+    """Keep one replica a content: at the wanted site if there is one, else the newest copy; at a paused site last."""
     best: dict[tuple[Any, Any], Row[Any]] = {}
-    for row in sorted(rows, key=lambda r: (r.site != site, not r.copied, r.replica_id)):
+    for row in sorted(rows, key=lambda r: (r.site in avoided, r.site != site, not r.copied, r.replica_id)):
         best.setdefault((row.file_id, row.product_id), row)
     return sorted(best.values(), key=lambda r: (r.sequence or 0, r.product_id or 0))
 

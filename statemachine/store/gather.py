@@ -1,7 +1,8 @@
 """A run's own item: it moves on when its files got there, and back when they no longer are.
 
 Called in a transaction of its own, after the one that changed files: it locks the run rows first, so whoever
-comes second sees all that the others committed, and the last file always takes its run along.
+comes second sees all that the others committed, and the last file always takes its run along. What may take a run
+back marks it (`rewind`) in the transaction that changes files, so that a crash before this one is repaired.
 """
 
 from collections.abc import Iterable
@@ -9,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, text
 
+from ..lifecycle import KEPT
 from ..pipeline import Pipeline
 from ..records import Record
 from .accept import retire
@@ -46,13 +48,8 @@ def gather(connection: Connection, touched: Iterable[tuple[int, int]], *, also_o
     (`also_open`) has to take it back.
     """
     wanted = set(touched)
-    statement = text(
-        "select id from run where id = any(:ids) and (closed_at is not null or :also_open) "
-        "order by id for no key update"
-    )
-    values = {"ids": sorted({run for run, _ in wanted}), "also_open": also_open}
-    locked = set(connection.execute(statement, values).scalars())
-    pairs = sorted(pair for pair in wanted if pair[0] in locked)
+    locked, rewound = _lock_runs(connection, {run for run, _ in wanted}, also_open)
+    pairs = sorted({pair for pair in wanted if pair[0] in locked} | _in_all_campaigns(connection, rewound))
     if not pairs:
         return Gathered()
     moved: list[RunMoved] = []
@@ -61,7 +58,22 @@ def gather(connection: Connection, touched: Iterable[tuple[int, int]], *, also_o
     for row in _run_items(connection, pairs):
         pipeline = load_pipeline(connection, row.pipeline_id)
         _move(connection, row, pipeline, moved, ready)
+    execute(connection, "gathered", ids=rewound)
     return Gathered(moved=tuple(moved), ready=tuple(ready))
+
+
+def rewind(connection: Connection, runs: Iterable[int]) -> None:
+    """Mark closed runs whose files have changed: until they are gathered, what was made of them may be older.
+
+    In the transaction that changes the files, after the runs' rows were locked: runs come before items.
+    """
+    execute(connection, "rewind", ids=sorted(set(runs)))
+
+
+def lock_runs(connection: Connection, runs: Iterable[int]) -> None:
+    """Lock runs by their ids, in order."""
+    statement = text("select id from run where id = any(:ids) order by id for no key update")
+    connection.execute(statement, {"ids": sorted(set(runs))})
 
 
 def reached(pipeline: Pipeline, row: Row[Any]) -> int:
@@ -80,6 +92,24 @@ def reached(pipeline: Pipeline, row: Row[Any]) -> int:
         # Done files count as further than any rank, so the last rank is the most that is given.
         return last if row.slowest_alive is None or row.slowest_alive >= last else int(row.slowest)
     return int(row.slowest)
+
+
+def _lock_runs(connection: Connection, runs: set[int], also_open: bool) -> tuple[set[int], list[int]]:
+    """Lock those runs that may move; give them, and which of them were marked by `rewind`."""
+    statement = text(
+        "select id, rewound_at from run where id = any(:ids) and (closed_at is not null or :also_open) "
+        "order by id for no key update"
+    )
+    rows = connection.execute(statement, {"ids": sorted(runs), "also_open": also_open}).all()
+    return {row.id for row in rows}, [row.id for row in rows if row.rewound_at is not None]
+
+
+def _in_all_campaigns(connection: Connection, runs: list[int]) -> set[tuple[int, int]]:
+    """The mark is the run's, not a campaign's: it goes when the run has been gathered in all of them."""
+    if not runs:
+        return set()
+    statement = text("select run_id, campaign_id from item where run_id = any(:ids) and scope = 'run'")
+    return {(row.run_id, row.campaign_id) for row in connection.execute(statement, {"ids": runs})}
 
 
 def _run_items(connection: Connection, pairs: list[tuple[int, int]]) -> list[Row[Any]]:
@@ -123,8 +153,10 @@ def _step(
 
 
 def _retreat(connection: Connection, row: Row[Any], pipeline: Pipeline, allowed: int, moved: list[RunMoved]) -> None:
+    """Take a run back. An operator's hold survives: only a release ends it, and then the run waits for its files."""
     state = pipeline.states[allowed]
-    change = {"state": state, "phase": "waiting", "step": None, "trigger": "retreat"}
+    phase = row.phase if row.phase in KEPT else "waiting"
+    change = {"state": state, "phase": phase, "step": None, "trigger": "retreat"}
     rows = _write(connection, row, row.version, change, _BACK)
     run_steps = [step.name for step in pipeline.steps if step.scope == "run"]
     old = [{"item": row.id, "step": step, "keep_epoch": None, "reason": "the run moved back"} for step in run_steps]

@@ -32,6 +32,7 @@ class Letter(Record):
     body: bytes
     headers: dict[str, str] = {}
     same: str = ""
+    run: int | None = None
     dealt_with: bool = False
 
 
@@ -71,7 +72,8 @@ def _row(letter: Letter) -> dict[str, Any]:
         "queue": line(letter.queue),
         "code": letter.code,
         "sentence": line(letter.sentence),
-        "subject": line(letter.same) or f"body {blake3(letter.body).hexdigest(8)}",
+        "subject": line(letter.same) or f"{line(letter.queue)} {blake3(letter.body).hexdigest(8)}".strip(),
+        "run_number": letter.run,
         "payload": clean(letter.body[:SHOWN].decode("utf-8", "backslashreplace")),
         "body": letter.body if size <= LARGEST else letter.body[:CUT],
         "body_size": size,

@@ -9,10 +9,10 @@ from sqlalchemy import Connection, Engine, Row, text
 from ..lifecycle import Phase, Trigger, sources
 from ..records import Record
 from .accept import retire
-from .core import execute, notify, ready_of
+from .core import execute, lock_items, notify, ready_of
 from .errors import NotFoundError, RefusedError
 from .folders import order_cleaning
-from .gather import gather
+from .gather import gather, lock_runs, rewind
 from .quiet import quietly
 
 PAGE = 1000
@@ -119,11 +119,13 @@ class _Page:
     def run(self, connection: Connection, after: int) -> tuple[list[Row[Any]], int | None]:
         """Change the next page; give the changed rows and the last id seen, none at the end."""
         statement = text(
-            f"select i.id, i.version {_FROM} where {self.where} and i.id > :after order by i.id limit {PAGE}"
+            f"select i.id, i.version, i.run_id {_FROM} where {self.where} and i.id > :after order by i.id limit {PAGE}"
         )
         found = connection.execute(statement, {**self.values, "after": after}).all()
-        wanted = [{"item": row.id, "version": row.version} for row in found]
-        rows = self._change(connection, wanted)
+        lock_runs(connection, (row.run_id for row in found))
+        lock_items(connection, (row.id for row in found))
+        rows = self._change(connection, [{"item": row.id, "version": row.version} for row in found])
+        rewind(connection, (row.run_id for row in rows))
         execute(connection, "pin_left_out", ids=[row.item for row in rows if row.phase == Phase.READY])
         self._end(connection, rows)
         quietly(connection, ready_of(rows))

@@ -62,6 +62,18 @@ def hold_runs(connection: Connection, numbers: Iterable[int]) -> None:
     connection.execute(lock, {"numbers": wanted})
 
 
+def items_to_pin(connection: Connection, numbers: Iterable[int]) -> list[int]:
+    """Give the items that start again once these runs' types are learned. For locking: the runs are held."""
+    wanted = sorted({number for number in numbers if 0 <= number <= LARGEST_RUN})
+    if not wanted:
+        return []
+    statement = text(
+        "select i.id from run join item i on i.run_id = run.id and i.campaign_id = run.campaign_id "
+        "where run.number = any(:numbers) and run.kind is null"
+    )
+    return list(connection.execute(statement, {"numbers": wanted}).scalars())
+
+
 def _pin(
     connection: Connection, run_id: int, number: int, kind: str | None, campaign_id: int | None, book: Book
 ) -> RunRow:

@@ -12,6 +12,7 @@ from .core import Ready, Touched, execute, lock_items, ready_of
 from .fold import Said, fold, of_trigger
 from .folders import clean_order
 from .quiet import quietly
+from .share import give_way
 
 COUNTED = ("lost-lease", "worker-died", "over-limit", "node-failed", "delivery-limit")
 ESCALATED = ("walltime", "memory")
@@ -51,7 +52,7 @@ class Batch:
     def round(self, entries: Sequence[Said]) -> None:
         """Apply one round, in which no item appears twice."""
         self._apply(of_trigger(entries, "start"), start)
-        self._apply(of_trigger(entries, "succeed"), succeed)
+        self._apply(give_way(self.connection, of_trigger(entries, "succeed")), succeed)
         self._apply(of_trigger(entries, "fail"), fail)
         self._apply(of_trigger(entries, "interrupt"), self._interrupt)
 

@@ -12,7 +12,7 @@ from ..records import RunInfo, Trouble
 from .campaigns import Book, realtime_campaign
 from .core import Touched, execute, notify
 from .errors import NotFoundError, RefusedError
-from .gather import gather
+from .gather import gather, rewind
 from .pin import LARGEST_RUN, move_items, pin_runs
 
 
@@ -31,7 +31,10 @@ def inform(connection: Connection, info: RunInfo, book: Book) -> tuple[Trouble, 
         return (_trouble(info, "run-number-reused", sentence),)
     troubles = _check_kind(connection, run, info)
     _expect_files(connection, run, info)
-    connection.execute(text(_INFORM), _informed(run, info, said, _operations(connection, run.id)))
+    values = _informed(run, info, said, _operations(connection, run.id))
+    connection.execute(text(_INFORM), values)
+    if run.closed_at is not None and values["expected"] not in (None, run.expected):
+        rewind(connection, {run.id})
     return troubles
 
 
@@ -106,7 +109,7 @@ def reclassify(
 def learn(connection: Connection, book: Book) -> int:
     """Release the runs whose type was unknown and is configured now; give how many."""
     rows = connection.execute(
-        text("select number, kind from run where not known_kind and kind = any(:kinds)"),
+        text("select number, kind from run where not known_kind and kind = any(:kinds) order by id"),
         {"kinds": sorted(book.pipelines)},
     ).all()
     for row in rows:

@@ -1,10 +1,12 @@
 """What the sweeper repairs: expired leases, lost hints, runs that should have moved, counts, partitions."""
 
+from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, text
 
+from ..records import Record
 from .core import Ready, execute
 from .folders import order_cleaning
 from .reports import interrupt
@@ -13,7 +15,7 @@ from .reports import interrupt
 def expire(connection: Connection, after: int, page: int) -> int | None:
     """Interrupt executing items whose lease is over; give where the next page begins, none at the end.
 
-    They wait before they are tried again, so none is ready at once: the refiller finds them when they are due.
+    The refiller sends them out again.
     """
     rows = execute(connection, "expired_leases", after=after, page=page)
     if not rows:
@@ -55,13 +57,8 @@ def resent(connection: Connection, sent: list[Ready]) -> int:
 
 
 def unfinished_runs(connection: Connection, after: int, page: int) -> list[tuple[int, int]]:
-    """Give a page of (run id, campaign id) of runs that wait for their files, for `gather`."""
-    statement = text(
-        "select i.run_id, i.campaign_id from item i join run on run.id = i.run_id "
-        "where i.scope = 'run' and i.phase = 'waiting' and run.closed_at is not null and i.run_id > :after "
-        "order by i.run_id limit :page"
-    )
-    return [(row.run_id, row.campaign_id) for row in connection.execute(statement, {"after": after, "page": page})]
+    """Give a page of (run id, campaign id), for `gather`: runs that wait for their files, or fell behind them."""
+    return [(row.run_id, row.campaign_id) for row in execute(connection, "unfinished_runs", after=after, page=page)]
 
 
 def fold(connection: Connection, page: int) -> None:
@@ -71,10 +68,29 @@ def fold(connection: Connection, page: int) -> None:
         execute(connection, "fold_counts", page=page)
 
 
-def mark_applied(connection: Connection, marks: dict[str, datetime]) -> None:
-    """Write down that every report which a lane had been sent by this time has been applied."""
-    rows = [{"lane": lane, "applied_at": at} for lane, at in marks.items()]
+class Mark(Record):
+    """The newest marker that came through a lane: when it was sent, and who consumed it over which channel.
+
+    A lane has one consumer at a time, so that whoever comes to a marker has applied all that was sent before it.
+    But a consumer that dies leaves messages behind, and the next one gets them after newer ones: only markers sent
+    since the present one consumes (its reign) say anything.
+    """
+
+    lane: str
+    sent_at: datetime
+    reign: str
+
+
+def mark_applied(connection: Connection, marks: Iterable[Mark]) -> None:
+    """Write down up to when all reports of a lane have been applied."""
+    rows = [{"lane": mark.lane, "sent_at": mark.sent_at, "reign": mark.reign} for mark in marks]
+    execute(connection, "begin_reigns", rows)
     execute(connection, "mark_applied", rows)
+
+
+def anything_out(connection: Connection) -> bool:
+    """Say whether any item is with a worker, or on its way to one."""
+    return bool(execute(connection, "anything_out")[0][0])
 
 
 def next_partitions(connection: Connection, today: date | None = None) -> list[str]:

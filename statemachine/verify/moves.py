@@ -1,5 +1,6 @@
 """Which move in history is legal: the machine's table, and the moves that no operator or worker makes."""
 
+from collections.abc import Iterable
 from functools import cache
 from typing import NamedTuple
 
@@ -7,7 +8,7 @@ import msgspec
 from sqlalchemy import Connection, select
 
 from .. import schema
-from ..lifecycle import Move, Phase, Trigger, legal_moves, states_of
+from ..lifecycle import KEPT, RUN_RULES, Goes, Move, Phase, Trigger, legal_moves, states_of
 from ..pipeline import Pipeline
 
 
@@ -73,7 +74,15 @@ def _table(key: _Key, scope: str) -> frozenset[Move]:
         return moves
     first = _file_rank(key.pipeline)
     own = set(key.pipeline.states[first:])
-    return frozenset(move for move in moves if move.state in own and move.to_state in own)
+    worked = frozenset(move for move in moves if move.state in own and move.to_state in own)
+    return worked | frozenset(_before_own_steps(key.pipeline.states[:first]))
+
+
+def _before_own_steps(states: Iterable[str]) -> Iterable[Move]:
+    """Give what operators may do to a run that moved back while it was held or abandoned."""
+    for rule in RUN_RULES:
+        if rule.goes is Goes.STAYS:
+            yield from (Move(rule.trigger, at, phase, at, rule.target) for at in states for phase in rule.sources)
 
 
 def _is_arrival(step: Step, scope: str, pipeline: Pipeline) -> bool:
@@ -105,7 +114,9 @@ def _is_gathered(step: Step, pipeline: Pipeline) -> bool:
 
 def _is_retreat(step: Step, pipeline: Pipeline) -> bool:
     states = pipeline.states
-    if step.to_phase != Phase.WAITING or step.from_state not in states or step.to_state not in states:
+    if step.from_state not in states or step.to_state not in states:
+        return False
+    if step.to_phase != (step.from_phase if step.from_phase in KEPT else Phase.WAITING):
         return False
     return pipeline.rank(step.to_state) < pipeline.rank(step.from_state)
 

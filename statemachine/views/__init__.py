@@ -7,6 +7,7 @@ numbers of files come from the kept counts (`count_total` plus `count_delta`).
 from .attempts import AttemptFilter, AttemptRow, attempts, attempts_of
 from .campaigns import CampaignRow, campaigns
 from .catalog import CatalogEntry, Place, catalog_find
+from .cells import CellRow, cell_rows
 from .counts import Count, totals
 from .deadletters import DeadLetterRow, dead_letter_body, dead_letter_of, dead_letters, dead_letters_about
 from .fields import View
@@ -38,6 +39,7 @@ __all__ = [
     "BadCursorError",
     "CampaignRow",
     "CatalogEntry",
+    "CellRow",
     "Count",
     "DeadLetterRow",
     "FileDetail",
@@ -69,6 +71,7 @@ __all__ = [
     "attempts_of",
     "campaigns",
     "catalog_find",
+    "cell_rows",
     "dead_letter_body",
     "dead_letter_of",
     "dead_letters",

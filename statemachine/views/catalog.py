@@ -1,15 +1,16 @@
 """The catalog: what can be read of a run, and where."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, select
 
-from ..schema import campaign, catalog_entry, file, product, replica, run
+from ..schema import campaign, catalog_entry, file, item, product, replica, run
 from .counts import GOOD
 from .fields import View
 
-MOST = 100_000
+PART = 1000
+"""How many entries' places are looked up at once."""
 
 
 class Place(View):
@@ -54,29 +55,36 @@ def catalog_find(
 
     `event` keeps what covers that event, `kind` one type (`raw` or a product's), `site` what lies there.
     """
+    return tuple(_entries(conn, number, event, kind, site))
+
+
+def _entries(
+    conn: Connection, number: int, event: int | None, kind: str | None, site: str | None
+) -> Iterator[CatalogEntry]:
+    """Read a run's entries in parts, so that places and facts are looked up for what is given and for nothing else."""
     found = conn.execute(select(run.c.id, run.c.kind).where(run.c.number == number)).first()
     if found is None:
-        return ()
-    raw = () if kind not in (None, "raw") else _raw(conn, found.id, event)
-    made = () if kind == "raw" else _products(conn, found.id, event, kind)
-    places = _places(conn, found.id, site)
-    facts = _facts(conn, found.id)
-    entries = []
-    for row, role, which in [*((row, "raw", row.file) for row in raw), *((row, "", row.product) for row in made)]:
-        locations = tuple(places.get(("raw" if role else "product", which), ()))
-        if site is None or locations:
-            entries.append(_made(row, number, found.kind, locations, facts))
-    return tuple(entries)
+        return
+    wanted = ([] if kind not in (None, "raw") else [_raw(found.id, event)]) + (
+        [] if kind == "raw" else [_products(found.id, event, kind)]
+    )
+    for question in wanted:
+        for rows in conn.execute(question).partitions(PART):
+            places, facts = _places(conn, rows, site), _facts(conn, found.id, rows)
+            for row in rows:
+                locations = tuple(places.get(_which(row), ()))
+                if site is None or locations:
+                    yield _made(row, number, found.kind, locations, facts)
 
 
-def _raw(conn: Connection, run_id: int, event: int | None) -> Sequence[Row[Any]]:
+def _raw(run_id: int, event: int | None) -> Select[Any]:
     wanted = select(file, file.c.id.label("file")).where(
         file.c.run_id == run_id, file.c.registered_at.is_not(None), *_covers(file.c, event)
     )
-    return conn.execute(wanted.order_by(file.c.sequence, file.c.id).limit(MOST)).all()
+    return wanted.order_by(file.c.sequence, file.c.id)
 
 
-def _products(conn: Connection, run_id: int, event: int | None, kind: str | None) -> Sequence[Row[Any]]:
+def _products(run_id: int, event: int | None, kind: str | None) -> Select[Any]:
     joined = product.outerjoin(file, file.c.id == product.c.file_id).outerjoin(
         campaign, campaign.c.id == product.c.campaign_id
     )
@@ -93,17 +101,24 @@ def _products(conn: Connection, run_id: int, event: int | None, kind: str | None
     )
     if kind is not None:
         wanted = wanted.where(product.c.type == kind)
-    return conn.execute(wanted.order_by(file.c.sequence, product.c.id).limit(MOST)).all()
+    return wanted.order_by(file.c.sequence, product.c.id)
 
 
 def _covers(columns: Any, event: int | None) -> list[ColumnElement[bool]]:
     return [] if event is None else [columns.event_first <= event, columns.event_last >= event]
 
 
-def _places(conn: Connection, run_id: int, site: str | None) -> dict[tuple[str, int], list[Place]]:
-    wanted = select(replica).where(
-        replica.c.run_id == run_id, replica.c.status.in_(GOOD), replica.c.retired_at.is_(None)
-    )
+def _which(row: Row[Any]) -> tuple[str, int]:
+    """Name an entry: raw files and products are numbered apart."""
+    made = row._mapping.get("product")
+    return ("raw", row.file) if made is None else ("product", made)
+
+
+def _places(conn: Connection, rows: Sequence[Row[Any]], site: str | None) -> dict[tuple[str, int], list[Place]]:
+    raw = [number for role, number in map(_which, rows) if role == "raw"]
+    made = [number for role, number in map(_which, rows) if role == "product"]
+    of_these = replica.c.product_id.in_(made) if made else replica.c.file_id.in_(raw) & replica.c.product_id.is_(None)
+    wanted = select(replica).where(of_these, replica.c.status.in_(GOOD), replica.c.retired_at.is_(None))
     if site is not None:
         wanted = wanted.where(replica.c.site == site)
     found: dict[tuple[str, int], list[Place]] = {}
@@ -113,11 +128,18 @@ def _places(conn: Connection, run_id: int, site: str | None) -> dict[tuple[str, 
     return found
 
 
-def _facts(conn: Connection, run_id: int) -> dict[int | None, dict[str, Any]]:
-    wanted = select(catalog_entry.c.file_id, catalog_entry.c.facts).where(catalog_entry.c.run_id == run_id)
+def _facts(conn: Connection, run_id: int, rows: Sequence[Row[Any]]) -> dict[int | None, dict[str, Any]]:
+    """Give the facts about these entries' files; under none those about the whole run."""
+    files = {row.file for row in rows if row.file is not None}
+    about: list[ColumnElement[bool]] = [item.c.file_id.in_(files)] if files else []
+    if any(row.file is None for row in rows):
+        about.append((item.c.run_id == run_id) & (item.c.scope == "run"))
     found: dict[int | None, dict[str, Any]] = {}
-    for row in conn.execute(wanted.order_by(catalog_entry.c.created_at)):
-        found[row.file_id] = {**found.get(row.file_id, {}), **row.facts}
+    for which in about:
+        joined = item.join(catalog_entry, catalog_entry.c.item_id == item.c.id)
+        wanted = select(catalog_entry.c.file_id, catalog_entry.c.facts).select_from(joined).where(which)
+        for row in conn.execute(wanted.order_by(catalog_entry.c.created_at)):
+            found[row.file_id] = {**found.get(row.file_id, {}), **row.facts}
     return found
 
 

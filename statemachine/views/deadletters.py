@@ -61,6 +61,7 @@ def dead_letters(
     run: int | None = None,
     code: str | None = None,
     queue: str | None = None,
+    subject: str | None = None,
     every: bool = False,
 ) -> Listed[DeadLetterRow]:
     """List dead letters, the latest first; those cleared only with `every`."""
@@ -72,6 +73,8 @@ def dead_letters(
         wanted = wanted.where(dead_letter.c.code == code)
     if queue is not None:
         wanted = wanted.where(dead_letter.c.queue == queue)
+    if subject is not None:
+        wanted = wanted.where(dead_letter.c.subject == subject)
     if not every:
         wanted = wanted.where(dead_letter.c.cleared_at.is_(None))
     after = key(page, datetime, int)
@@ -104,4 +107,5 @@ def dead_letters_about(
 
 
 def _made(row: Any) -> DeadLetterRow:
-    return DeadLetterRow(**{name: row._mapping[name] for name in DeadLetterRow.__struct_fields__})
+    found = row._mapping
+    return DeadLetterRow(**{name: found[name] for name in DeadLetterRow.__struct_fields__})

@@ -7,14 +7,17 @@ for what is ready, by campaign and run within a campaign, newest first otherwise
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, and_, func, or_, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Row, ScalarSelect, Select, and_, func, or_, select, tuple_
 
 from ..records import Record
 from ..schema import attempt, campaign, file, item, run, step_rule
+from .counts import by_run
 from .fields import View
 from .paging import Listed, Page, key, listed, size
 
 TROUBLE = ("failed", "held", "abandoned")
+FEW = 5_000
+"""How many files of a run are ordered after they were found; more are met soon enough on the way through the run."""
 
 
 class FileFilter(Record):
@@ -97,6 +100,8 @@ def files(conn: Connection, where: FileFilter | None = None, page: Page | None =
         return Listed((), "")
     order = _order(where, found)
     wanted = _narrowed(selected(), where, found)
+    if found.run is not None and _are_few(conn, where, found.run):
+        wanted = wanted.where(item.c.id == func.any(func.array(_chosen(where, found.run))))
     keys = tuple_(*(KEYS[name] for name in order.columns))
     after = key(page, *order.kinds)
     if after is not None:
@@ -134,8 +139,10 @@ FIELDS = FileRow.__struct_fields__
 
 def made(row: Row[Any]) -> FileRow:
     """Make a file's record from its row."""
-    values = {name: row._mapping[name] for name in FIELDS}
-    return FileRow(**{**values, "step": values["step"] or "", "owner": values["owner"] or ""})
+    found = row._mapping
+    values = {name: found[name] for name in FIELDS}
+    values["step"], values["owner"] = values["step"] or "", values["owner"] or ""
+    return FileRow(**values)
 
 
 class _Resolved(Record):
@@ -194,6 +201,36 @@ def _narrowed(wanted: Select[Any], where: FileFilter, found: _Resolved) -> Selec
     if where.phase is None and (found.is_open or where.reason_code):
         return wanted.where(_under_way(also_running=found.is_open))
     return wanted
+
+
+def _are_few(conn: Connection, where: FileFilter, run_id: int) -> bool:
+    """Say whether the kept counts promise few such files of a run, so that these are found first and ordered then.
+
+    Walking all of a large run in order is quicker only where most of what is met is wanted.
+    """
+    if where.state is where.phase is where.step is None:
+        return False
+    wanted = (
+        count.n
+        for count in by_run(conn, [run_id])[run_id]
+        if count.scope == "file"
+        and where.state in (None, count.state)
+        and where.phase in (None, count.phase)
+        and (where.step is None or count.phase != "done")
+    )
+    return sum(wanted) <= FEW
+
+
+def _chosen(where: FileFilter, run_id: int) -> ScalarSelect[int]:
+    """Ask for the items of a run that fit, by themselves, so that the planner does not walk the run to find them."""
+    own = item.alias("own")
+    wanted = select(own.c.id).where(own.c.run_id == run_id, own.c.scope == "file")
+    for column, value in ((own.c.state, where.state), (own.c.phase, where.phase), (own.c.step, where.step)):
+        if value is not None:
+            wanted = wanted.where(column == value)
+    if where.phase in TROUBLE:
+        wanted = wanted.where(own.c.phase.in_(TROUBLE))
+    return wanted.scalar_subquery()
 
 
 def _under_way(*, also_running: bool) -> ColumnElement[bool]:

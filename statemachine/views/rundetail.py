@@ -3,8 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, and_, func, select
-from sqlalchemy.dialects.postgresql import aggregate_order_by
+from sqlalchemy import ColumnElement, Connection, Select, func, select, union_all
 
 from ..schema import campaign, file, item, product, replica, run_operation, step_rule
 from ..schema import run as run_table
@@ -12,13 +11,13 @@ from .deadletters import DeadLetterRow, dead_letters_about
 from .fields import View
 from .filedetail import HistoryRow, ProductRow, ReplicaRow, history, products_of, replicas_of
 from .files import TROUBLE
-from .gaps import Gaps, gaps
+from .gaps import Gaps, came
 from .paging import Page
 from .runs import RunRow, counted, selected
 
 
 class ReasonCount(View):
-    """So many files of a run in one phase for one reason, with the text of one of them."""
+    """So many files of a run in one phase for one reason, with the name and the text of the first of them."""
 
     phase: str
     step: str
@@ -73,6 +72,7 @@ def run(conn: Connection, number: int) -> RunDetail | None:
     shown = counted(conn, [row], Page(limit=1)).rows[0]
     more = conn.execute(select(run_table).where(run_table.c.id == row.id)).one()
     names = ("identity", "first_sequence", "closed_by", "known_kind", "source", "metadata")
+    come = came(conn, more, complete=shown.expected is not None and shown.registered == shown.expected)
     own = [shown.item] if shown.item is not None else []
     states, steps, accepts_failed = _pipeline(conn, row.campaign_id)
     return RunDetail(
@@ -81,9 +81,9 @@ def run(conn: Connection, number: int) -> RunDetail | None:
         states=states,
         steps=steps,
         accepts_failed=accepts_failed,
-        last_file_at=_last_file(conn, row.id),
-        gaps=gaps(conn, number, complete=shown.expected is not None and shown.registered == shown.expected),
-        reasons=_reasons(conn, row.id),
+        last_file_at=come.last_file_at,
+        gaps=come.gaps,
+        reasons=_reasons(conn, row, shown.phases),
         history=history(conn, own, 200),
         operations=_operations(conn, row.id),
         products=products_of(conn, product.c.run_id == row.id, product.c.file_id.is_(None)),
@@ -92,24 +92,36 @@ def run(conn: Connection, number: int) -> RunDetail | None:
     )
 
 
-def _reasons(conn: Connection, run_id: int) -> tuple[ReasonCount, ...]:
-    """Group what is troubled or being tried again by why; bounded by what one run holds."""
-    troubled = item.c.phase.in_(TROUBLE) | and_(item.c.phase == "ready", item.c.not_before.is_not(None))
+def _reasons(conn: Connection, row: Any, phases: dict[str, int]) -> tuple[ReasonCount, ...]:
+    """Group what is troubled or being tried again by why; nothing is asked where the counts have none of it."""
+    parts = []
+    if any(phases.get(phase) for phase in TROUBLE):
+        parts.append(_grouped(row, item.c.phase.in_(TROUBLE)))
+    if phases.get("ready"):
+        parts.append(_grouped(row, item.c.phase == "ready", item.c.not_before.is_not(None)))
+    if not parts:
+        return ()
+    groups = union_all(*parts).subquery("groups")
+    first = item.alias("first")
     wanted = (
         select(
-            item.c.phase,
-            func.coalesce(item.c.step, "").label("step"),
-            item.c.reason_code,
-            func.count().label("n"),
-            func.min(file.c.name).label("example"),
-            func.array_agg(aggregate_order_by(item.c.reason, file.c.name))[1].label("reason"),
+            *(groups.c[name] for name in ("phase", "step", "reason_code", "n")),
+            file.c.name.label("example"),
+            first.c.reason,
         )
-        .join(file, file.c.id == item.c.file_id)
-        .where(item.c.run_id == run_id, troubled)
-        .group_by(item.c.phase, item.c.step, item.c.reason_code)
-        .order_by(func.count().desc(), item.c.phase, item.c.reason_code)
+        .join(first, first.c.id == groups.c.first)
+        .join(file, file.c.id == first.c.file_id)
+        .order_by(groups.c.n.desc(), groups.c.phase, groups.c.reason_code)
     )
-    return tuple(ReasonCount(**row._mapping) for row in conn.execute(wanted))
+    return tuple(ReasonCount(**found._mapping) for found in conn.execute(wanted))
+
+
+def _grouped(row: Any, *which: ColumnElement[bool]) -> Select[Any]:
+    step = func.coalesce(item.c.step, "").label("step")
+    grouped = (item.c.phase, step, item.c.reason_code)
+    of_run = (item.c.run_id == row.id, item.c.campaign_id == row.campaign_id, item.c.file_id.is_not(None))
+    counted = select(*grouped, func.count().label("n"), func.min(item.c.id).label("first"))
+    return counted.where(*of_run, *which).group_by(*grouped)
 
 
 def _operations(conn: Connection, run_id: int) -> tuple[Operation, ...]:
@@ -132,9 +144,3 @@ def _pipeline(conn: Connection, campaign_id: int | None) -> tuple[tuple[str, ...
     states = (*(row.state for row in rows[:1]), *(row.to_state for row in rows))
     accepts_failed = next((row.accepts_failed for row in rows if row.scope == "run"), False)
     return states, tuple(row.step for row in rows), accepts_failed
-
-
-def _last_file(conn: Connection, run_id: int) -> datetime | None:
-    newest = select(func.max(file.c.registered_at)).where(file.c.run_id == run_id)
-    found: datetime | None = conn.execute(newest).scalar()
-    return found

@@ -6,7 +6,7 @@ from datetime import datetime
 import msgspec
 from sqlalchemy import Connection, func, select
 
-from ..schema import dead_letter, settle
+from ..schema import campaign, dead_letter, settle, step_rule
 from .counts import Count, totals
 from .fields import View
 from .processes import PauseRow, ProcessRow, pauses, processes
@@ -19,14 +19,16 @@ MOST = 1000
 class Status(View):
     """How the instance is. `runs` and `files` count by state and then phase; `dead_letters` stops at `MOST`.
 
-    `problems` are sentences about what needs somebody; empty when all is well. `waiting_settle` counts links and
-    clean-ups to do, up to `MOST`.
+    `left_out` are those of the failed files that their runs go on without, as their pipelines say. `problems` are
+    sentences about what needs somebody; empty when all is well. `waiting_settle` counts links and clean-ups to do,
+    up to `MOST`.
     """
 
     at: datetime
     runs: dict[str, dict[str, int]]
     files: dict[str, dict[str, int]]
     failed: int
+    left_out: int
     held: int
     dead_letters: int
     waiting_settle: int
@@ -47,6 +49,7 @@ def status(conn: Connection) -> Status:
         runs=_by_state(counts, "run"),
         files=files,
         failed=sum(c.n for c in counts if c.phase == "failed"),
+        left_out=_left_out(conn, counts),
         held=sum(c.n for c in counts if c.phase == "held"),
         dead_letters=_some(conn, select(dead_letter.c.id).where(dead_letter.c.cleared_at.is_(None))),
         waiting_settle=_some(conn, select(settle.c.id)),
@@ -68,17 +71,35 @@ def _problems(found: Status) -> list[str]:
     open_work = sum(queue.ready + queue.submitted for queue in found.queues)
     if not any(process.role == "conductor" for process in found.processes):
         lines.append("no conductor has been heard of lately: nothing changes state")
-    if found.failed:
-        lines.append(f"{found.failed} failed: somebody must look and requeue or abandon")
+    undecided = found.failed - found.left_out
+    if undecided:
+        lines.append(f"{undecided} failed: somebody must look and requeue or abandon")
     if found.held:
-        lines.append(f"{found.held} held: they wait for somebody to release them")
+        lines.append(f"{found.held} held until somebody decides: headframe why says what on")
     if found.dead_letters:
-        lines.append(f"{_about(found.dead_letters)} dead letters: input that could not be used")
+        letters = "1 dead letter" if found.dead_letters == 1 else f"{_about(found.dead_letters)} dead letters"
+        lines.append(f"{letters}: input that could not be used")
     if open_work:
         idle = [queue.step for queue in found.queues if queue.ready + queue.submitted and not queue.workers]
         lines += [f"no worker takes step {step}, and work waits for it" for step in dict.fromkeys(idle)]
     lines += [f"site {site.name} is {site.status}: {site.reason}" for site in found.sites if site.status == "down"]
     return lines
+
+
+def _left_out(conn: Connection, counts: Sequence[Count]) -> int:
+    """Count the failed files in campaigns whose first step over whole runs does not wait for such."""
+    failed = [count for count in counts if count.phase == "failed" and count.scope == "file"]
+    if not failed:
+        return 0
+    first = (
+        select(step_rule.c.accepts_failed)
+        .where(step_rule.c.pipeline_id == campaign.c.pipeline_id, step_rule.c.scope == "run")
+        .order_by(step_rule.c.rank)
+        .limit(1)
+        .scalar_subquery()
+    )
+    accepting = set(conn.execute(select(campaign.c.id).where(first)).scalars())
+    return sum(count.n for count in failed if count.campaign_id in accepting)
 
 
 def _about(n: int) -> str:

@@ -23,7 +23,8 @@ def stopped(facts: Facts) -> Why | None:
     for pause in machine.pauses:
         if (pause.what, pause.name) in (("step", item.step), ("lane", item.lane)):
             sentence = f"{pause.what} {pause.name} is paused by {pause.actor}: {pause.reason}"
-            return _answer(facts, "paused", sentence, Who.OPERATOR, since=pause.since)
+            does = command("resume", f"--{pause.what}", pause.name)
+            return _answer(facts, "paused", sentence, Who.OPERATOR, since=pause.since, does=does)
     if item.campaign_status != "open":
         sentence = f"campaign {item.campaign} is {item.campaign_status}"
         return _answer(facts, f"campaign-{item.campaign_status}", sentence, Who.OPERATOR)

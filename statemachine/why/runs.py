@@ -81,7 +81,8 @@ def _missing(found: RunDetail, _: Machine) -> Why | None:
         return None
     sentence = f"{plural(row.missing, 'file')} of {row.expected} announced have not come"
     does = command("run", "waive", str(row.number), *(_first(found.gaps) or ("SEQUENCE",)))
-    evidence = (*_named(found.gaps), f"the last file came {at(found.last_file_at)}")
+    came = f"the last file came {at(found.last_file_at)}" if found.last_file_at else "no file of it has come"
+    evidence = (*_named(found.gaps), came)
     return _answer(
         found, "files-missing", sentence, Who.DETECTOR, evidence=evidence, since=found.last_file_at, does=does
     )
@@ -92,7 +93,7 @@ def _open(found: RunDetail, _: Machine) -> Why | None:
     if row.closed is not None and row.expected is not None:
         return None
     so_far = f"{row.registered} of {row.expected}" if row.expected is not None else f"{row.registered}"
-    last = f"{so_far} files so far, the last one came {at(found.last_file_at)}"
+    last = f"{so_far} files so far" + (f", the last one came {at(found.last_file_at)}" if found.last_file_at else "")
     close = command("run", "close", str(row.number))
     evidence = (last, *_named(found.gaps)[:3])
     if not found.source:
@@ -125,9 +126,11 @@ def _in_progress(found: RunDetail, around: Machine) -> Why | None:
         sentence = f"{plural(n, 'file')} wait, and no worker takes {' or '.join(idle)}"
         does = "headframe worker"
         return _answer(found, "no-worker", sentence, Who.ADMINISTRATOR, evidence=lines, does=does)
-    paused = tuple(f"{p.what} {p.name} is paused by {p.actor}: {p.reason}" for p in around.pauses)
-    if paused and not under_way["executing"]:
-        return _answer(found, "paused", paused[0], Who.OPERATOR, evidence=(*paused[1:], *lines))
+    resting = [p for p in around.pauses if p.what in ("lane", "site") or (p.what == "step" and p.name in waiting)]
+    if resting and not under_way["executing"]:
+        paused = [f"{p.what} {p.name} is paused by {p.actor}: {p.reason}" for p in resting]
+        does = command("resume", f"--{resting[0].what}", resting[0].name)
+        return _answer(found, "paused", paused[0], Who.OPERATOR, evidence=(*paused[1:], *lines), does=does)
     return _answer(found, "in-progress", f"{plural(n, 'file')} of it are under way", evidence=lines)
 
 

@@ -42,7 +42,7 @@ class Tree:
     def stop(self) -> int:
         assert self.process is not None
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(timeout=60)
+        return self.process.wait(timeout=120)
 
     def members(self) -> list[psutil.Process]:
         assert self.process is not None
@@ -58,7 +58,7 @@ class Tree:
             capture_output=True,
             text=True,
             check=False,
-            timeout=300,
+            timeout=1200,
         )
 
     def last_words(self) -> str:

@@ -1,8 +1,13 @@
 """What can happen, how often, and with what: a table that one rule of hypothesis draws from."""
 
+import os
 from collections.abc import Callable
 from random import Random
 from typing import Any
+
+LONG = os.environ.get("HYPOTHESIS_PROFILE") == "long"
+LIMIT_S = (10 if LONG else 1) * 1200
+"""How long a test may take: all examples of the long profile are one test."""
 
 Draw = Callable[[Random], Any]
 

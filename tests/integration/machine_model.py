@@ -19,12 +19,16 @@ class Model:
         self.accepted: list[tuple[int, int | None, int]] = []
         self.counted: list[bool] = []
         self.refused: list[tuple[Arrival, str]] = []
+        self.originals: dict[str, tuple[int, int | None]] = {}
 
     # --- reports ---------------------------------------------------------------------------------------------------
 
-    def report(self, words: Iterable[Word]) -> set[int]:
-        """Apply a batch in order; give the runs of which files changed."""
-        touched, moved = set(), {}
+    def report(self, words: Iterable[Word], first: tuple[int, int | None] | None = None) -> set[int]:
+        """Apply a batch in order; give the runs of which files changed.
+
+        Of files with one content that are read in one batch any may have it; `first` says which.
+        """
+        touched, moved, read = set(), {}, []
         for word in words:
             item = self.items[word.run, word.sequence]
             self.counted.append(self.say(item, word))
@@ -33,6 +37,9 @@ class Model:
                     touched.add(word.run)
                 if word.trigger == "succeed":
                     moved[word.run, word.sequence] = item
+                if word.content is not None:
+                    read.append((item, word.content))
+        self._read(sorted(read, key=lambda each: (each[0].run, each[0].sequence) != first))
         self.pass_over(moved.values())
         return touched
 
@@ -57,20 +64,15 @@ class Model:
         self.accepted.append((item.run, item.sequence, item.epoch))
         item.host = word.host
         item.advance()
-        if word.content is not None and item.sequence is not None:
-            self._read(item, word.content)
 
-    def _read(self, item: Item, content: str) -> None:
-        mine = self.file(item.run, item.sequence)
-        mine.content = mine.content or content
-        if item.was_duplicate or item.phase != "ready":
-            return
-        for key, other in self.items.items():
-            if other is item or key[1] is None or other.was_duplicate:
-                continue
-            if self.file(*key).content == mine.content:
+    def _read(self, read: list[tuple[Item, str]]) -> None:
+        """A content is the file's that it was first read from; another with it is held, until it is let through."""
+        for item, content in read:
+            key, mine = (item.run, item.sequence), self.file(item.run, item.sequence)
+            mine.content = mine.content or content
+            other = self.originals.setdefault(mine.content, key) != key
+            if other and item.phase == "ready" and not item.let_through and item.kind not in item.way.doubles:
                 item.phase, item.was_duplicate = "held", True
-                return
 
     def _fail(self, item: Item, word: Word) -> None:
         final = word.permanent or (item.step is not None and item.failures >= item.step.retries)
@@ -123,9 +125,13 @@ class Model:
         "recover": (("abandoned",), "ready"),
     }
 
-    def operate(self, trigger: str, items: Iterable[Item], state: str | None = None) -> list[Item]:
+    def operate(
+        self, trigger: str, items: Iterable[Item], state: str | None = None, *, new_content: bool = False
+    ) -> list[Item]:
         """Act on those items that allow it; give them."""
         changed = [item for item in items if self._allowed(trigger, item, state)]
+        for item in changed if new_content else ():
+            self._take_new_content(item)
         for item in changed:
             if trigger == "reset":
                 item.rank = item.way.states.index(state)  # type: ignore[arg-type]
@@ -137,9 +143,18 @@ class Model:
                 item.enter(target)
                 if target == "ready":
                     item.forgive()
+                    item.let_through = item.let_through or (trigger != "resolve" and item.was_duplicate)
+                if target == "ready" and item.sequence is None and item.rank < item.way.files_end:
+                    item.phase = "waiting"
             item.host = ""
         self.pass_over(changed)
         return changed
+
+    def _take_new_content(self, item: Item) -> None:
+        if item.sequence is None or (mine := self.file(item.run, item.sequence)).rewritten is None:
+            return
+        mine.size, mine.rewritten, mine.content = mine.rewritten, None, None
+        self.originals = {content: key for content, key in self.originals.items() if key != (item.run, item.sequence)}
 
     def _allowed(self, trigger: str, item: Item, state: str | None) -> bool:
         known = self.runs[item.run].known
@@ -197,7 +212,8 @@ class Model:
             return
         allowed, last = self.reached(number), item.way.files_end
         if min(item.rank, last) > allowed:
-            item.rank, item.phase, item.owner, item.host = allowed, "waiting", None, ""
+            kept = item.phase in ("held", "abandoned")
+            item.rank, item.phase, item.owner, item.host = allowed, item.phase if kept else "waiting", None, ""
             item.epoch += 1
             item.forgive()
             return
@@ -325,6 +341,7 @@ class Model:
             return self._announced(a, found, numbered)
         if found.place != a.place:
             return "name-twice" if found.name == a.name else "sequence-twice"
+        found.rewritten = a.size
         return "rewritten"
 
     def _announced(self, a: Arrival, found: File, numbered: list[File]) -> str:

@@ -24,6 +24,8 @@ class Way:
     """A pipeline: `states[n]` is where step `n` begins."""
 
     steps: tuple[Step, ...]
+    doubles: tuple[str, ...] = ()
+    """The run types that let a content go on under a second name."""
 
     @property
     def states(self) -> tuple[str, ...]:
@@ -52,6 +54,8 @@ class Item:
     nodes: frozenset[str] = frozenset()
     asked: frozenset[str] = frozenset()
     was_duplicate: bool = False
+    let_through: bool = False
+    """An operator has released it although its content is another file's."""
 
     @property
     def scope(self) -> str:
@@ -96,6 +100,8 @@ class File:
     size: int | None = None
     waived: bool = False
     content: str | None = None
+    rewritten: int | None = None
+    """The size that it has by now, where that was refused."""
 
 
 @dataclass

@@ -59,10 +59,10 @@ class RabbitServer:
             epmd = shutil.which("epmd") or "epmd"
             command = [epmd, "-port", str(self._epmd_port), "-address", "127.0.0.1"]
             self._epmd = Process(command, self._env(), self.folder / "epmd.log", self.folder)
-            wait_until(lambda: listening(self._epmd_port), 10, "epmd up")
+            wait_until(lambda: listening(self._epmd_port), 60, "epmd up")
         self.process = Process([str(self.program)], self._env(), self.folder / "log", self.folder)
-        wait_until(lambda: self._started() and listening(self.port), 60, f"RabbitMQ up in {self.folder}")
-        wait_until(lambda: self._started() and self._api_answers(), 60, "RabbitMQ's management API up")
+        wait_until(lambda: self._started() and listening(self.port), 180, f"RabbitMQ up in {self.folder}")
+        wait_until(lambda: self._started() and self._api_answers(), 180, "RabbitMQ's management API up")
         # Without a delivery limit, RabbitMQ 3.10 puts what is returned to a quorum queue at its end, not its front.
         policy = {"pattern": ".*", "definition": {"delivery-limit": 1_000_000}, "apply-to": "queues", "priority": -1}
         self.api("PUT", "/policies/%2F/keep-places", policy)

@@ -18,6 +18,7 @@ from importlib import util
 from pathlib import Path
 
 NOBODY = 65534
+FIRST_PORT = 16_000
 TEMP = Path(os.environ.get("HEADFRAME_TEST_TEMP", "/tmp"))  # short: a socket's path has 107 bytes at most
 
 
@@ -26,12 +27,20 @@ class ServerMissing(Exception):
 
 
 def free_ports(number: int) -> list[int]:
-    """Give TCP ports on loopback that nothing listens on."""
+    """Give TCP ports on loopback that nothing listens on.
+
+    They lie below those that the kernel gives to connections: any client, of any test, might hold one of these in
+    the seconds before a server is up, or while it is down.
+    """
+    highest = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    found: list[int] = []
     with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(number)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
+        while len(found) < number:
+            each = stack.enter_context(socket.socket())
+            with contextlib.suppress(OSError):
+                each.bind(("127.0.0.1", FIRST_PORT + secrets.randbelow(max(1000, highest - FIRST_PORT))))
+                found.append(each.getsockname()[1])
+    return found
 
 
 def wait_until(true: Callable[[], bool], seconds: float, what: str) -> None:
@@ -162,7 +171,7 @@ class PostgresServer:
             self._initdb()
         command = [str(self.programs / "postgres"), "-D", str(self.folder / "data")]
         self.process = Process(command, self._env(), self.folder / "log", self.folder, self._as_user)
-        wait_until(lambda: self._started() and self._answers(), 30, f"PostgreSQL up in {self.folder}")
+        wait_until(lambda: self._started() and self._answers(), 120, f"PostgreSQL up in {self.folder}")
 
     def stop(self) -> None:
         """Shut down in an orderly way (the fast mode: sessions are cut)."""

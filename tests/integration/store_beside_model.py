@@ -1,7 +1,9 @@
 """The store and its model side by side: each thing is done to both, and both have to agree."""
 
+import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import permutations, product
 from typing import Any
 
 from sqlalchemy import Engine, text
@@ -15,9 +17,14 @@ from headframe.statemachine.verify import verify
 
 from .machine_model import Model
 from .machine_parts import Arrival, Word
-from .two_conductors import LONG_WAY, OWNERS, WAYS, Hint, LossyBroker, batch, book, empty, items, said, send
+from .two_conductors import LONG_WAY, OWNERS, WAYS, Hint, LossyBroker, batch, book, empty, items, said, send, sums
 
-TWINS = (1, 3)  # sequence numbers of files that hold the same content, in run 1
+TWINS = ((1, 1), (1, 3), (2, 2))  # files that hold the same content, until they are rewritten
+
+ORIGINALS = text(
+    "select o.blake3, run.number, f.sequence from original o join file f on f.id = o.file_id "
+    "join run on run.id = f.run_id"
+)
 
 Key = tuple[int, int | None]
 Report = tuple[Said, Word]
@@ -117,13 +124,19 @@ class StoreBesideModel:
         skipped: bool = False,
     ) -> Report:
         item, step, _ = hint
+        skips = skipped and trigger == "succeed" and step in ("reconstruct", "count", "summary")
         content = None
-        if trigger == "succeed" and key[1] is not None and any(read.role == "raw" for read in item.inputs):
-            content = "twin" if key[0] == 1 and key[1] in TWINS else f"{key}"
+        if (
+            trigger == "succeed"
+            and not skips
+            and key[1] is not None
+            and any(read.role == "raw" for read in item.inputs)
+        ):
+            size = self.model.file(*key).size
+            content = "twin" if key in TWINS and size == 10 else f"{key} {size}"
         code = code if trigger in ("fail", "interrupt") else ""
         word = Word(*key, item.epoch, owner, OWNERS[owner], trigger, code, permanent and trigger == "fail", content)
         self.folders[item.item, item.epoch, owner] = attempt_folder(item.folder, item.epoch, owner).path
-        skips = skipped and trigger == "succeed" and step in ("reconstruct", "count", "summary")
         return said(hint, word, skipped=skips), word
 
     def go_on(self, key: Key, owner: str, steps: int) -> None:
@@ -146,25 +159,32 @@ class StoreBesideModel:
             self.reports.append(self.word(*self.hints[-1], owner, "start"))
             self.deliver(self.reports[-1:])
 
-    def one_twin(self, reports: list[Report]) -> list[Report]:
-        """Of files with the same content let one be read at a time: which of two stays is another test's matter."""
-        twins = [n for n, (_, word) in enumerate(reports) if word.content == "twin"]
-        return [report for n, report in enumerate(reports) if n not in twins[1:]]
-
     def chosen(self, numbers: list[int]) -> list[Report]:
         latest = self.reports[-12:]
-        return self.one_twin([latest[-1 - n % len(latest)] for n in numbers])
+        return [latest[-1 - n % len(latest)] for n in numbers]
 
     def deliver(self, reports: list[Report]) -> None:
         effects = self.apply(said=[report for report, _ in reports])
-        self.heard(self.model, reports)
-        self.counted(reports)
-        assert {run for run, _ in effects.touched} == self.ids(self.changed)
+        changed = self.hear([reports])
+        assert {run for run, _ in effects.touched} == self.ids(changed)
 
-    def heard(self, model: Model, reports: list[Report]) -> None:
-        """Let a model hear a batch; note what counted."""
-        model.counted = []
-        self.changed = model.report([word for _, word in reports])
+    def hear(self, parts: list[list[Report]]) -> set[int]:
+        """Let the model hear what the store has applied, in the order in which it ends where the store is.
+
+        Batches that were applied at once may have come in any order, and so may twins that were read in one batch.
+        """
+        chances = [(order, first) for order in permutations(parts) for first in product(*map(twins, order))]
+        for order, firsts in chances:
+            model = copy.deepcopy(self.model) if len(chances) > 1 else self.model
+            changed: set[int] = set()
+            model.counted = []
+            for part, first in zip(order, firsts, strict=True):
+                changed |= model.report([word for _, word in part], first)
+            if len(chances) == 1 or self.agrees(model):
+                self.model = model
+                self.counted([report for part in order for report in part])
+                return changed
+        raise AssertionError(f"no order of {parts} gives {self.shown()}")
 
     def counted(self, reports: list[Report]) -> None:
         """Folders of accepted results stay for ever; those of results that came too late go."""
@@ -212,8 +232,15 @@ class StoreBesideModel:
     def shown(self) -> dict[Key, tuple[str, str, int, str | None]]:
         return {key: (row.state, row.phase, row.epoch, row.owner) for key, row in self.rows().items()}
 
-    def agrees(self) -> bool:
-        return self.shown() == {key: item.shown for key, item in self.model.items.items()}
+    def agrees(self, model: Model) -> bool:
+        """Say whether the store is where a model is, and gives each content to the same file."""
+        items_agree = self.shown() == {key: item.shown for key, item in model.items.items()}
+        return items_agree and self.originals() == {sums(words).blake3: key for words, key in model.originals.items()}
+
+    def originals(self) -> dict[str, Key]:
+        """Give the file that each content was first read from."""
+        with self.engine.connect() as conn:
+            return {row.blake3: (row.number, row.sequence) for row in conn.execute(ORIGINALS)}
 
     def every_item_is_where_the_model_says(self) -> None:
         assert self.shown() == {key: item.shown for key, item in self.model.items.items()}
@@ -224,6 +251,7 @@ class StoreBesideModel:
     def ends_well(self) -> None:
         """At the end everything is whole: history, counts, dead letters, folders."""
         self.every_item_is_where_the_model_says()
+        assert self.agrees(self.model), "a content is another file's"
         with self.engine.connect() as conn:
             assert list(verify(conn, (("source", "in"),))) == []
             dead = {(row.code, row.subject) for row in conn.execute(text("select code, subject from dead_letter"))}
@@ -231,3 +259,9 @@ class StoreBesideModel:
         assert dead == self.troubles
         assert not ordered & self.kept, "an accepted folder is to be removed"
         assert self.cleaned <= ordered, "a folder that nobody accepted stays"
+
+
+def twins(reports: list[Report]) -> list[Key | None]:
+    """Give the files with the same content that a batch says were read; none where it is one at most."""
+    found = {(word.run, word.sequence) for _, word in reports if word.content == "twin"}
+    return [*sorted(found)] if len(found) > 1 else [None]

@@ -19,6 +19,7 @@ from headframe.daemon import embedded, wiring
 from headframe.daemon.config import Config, load
 from headframe.statemachine.records import SealedSalt
 
+pytestmark = pytest.mark.timeout(900)  # in a fresh checkout the reconstruction is compiled meanwhile
 SALT = """
 select run.kind, f.path as raw, r.site, r.path, s.key_id, s.sealed
 from file f join run on run.id = f.run_id
@@ -40,7 +41,7 @@ where p.type = 'reconstructed' order by p.id
 def headframe(*words: str) -> subprocess.CompletedProcess[str]:
     """Run the command line as a user does."""
     return subprocess.run(
-        [sys.executable, "-m", "headframe", *words], capture_output=True, text=True, timeout=240, check=False
+        [sys.executable, "-m", "headframe", *words], capture_output=True, text=True, timeout=800, check=False
     )
 
 

@@ -22,6 +22,7 @@ from headframe.statemachine.store.fold import Said
 from headframe.statemachine.store.operate import Selection, operate
 from headframe.statemachine.verify import verify
 
+from .machine_draws import LIMIT_S, LONG
 from .machine_model import Model
 from .machine_parts import Word
 from .two_conductors import OWNERS, LossyBroker, at_once, batch, book, empty, items, said, send
@@ -38,8 +39,15 @@ def engine(database_url: str, instance: str) -> Iterator[Engine]:
     made.dispose()
 
 
+@pytest.mark.timeout(LIMIT_S)
 def test_everybody_at_once_leaves_everything_whole(engine: Engine) -> None:
-    @settings(max_examples=6, deadline=None, print_blob=True, suppress_health_check=list(HealthCheck), database=None)
+    @settings(
+        max_examples=200 if LONG else 6,
+        deadline=None,
+        print_blob=True,
+        suppress_health_check=list(HealthCheck),
+        database=None,
+    )
     @given(st.integers(0, 2**32))
     def storm(seed: int) -> None:
         empty(engine)
@@ -87,7 +95,8 @@ class Crowd:
         with self.lock:
             heard = [draw.choice(self.waiting) for _ in range(min(len(self.waiting), draw.randint(0, 8)))]
         beats = [(one.outcome.item, one.outcome.epoch, one.reporter.owner) for one in heard if draw.random() < 0.3]
-        files = [arrived(draw.choice(RUNS), draw.randint(1, FILES), None)] if draw.random() < 0.1 else []
+        size = draw.choice((10, 10, 11))
+        files = [arrived(draw.choice(RUNS), draw.randint(1, FILES), None, size)] if draw.random() < 0.1 else []
         self.apply(batch(said=heard, beats=beats, files=files))
 
     def work(self, draw: random.Random) -> None:
@@ -102,7 +111,8 @@ class Crowd:
         keys = {entry.item: key for key, entry in chosen.items()}
         for hint in send(self.engine, list(chosen.values()), LossyBroker()):
             key, owner = keys[hint[0].item], draw.choice(sorted(OWNERS))
-            raw = f"{key}" if key[1] is not None and any(read.role == "raw" for read in hint[0].inputs) else None
+            reads = key[1] is not None and any(read.role == "raw" for read in hint[0].inputs)
+            raw = draw.choice(("twin", f"{key}")) if reads else None
             for trigger in ("start", draw.choice(("succeed", "succeed", "succeed", "fail", "interrupt"))):
                 code = "" if trigger in ("start", "succeed") else "worker-died"
                 word = Word(*key, hint[0].epoch, owner, OWNERS[owner], trigger, code, content=raw)
@@ -113,7 +123,8 @@ class Crowd:
         trigger = draw.choice((*sorted(Model.MOVES), "release", "resolve", "recover", "reset"))
         state = draw.choice(("arrived", "salted", "placed")) if trigger == "reset" else None
         wanted = Selection(runs=(draw.choice(RUNS),), phase=draw.choice((None, "failed", "held", "ready")))
-        operate(self.engine, Trigger(trigger), wanted, state=state, **BY)
+        new_content = draw.random() < 0.5
+        operate(self.engine, Trigger(trigger), wanted, state=state, new_content=new_content, **BY)
         time.sleep(draw.random() * 0.05)
 
     def inform(self, draw: random.Random) -> None:
@@ -152,8 +163,8 @@ class Crowd:
         follow(self.engine, Effects(touched=frozenset(pairs)))
 
 
-def arrived(run: int, sequence: int, kind: str | None) -> ArrivedFile:
+def arrived(run: int, sequence: int, kind: str | None, size: int = 10) -> ArrivedFile:
     name = f"r{run}_{sequence}.h5"
     return ArrivedFile(
-        site="source", path=f"in/{name}", name=name, run=run, sequence=sequence, size=10, mtime_ns=1, kind=kind
+        site="source", path=f"in/{name}", name=name, run=run, sequence=sequence, size=size, mtime_ns=1, kind=kind
     )

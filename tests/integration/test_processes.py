@@ -73,7 +73,7 @@ class Centre:
     def stop(self) -> list[int]:
         for process in self.running:
             process.send_signal(signal.SIGTERM)
-        return [process.wait(timeout=30) for process in self.running]
+        return [process.wait(timeout=90) for process in self.running]
 
     def logs(self) -> str:
         return "\n".join(path.read_text()[-2000:] for path in self.config.parent.glob("*.log"))
@@ -109,10 +109,10 @@ def test_two_of_each_process_catalog_a_run_once_and_leave_when_told(centre: Cent
     for sequence in range(1, FILES + 1):
         (inbox / f"run7_{sequence}.raw").write_text(f"content {sequence}")
     (inbox / "run7.json").write_text(json.dumps({"run": 7, "type": "science", "closed": True, "expected": FILES}))
-    wait_until(lambda: centre.command("describe", "run", "7").returncode == 0, 30, "run 7 is known")
-    done = centre.command("wait", "--for", "state=cataloged", "run", "7", "--timeout", "60s")
+    wait_until(lambda: centre.command("describe", "run", "7").returncode == 0, 90, "run 7 is known")
+    done = centre.command("wait", "--for", "state=cataloged", "run", "7", "--timeout", "100s")
     assert done.returncode == 0, done.stdout + done.stderr + centre.logs()
     verified = centre.command("verify", "--deep")
     assert verified.returncode == 0, verified.stdout + verified.stderr
-    wait_until(lambda: "center" in centre.command("get", "runs", "7", "-o", "json").stdout, 10, "copies are counted")
+    wait_until(lambda: "center" in centre.command("get", "runs", "7", "-o", "json").stdout, 60, "copies are counted")
     assert centre.stop() == [0] * 8, centre.logs()

@@ -117,7 +117,7 @@ class Machine:
 
     def is_whole(self) -> None:
         """Assert that no invariant is broken, every product's checksum included."""
-        wait_until(lambda: not self.rows("select 1 from settle"), 20, "settled")
+        wait_until(lambda: not self.rows("select 1 from settle"), 90, "settled")
         inboxes = [(inbox.site, inbox.path) for inbox in self.config.inboxes.values()]
         with self.engine.connect() as conn:
             assert list(verify(conn, inboxes, lambda site, path: self.config.site(site).open_path(path))) == []
@@ -197,7 +197,7 @@ def test_a_file_sent_again_whole_makes_the_summary_anew(machine: Machine) -> Non
     truncated = machine.folder / "uproot-simple.root"
     truncated.write_bytes(shipped("uproot-simple")[0].read_bytes()[:200])
     program("arrive").arrive([truncated if path.name == truncated.name else path for path in files], RUN, machine.inbox)
-    summary = machine.until_summarized(1, 60)
+    summary = machine.until_summarized(1, 150)
     assert {one["name"]: one["code"] for one in summary["left_out"]} == {
         "uproot-simple.root": "not-root-or-truncated",
         "uproot-issue501.root": "wrong-content",
@@ -208,16 +208,16 @@ def test_a_file_sent_again_whole_makes_the_summary_anew(machine: Machine) -> Non
     assert [
         row.superseded_at is not None for row in machine.rows("select * from product where step = 'summarize'")
     ] == [True]
-    assert len(machine.until_summarized(2, 60)["left_out"]) == 2
+    assert len(machine.until_summarized(2, 150)["left_out"]) == 2
 
     machine.operate(Trigger.ABANDON, files=("uproot-issue501.root",))
     program("arrive").arrive([path for path in files if path.name == broken.name], RUN, machine.inbox)
     program("arrive").arrive(files, RUN, machine.inbox)
     now = broken.stat().st_mtime_ns
     rewritten = f"select 1 from dead_letter where code = 'rewritten' and mtime_ns = {now}"
-    wait_until(lambda: bool(machine.rows(rewritten)), 30, "rewritten")
+    wait_until(lambda: bool(machine.rows(rewritten)), 90, "rewritten")
     machine.operate(Trigger.RESET, files=(broken.name,), state="arrived", new_content=True)
-    summary = machine.until_summarized(3, 60)
+    summary = machine.until_summarized(3, 150)
     assert [(one["name"], one["fate"]) for one in summary["left_out"]] == [("uproot-issue501.root", "abandoned")]
     assert summary["files"] == 2
     machine.is_whole()

@@ -121,7 +121,7 @@ def test_three_users_of_a_group_share_all_with_the_modes_of_the_configuration(
             wrote = run_as(DETECTOR, GROUP, WRITE, str(one.inbox), *names, umask="027")
             assert wrote.returncode == 0, wrote.stderr
             before = one.sums()
-            one.until(lambda: not up.running() or len([i for i in one.items(1) if i.phase == "done"]) == 3, "done", 60)
+            one.until(lambda: not up.running() or len([i for i in one.items(1) if i.phase == "done"]) == 3, "done")
             assert one.faults() == []
             assert one.sums() == before
     finally:

@@ -102,6 +102,22 @@ def test_the_same_content_under_two_names_is_held_whichever_is_read_first(machin
     assert place(machine, 1, 2) == ("salted", "ready"), "what was let through once stays through"
 
 
+def test_a_reset_lets_no_file_through_whose_content_came_before(machine: SmallMachine) -> None:
+    machine.arrive(1, 1, 2)
+    for _ in range(2):
+        for sequence in (1, 2):
+            machine.say(1, sequence, "succeed", raw=SAME)
+        assert [place(machine, 1, n) for n in (1, 2)] == [("salted", "ready"), ("salted", "held")]
+        assert machine.act(Trigger.RESET, state="arrived", runs=(1,)) == 2
+    machine.say(1, 1, "succeed", raw=SAME)
+    machine.say(1, 2, "succeed", raw=SAME)
+    machine.act(Trigger.ABANDON, files=("run1_0002.h5",))
+    machine.act(Trigger.RECOVER, files=("run1_0002.h5",))
+    machine.act(Trigger.RESET, state="arrived", runs=(1,))
+    machine.say(1, 2, "succeed", raw=SAME)
+    assert place(machine, 1, 2) == ("salted", "ready"), "an operator took it up again"
+
+
 def test_an_action_on_2500_items_commits_pages_and_changes_each_once(machine: SmallMachine) -> None:
     machine.arrive(1, 1)
     machine.sql(

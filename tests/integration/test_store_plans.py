@@ -61,6 +61,7 @@ def arrivals() -> str:
             "name": f"f{n}",
             "site": "daq",
             "path": f"in/f{n}",
+            "subject": f"in/f{n}",
             "size": 1,
             "mtime_ns": 1,
         }

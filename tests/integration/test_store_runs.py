@@ -205,8 +205,66 @@ def test_a_run_moves_back_even_while_somebody_changes_its_item(machine: SmallMac
     machine.through(1, 1)
     opened = threading.Thread(target=operate, args=(machine, runs.reopen, 1))
     with machine.engine.begin() as conn:
-        conn.execute(text("update item set phase = 'held', version = version + 1 where scope = 'run'"))
+        conn.execute(text("update item set phase = 'failed', version = version + 1 where scope = 'run'"))
         opened.start()
         time.sleep(0.5)
     opened.join(10)
     assert place(machine, 1) == ("arrived", "waiting")
+
+
+def held_run(machine: SmallMachine, *triggers: Trigger) -> None:
+    """Bring a run to its own step and let an operator put its item away."""
+    machine.arrive(1, 1)
+    machine.inform(1, expected=1, closed=True)
+    machine.through(1, 1)
+    for trigger in triggers:
+        assert machine.act(trigger, reason="wrong geometry", runs=(1,), scope="run") == 1
+
+
+@pytest.mark.parametrize(
+    ("triggers", "phase", "back"),
+    [
+        ((Trigger.HOLD,), "held", Trigger.RELEASE),
+        ((Trigger.HOLD, Trigger.ABANDON), "abandoned", Trigger.RECOVER),
+    ],
+)
+def test_a_run_that_an_operator_put_away_stays_away_while_its_files_are_made_again(
+    machine: SmallMachine, triggers: tuple[Trigger, ...], phase: str, back: Trigger
+) -> None:
+    held_run(machine, *triggers)
+    put = machine.item(1, None)
+    machine.act(Trigger.RESET, state="placed", files=("run1_0001.h5",))
+    assert place(machine, 1) == ("placed", phase)
+    kept = machine.item(1, None)
+    assert (kept.actor, kept.reason_code, kept.reason) == ("anna", f"operator-{triggers[-1]}", "wrong geometry")
+    assert (kept.since, kept.trouble_since) == (put.since, put.trouble_since)
+    machine.through(1, 1)
+    assert place(machine, 1) == ("placed", phase)
+    assert machine.act(back, runs=(1,), scope="run") == 1
+    assert place(machine, 1) == ("cataloged", "ready")
+    machine.do(1, None)
+    assert place(machine, 1) == ("summarized", "done")
+    assert whole(machine)
+
+
+def test_a_hold_outlives_a_reopened_run_and_released_it_waits_for_its_files(machine: SmallMachine) -> None:
+    held_run(machine, Trigger.HOLD)
+    operate(machine, runs.reopen, 1)
+    assert place(machine, 1) == ("arrived", "held")
+    assert machine.act(Trigger.RESET, state="cataloged", runs=(1,), scope="run") == 0
+    assert machine.act(Trigger.RELEASE, runs=(1,), scope="run") == 1
+    assert place(machine, 1) == ("arrived", "waiting")
+    operate(machine, runs.close, 1)
+    assert place(machine, 1) == ("cataloged", "ready")
+    assert whole(machine)
+
+
+def test_a_run_put_away_before_its_own_steps_can_be_given_up_and_taken_back(machine: SmallMachine) -> None:
+    held_run(machine, Trigger.HOLD)
+    machine.act(Trigger.RESET, state="arrived", files=("run1_0001.h5",))
+    for trigger, phase in ((Trigger.ABANDON, "abandoned"), (Trigger.RECOVER, "waiting")):
+        assert machine.act(trigger, runs=(1,), scope="run") == 1
+        assert place(machine, 1) == ("arrived", phase)
+    machine.through(1, 1)
+    assert place(machine, 1) == ("cataloged", "ready")
+    assert whole(machine)

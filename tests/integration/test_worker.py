@@ -12,7 +12,7 @@ import pytest
 from headframe.consumers.broker import BrokerUnavailableError, Names, Outgoing
 from headframe.consumers.broker.memory import MemoryBroker
 from headframe.consumers.broker.memory_hub import MemoryHub
-from headframe.consumers.messages import Drop, Report, Work, WorkItem, decode, encode
+from headframe.consumers.messages import Drop, Halt, Report, Work, WorkItem, decode, encode
 from headframe.consumers.steps.api import Site
 from headframe.consumers.worker.child import Request
 from headframe.consumers.worker.settings import CommandSpec, WorkerSettings
@@ -21,8 +21,8 @@ from headframe.statemachine.records import Location, Outcome, Resources
 
 PROGRAMS = {
     "quick": "true",
-    "slow": "sleep 1.6",
-    "endless": "sleep 60",
+    "slow": "while [ ! -e '{root}/go-on' ]; do sleep 0.05; done",
+    "endless": "sleep 600",
     "suicidal": "kill -9 $PPID",
     "refusing": "echo told you >&2; exit 3",
     "away": "exit 4",
@@ -33,8 +33,8 @@ PROGRAMS = {
 class Bench:
     """One worker at work, and the queues around it."""
 
-    def __init__(self, root: Path) -> None:
-        self.root = root
+    def __init__(self, root: Path, quick_s: float = 0.5) -> None:
+        self.root, self.quick_s = root, quick_s
         self.hub = MemoryHub()
         self.names = Names("bench")
         self.broker = MemoryBroker(self.hub)
@@ -47,7 +47,7 @@ class Bench:
 
     def _settings(self) -> WorkerSettings:
         commands = {
-            name: CommandSpec(argv=("sh", "-c", text), exit_codes={4: "interrupt", 5: "skip"})
+            name: CommandSpec(argv=("sh", "-c", text.format(root=self.root)), exit_codes={4: "interrupt", 5: "skip"})
             for name, text in PROGRAMS.items()
         }
         return WorkerSettings(
@@ -57,7 +57,7 @@ class Bench:
             heartbeat_s=0.2,
             presence_s=60,
             grace_s=0.3,
-            quick_s=0.8,
+            quick_s=self.quick_s,
         )
 
     def send(self, use: str, *items: int, epoch: int = 1, timeout_s: float = 30) -> Work:
@@ -85,7 +85,7 @@ class Bench:
     def queue(self) -> str:
         return self.names.work("step", "live")
 
-    def hear(self, wanted: Callable[[Report], bool], seconds: float = 15) -> list[Report]:
+    def hear(self, wanted: Callable[[Report], bool], seconds: float = 60) -> list[Report]:
         """Take reports until one is wanted; give all taken."""
         heard: list[Report] = []
         end = time.monotonic() + seconds
@@ -101,6 +101,10 @@ class Bench:
         heard = self.hear(lambda r: any(o.trigger == trigger and o.item == item for o in r.outcomes))
         return next(o for o in heard[-1].outcomes if o.trigger == trigger and o.item == item)
 
+    def let_go_on(self) -> None:
+        """Let the step that is called slow come to its end."""
+        (self.root / "go-on").touch()
+
     def unsettled(self) -> int:
         """Count what is neither waiting nor acknowledged: closing the worker would give it back."""
         return len(self.worker.work._held)  # type: ignore[attr-defined]
@@ -108,36 +112,48 @@ class Bench:
 
 @pytest.fixture
 def bench(tmp_path: Path) -> Iterator[Bench]:
-    made = Bench(tmp_path)
+    yield from started(Bench(tmp_path))
+
+
+@pytest.fixture
+def patient(tmp_path: Path) -> Iterator[Bench]:
+    """Give a bench where every step is a quick one, however slow the machine is."""
+    yield from started(Bench(tmp_path, quick_s=120))
+
+
+def started(made: Bench) -> Iterator[Bench]:
     made.thread.start()
     made.send("command:quick", 0)  # the child process has started when this is answered
     made.outcome("succeed", 0)
     yield made
     made.stop.set()
-    made.thread.join(timeout=20)
+    made.thread.join(timeout=60)
     assert not made.thread.is_alive()
 
 
-def test_a_quick_step_is_reported_once_and_then_acknowledged(bench: Bench) -> None:
-    bench.send("command:quick", 1)
-    heard = bench.hear(lambda report: bool(report.outcomes))
+def test_a_quick_step_is_reported_once_and_then_acknowledged(patient: Bench) -> None:
+    patient.send("command:quick", 1)
+    heard = patient.hear(lambda report: bool(report.outcomes))
     assert [o.trigger for r in heard for o in r.outcomes] == ["succeed"]
     assert heard[-1].outcomes[0].usage is not None
 
 
 def test_a_long_step_says_started_is_acknowledged_beats_and_succeeds(bench: Bench) -> None:
     bench.send("command:slow", 1)
-    heard = bench.hear(lambda report: any(o.trigger == "succeed" for o in report.outcomes))
-    assert [o.trigger for r in heard for o in r.outcomes] == ["start", "succeed"]
-    assert [(1, 1)] in [list(r.beats) for r in heard]
+    heard = bench.hear(lambda report: list(report.beats) == [(1, 1)])
     assert bench.unsettled() == 0
+    bench.let_go_on()
+    heard += bench.hear(lambda report: any(o.trigger == "succeed" for o in report.outcomes))
+    assert [o.trigger for r in heard for o in r.outcomes] == ["start", "succeed"]
 
 
 def test_a_worker_on_a_long_step_takes_nothing_else(bench: Bench) -> None:
     bench.send("command:slow", 1)
     bench.outcome("start")
     bench.send("command:quick", 2)
+    bench.hear(lambda report: bool(report.beats))  # it has looked for something to do since
     assert bench.broker.depth(bench.queue) == 1
+    bench.let_go_on()
     bench.outcome("succeed", 1)
     bench.outcome("succeed", 2)
 
@@ -159,25 +175,25 @@ def test_a_worker_told_to_leave_hands_back_what_it_cannot_finish(bench: Bench) -
     bench.worker.wake()
     first = bench.outcome("interrupt", 1)
     assert (first.reason_code, first.trigger) == ("drain", "interrupt")
-    bench.thread.join(timeout=10)
+    bench.thread.join(timeout=60)
     assert bench.broker.depth(bench.queue) == 0
 
 
 def test_what_was_not_begun_goes_back_to_its_queue_when_the_worker_leaves(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
+    patient: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    begin = bench.worker.executor.begin
+    begin = patient.worker.executor.begin
 
     def begin_and_leave(request: Request) -> None:
-        bench.stop.set()
+        patient.stop.set()
         begin(request)
 
-    monkeypatch.setattr(bench.worker.executor, "begin", begin_and_leave)
-    bench.send("command:quick", 1, 2, 3)
-    heard = bench.hear(lambda report: bool(report.outcomes))
-    bench.thread.join(timeout=20)
+    monkeypatch.setattr(patient.worker.executor, "begin", begin_and_leave)
+    patient.send("command:quick", 1, 2, 3)
+    heard = patient.hear(lambda report: bool(report.outcomes))
+    patient.thread.join(timeout=60)
     assert [o.item for r in heard for o in r.outcomes] == [1]
-    assert bench.broker.depth(bench.queue) == 1
+    assert patient.broker.depth(patient.queue) == 1
 
 
 def test_a_step_that_takes_too_long_is_killed_and_asks_for_more_time(bench: Bench) -> None:
@@ -215,16 +231,16 @@ def test_what_a_step_prints_is_its_attempts_log(bench: Bench) -> None:
 
 
 def test_a_parcel_that_comes_back_is_split_so_that_the_bad_one_stands_alone(tmp_path: Path) -> None:
-    bench = Bench(tmp_path)
+    bench = Bench(tmp_path, quick_s=120)
     bench.send("command:quick", 1, 2, 3)
     taker = bench.broker.subscribe([bench.queue], 1)
-    taker.give_back(taker.take(1, 1.0))
+    taker.give_back(taker.take(1, 60))
     taker.close()
     bench.thread.start()
     heard = bench.hear(lambda report: any(o.item == 3 for o in report.outcomes))
     assert [len(r.outcomes) for r in heard if r.outcomes] == [1, 1, 1]
     bench.stop.set()
-    bench.thread.join(timeout=20)
+    bench.thread.join(timeout=60)
 
 
 def test_an_epochs_second_message_is_answered_without_working_again(bench: Bench) -> None:
@@ -260,6 +276,40 @@ def test_a_result_outlasts_a_broker_that_blinks(bench: Bench, monkeypatch: pytes
     monkeypatch.setattr(bench.worker.broker, "publish", blinking)
     bench.send("command:quick", 1)
     assert bench.outcome("succeed").item == 1
+
+
+def test_what_is_halted_stays_in_its_queue_until_it_may_go_on(bench: Bench) -> None:
+    control = bench.names.control(bench.worker.owner)
+    for what in (("step:step",), ("lane:live", "lane:bulk"), ("worker",)):
+        bench.broker.publish([Outgoing(key=control, body=encode(Halt(what=what)))])
+        bench.hear(lambda report, what=what: report.halted == what)  # type: ignore[misc]
+        bench.send("command:quick", 1, epoch=len(what) * 10 + len(what[0]))
+        time.sleep(1)
+        assert bench.broker.depth(bench.queue) == 1
+        bench.broker.publish([Outgoing(key=control, body=encode(Halt(what=())))])
+        assert bench.outcome("succeed").item == 1
+
+
+def test_a_step_is_killed_in_time_though_the_broker_is_away(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    publish, kill = bench.worker.broker.publish, bench.worker.executor.kill
+    away, killed = threading.Event(), threading.Event()
+
+    def failing(messages: Any) -> list[bool]:
+        if away.is_set():
+            raise BrokerUnavailableError("away")
+        return publish(messages)
+
+    def killing() -> None:
+        killed.set()
+        kill()
+
+    bench.send("command:endless", 1, timeout_s=2)
+    away.set()
+    monkeypatch.setattr(bench.worker.broker, "publish", failing)
+    monkeypatch.setattr(bench.worker.executor, "kill", killing)
+    assert killed.wait(20)
+    away.clear()
+    assert bench.outcome("interrupt").reason_code == "walltime"
 
 
 def test_a_report_says_who_sends_it(bench: Bench) -> None:

@@ -164,7 +164,7 @@ class Tree:
             yield
         finally:
             stop.set()
-            thread.join(timeout=10)
+            thread.join(timeout=60)
 
     def write(self, name: str, content: bytes | None = None, changed_at: float | None = None) -> Path:
         """Write a file into the inbox, complete at once, as a careful detector does."""
@@ -241,7 +241,7 @@ class Tree:
         """Act on files as an operator does."""
         return operate(self.engine, trigger, Selection(files=files), actor="anna", reason="a test", **options)
 
-    def until(self, true: Any, what: str, seconds: float = 20.0) -> None:
+    def until(self, true: Any, what: str, seconds: float = 90.0) -> None:
         """Wait until `true()`; where it does not come, tell where everything stands."""
         try:
             wait_until(true, seconds, what)
@@ -249,13 +249,13 @@ class Tree:
             stands = "\n".join(map(str, [*self.items(), *self.letters()]))
             raise AssertionError(f"{error}\n{stands}") from error
 
-    def until_letter(self, code: str, seconds: float = 20.0) -> Letter:
+    def until_letter(self, code: str, seconds: float = 90.0) -> Letter:
         """Wait for the one dead letter with this code."""
         self.until(lambda: any(one.code == code for one in self.letters()), f"dead letter {code}", seconds)
         (found,) = (one for one in self.letters() if one.code == code)
         return found
 
-    def until_in(self, state: str, phase: str, names: Sequence[str], seconds: float = 20.0) -> None:
+    def until_in(self, state: str, phase: str, names: Sequence[str], seconds: float = 90.0) -> None:
         """Wait until files of these names are all in a state and phase."""
 
         def there() -> bool:
@@ -263,7 +263,7 @@ class Tree:
 
         self.until(there, f"{sorted(names)} {state} {phase}", seconds)
 
-    def until_cataloged(self, *names: str, seconds: float = 20.0) -> None:
+    def until_cataloged(self, *names: str, seconds: float = 90.0) -> None:
         """Wait until files of these names are all done."""
         self.until_in("cataloged", "done", names, seconds)
 

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 from blake3 import blake3
@@ -33,7 +34,8 @@ LONG_WAY = Way(
         Step("reconstruct", "reconstructed"),
         Step("summary", "summarized", scope="run"),
         Step("publish", "published", scope="run", makes="nothing"),
-    )
+    ),
+    doubles=("calibration",),
 )
 SHORT_WAY = Way((Step("count", "counted"), Step("plot", "plotted", scope="run", accepts_failed=True)))
 PLAIN_WAY = Way((Step("look", "seen", makes="nothing"),))
@@ -60,7 +62,10 @@ def real(name: str, way: Way) -> Pipeline:
         for step in way.steps
     ]
     kinds = {
-        kind: RunType(bypass=tuple(step.name for step in way.steps if kind in step.bypassed_by))
+        kind: RunType(
+            bypass=tuple(step.name for step in way.steps if kind in step.bypassed_by),
+            duplicates="allow" if kind in way.doubles else "hold",
+        )
         for kind, its in WAYS.items()
         if its is way
     }
@@ -98,6 +103,26 @@ class LossyBroker:
         return [self.confirms] * len(messages)
 
 
+class KilledError(Exception):
+    """The process has been killed."""
+
+
+class MortalEngine:
+    """The engine of a process that is killed once it has begun so many transactions, and asks for another."""
+
+    def __init__(self, engine: Engine, lives: int) -> None:
+        self.engine, self.lives, self.begun = engine, lives, 0
+
+    def begin(self) -> AbstractContextManager[Connection]:
+        if self.begun == self.lives:
+            raise KilledError
+        self.begun += 1
+        return self.engine.begin()
+
+    def connect(self) -> Connection:
+        return self.engine.connect()
+
+
 Hint = tuple[WorkItem, str, str]
 """What a work message says of one item: its work, the step's name, what the step makes."""
 
@@ -129,7 +154,7 @@ def apply_at_once(engine: Engine, batches: Sequence[Sorted], configured: Book) -
         def work() -> Effects:
             with engine.begin() as conn:
                 conn.execute(text("select 1"))
-                barrier.wait(10)
+                barrier.wait(60)
                 return apply(conn, each, configured)
 
         return work

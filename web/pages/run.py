@@ -1,15 +1,15 @@
 """`/runs/<number>`: one run, its counts, what is wrong with it and why, and a cell for every file."""
 
-from flask import Blueprint, Response
+from flask import Blueprint, Response, url_for
 from sqlalchemy import Connection
 from werkzeug.exceptions import NotFound
 
 from ...statemachine.lifecycle import Phase
-from ...statemachine.views import FileFilter, RunDetail, files
+from ...statemachine.views import RunDetail, cell_rows
 from ...statemachine.views import run as find_run
 from ...statemachine.why import why_found
 from .. import asked, bars, orders
-from ..cells import MOST, cells
+from ..cells import MOST, cells, drawn
 from ..context import reading
 from ..live import live_page
 from .runs import line_of
@@ -25,7 +25,7 @@ def show(number: int) -> Response:
         detail = _found(connection, number)
         why = why_found(connection, detail)
         states = orders.states_of_campaigns(connection, [detail.row.campaign]).get(detail.row.campaign, ())
-        listed = files(connection, FileFilter(run=number, campaign=detail.row.campaign or None), page)
+        listed = cell_rows(connection, number, page)
     absent = "missing" if detail.row.closed else "coming"
     shown = cells(listed.rows, detail.gaps, states, first=not page.after, last=not listed.next, absent=absent)
     return live_page(
@@ -36,7 +36,7 @@ def show(number: int) -> Response:
         states=states,
         phases=[phase.value for phase in Phase if phase.value in detail.row.phases],
         line=line_of(detail.row, states),
-        cells=shown,
+        cells=drawn(shown, url_for("file.show", number=0)[:-1]),
         shades=bars.shades(states),
         page=page,
         following=listed.next,

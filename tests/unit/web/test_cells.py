@@ -1,31 +1,12 @@
-from datetime import UTC, datetime
-from typing import Any
-
-from headframe.statemachine.views import FileRow, Gaps, MissingFile, Range
-from headframe.web.cells import MOST, cells
+from headframe.statemachine.views import CellRow, Gaps, MissingFile, Range
+from headframe.web.cells import MOST, Cell, cells, drawn
 
 STATES = ("arrived", "salted", "cataloged")
 NO_GAPS = Gaps(ranges=(), files=())
 
 
-def row(sequence: int, state: str = "arrived", phase: str = "ready", **more: Any) -> FileRow:
-    words = ("kind", "campaign", "step", "lane", "owner", "host", "job", "log", "actor", "reason_code", "reason")
-    moments = ("trouble_since", "not_before", "submitted_at", "lease_until")
-    values: dict[str, Any] = {
-        **dict.fromkeys(words, ""),
-        **dict.fromkeys(moments),
-        **dict.fromkeys(("epoch", "version", "attempts", "failures", "interrupts", "size"), 1),
-        "since": datetime(2026, 11, 21, tzinfo=UTC),
-        "item": sequence,
-        "file": 1000 + sequence,
-        "run": 7,
-        "sequence": sequence,
-        "name": f"f{sequence}",
-        "state": state,
-        "phase": phase,
-        **more,
-    }
-    return FileRow(**values)
+def row(sequence: int, state: str = "arrived", phase: str = "ready", reason_code: str = "") -> CellRow:
+    return CellRow(1000 + sequence, sequence, f"f{sequence}", state, phase, reason_code)
 
 
 def waived(sequence: int) -> MissingFile:
@@ -72,3 +53,11 @@ def test_a_page_in_the_middle_shows_only_the_gaps_between_its_files() -> None:
 def test_a_gap_of_a_million_does_not_become_a_million_cells() -> None:
     gaps = Gaps(ranges=(Range(first=1, last=1_000_000),), files=())
     assert len(cells([row(0)], gaps, STATES, first=True, last=True, absent="missing")) <= MOST + 1
+
+
+def test_drawn_cells_have_one_tab_stop_and_say_a_label_as_text() -> None:
+    shown = [Cell(None, "cell missing", "1: missing"), Cell(7, "cell l0", '2: <b>"x"'), Cell(8, "cell l0", "3: x")]
+    html = drawn(shown, "/files/")
+    assert [line.partition(" ")[0] for line in html.split("\n")] == ["<span", "<a", "<a"]
+    assert 'href="/files/7" aria-label="2: &lt;b&gt;&#34;x&#34;"' in html
+    assert html.count('tabindex="-1"') == 1

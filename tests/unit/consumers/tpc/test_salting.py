@@ -207,9 +207,9 @@ def test_sealed_records_all_have_one_length() -> None:
 
 
 def test_salting_a_small_file_takes_less_than_a_second(science: Any, tmp_path: Path) -> None:
-    begin = time.monotonic()
+    begin = time.process_time()  # of this process, whoever else keeps the machine busy
     TpcSalter({}).salt(science[0], tmp_path / "a.h5", count=1, seed=1)
-    assert time.monotonic() - begin < 2
+    assert time.process_time() - begin < 2
 
 
 def test_what_the_format_does_not_know_is_kept(science: Any, tmp_path: Path) -> None:

@@ -69,7 +69,7 @@ def test_patterns_are_probabilities_and_follow_the_place() -> None:
 
 
 def test_twenty_events_are_written_in_well_under_a_second(tmp_path: Path) -> None:
-    begin = time.monotonic()
+    begin = time.process_time()  # of this process, whoever else keeps the machine busy
     write_raw(tmp_path / "a.h5", run=1, sequence=0, kind="science", seed=1, events=20)
-    assert time.monotonic() - begin < 2
+    assert time.process_time() - begin < 2
     assert (tmp_path / "a.h5").stat().st_size < 6_000_000

@@ -8,8 +8,10 @@ import pytest
 import yaml
 
 from headframe.statemachine.lifecycle import Trigger
+from headframe.statemachine.records import Trouble
+from headframe.statemachine.store.dead import bury
 
-from ....integration.small_machine import SmallMachine
+from ....integration.small_machine import SmallMachine, pipeline
 from .conftest import Headframe, process
 
 
@@ -117,6 +119,36 @@ def test_status_ends_1_while_somebody_must_act(busy: SmallMachine, headframe: He
     assert "! 1 failed: somebody must look" in found.out
     assert found.lines[-1].startswith("next: headframe get files --phase failed")
     assert headframe("status", "-o", "json").json["failed"] == 1
+
+
+def test_status_asks_nobody_about_failures_that_are_decided_on(busy: SmallMachine, headframe: Headframe) -> None:
+    busy.act(Trigger.ABANDON, phase="failed")
+    assert "failed: somebody must look" not in headframe("status").out
+
+
+def test_status_asks_nobody_about_failed_files_that_their_run_goes_on_without(
+    database_url: str, tmp_path: Path, headframe: Headframe
+) -> None:
+    machine = SmallMachine(database_url, tmp_path, pipeline(accepts_failed=True))
+    machine.alive()
+    machine.arrive(5, 1)
+    machine.say(5, 1, "fail", reason_code="bad-header", reason="no magic number", permanent=True)
+    machine.engine.dispose()
+    found = headframe("status")
+    assert (found.code, "all is well" in found.out, "left out" in found.out) == (0, True, True)
+    numbers = headframe("status", "-o", "json").json
+    assert (numbers["failed"], numbers["left_out"]) == (1, 1)
+
+
+def test_status_leads_to_the_dead_letters(machine: SmallMachine, headframe: Headframe) -> None:
+    with machine.engine.begin() as conn:
+        bury(conn, [Trouble(code="no-match", sentence="x.dat: no pattern matches", subject="x.dat", run=7)])
+    found = headframe("status")
+    assert "! 1 dead letter: input that could not be used" in found.out
+    assert found.lines[-1] == "next: headframe get dead-letters"
+    assert "x.dat: no pattern matches" in headframe("get", "dead-letters", "--run", "7").out
+    assert headframe("get", "dead-letters", "--reason-code", "no-match", "-o", "name").lines == ["x.dat"]
+    assert headframe("get", "dead-letters", "--run", "8").err == "no dead-letters match\n"
 
 
 def test_status_ends_0_where_all_is_well(machine: SmallMachine, headframe: Headframe) -> None:

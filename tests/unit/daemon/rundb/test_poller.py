@@ -47,7 +47,7 @@ class Source:
 
     def poll(self) -> Iterator[RunInfo | Trouble]:
         if self.wait is not None:
-            self.wait.wait(30)
+            self.wait.wait(120)
         if self.error is not None:
             raise self.error
         yield from self.said
@@ -105,6 +105,18 @@ def test_what_the_broker_did_not_take_is_sent_when_it_is_back(made: Made) -> Non
     assert [one.run for one in broker.runs] == [1]
 
 
+def test_a_source_that_answers_again_is_said_to_be_mended(made: Made) -> None:
+    source = Source(run(1))
+    source.error = ConnectionError("no route to host")
+    loop, broker, _ = made(source)
+    loop.poll()
+    source.error = None
+    loop.poll()
+    loop.poll()
+    said = [(trouble.code, trouble.mended) for message in broker.messages for trouble in message.troubles]
+    assert said == [("rundb-away", False), ("rundb-away", True)]
+
+
 def test_a_source_that_fails_is_said_once_and_asked_ever_more_slowly(made: Made) -> None:
     source = Source(run(1))
     source.error = ConnectionError("no route\nto host")
@@ -152,7 +164,7 @@ def test_a_source_that_hangs_is_said(made: Made) -> None:
     loop.check()
     loop.check()
     release.set()
-    thread.join(10)
+    thread.join(60)
     assert broker.codes == ["rundb-slow"]
 
 
@@ -164,8 +176,8 @@ def test_a_source_that_hangs_delays_no_other_and_not_the_end() -> None:
     thread = threading.Thread(target=poller.run, args=(stop,))
     thread.start()
     with broker.changed:
-        assert broker.changed.wait_for(lambda: bool(broker.runs), 10)
+        assert broker.changed.wait_for(lambda: bool(broker.runs), 60)
     stop.set()
-    thread.join(10)
+    thread.join(60)
     assert not thread.is_alive()
     release.set()

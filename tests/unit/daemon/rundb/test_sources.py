@@ -187,6 +187,6 @@ def test_a_query_to_postgresql_keeps_its_types(empty_database_url: str) -> None:
 
 def test_a_query_that_takes_too_long_or_writes_is_refused_by_postgresql(empty_database_url: str) -> None:
     with pytest.raises(Exception, match="statement timeout"):
-        split(sql_of(empty_database_url, "select 1 as run from pg_sleep(30)", timeout_s=1))
+        split(sql_of(empty_database_url, "select 1 as run from pg_sleep(60)", timeout_s=3))
     with pytest.raises(Exception, match=r"syntax error|read-only"):
         split(sql_of(empty_database_url, "create table runs (run int)"))

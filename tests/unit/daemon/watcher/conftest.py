@@ -47,7 +47,7 @@ class KeptBroker:
     def codes(self) -> list[str]:
         return sorted(trouble.code for trouble in self.troubles)
 
-    def wait(self, condition: Callable[[], bool], timeout: float = 5.0) -> None:
+    def wait(self, condition: Callable[[], bool], timeout: float = 30.0) -> None:
         with self.arrived:
             assert self.arrived.wait_for(condition, timeout), (self.files, self.troubles)
 

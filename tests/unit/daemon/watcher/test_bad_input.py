@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from headframe.daemon.watcher.look import Refused
+
 from .conftest import Bench
 
 Make = Callable[..., Bench]
@@ -209,3 +211,52 @@ def test_a_stop_while_the_broker_is_away_ends_the_sending(bench: Make) -> None:
     one.stop.set()
     one.scan_until_stable()
     assert one.broker.messages == []
+
+
+def test_what_is_mended_is_said_to_be_over_and_only_that(bench: Make) -> None:
+    one = bench(arrival="manifest", manifest=r"run_(?P<run>\d+)\.json")
+    stray = one.write("notes.txt")
+    one.write("run_1.json", b"not json")
+    one.write("run_2.json", b'{"run": 2, "files": ["../away.h5"]}')
+    one.write("run_3.json", b"not json either")
+    one.scan_until_stable()
+    one.scan(after=6.0)
+    assert one.broker.codes == ["manifest-unreadable", "manifest-unreadable", "name-unmatched", "outside-inbox"]
+    stray.unlink()
+    one.write("run_1.json", b'{"run": 1, "files": []}')
+    one.write("run_2.json", b'{"run": 2, "files": ["here.h5"]}')
+    one.scan(after=6.0)
+    mended = sorted((trouble.code, trouble.subject) for trouble in one.broker.troubles if trouble.mended)
+    assert mended == [
+        ("manifest-unreadable", "in/run_1.json"),
+        ("name-unmatched", "in/notes.txt"),
+        ("outside-inbox", "in/run_2.json"),
+    ]
+
+
+def test_nothing_is_mended_before_somebody_could_tell(bench: Make) -> None:
+    one = bench()
+    one.write("notes.txt")
+    one.scan_until_stable()
+    one.write("notes.txt", b"longer")
+    one.scan(after=1.0)
+    assert not any(trouble.mended for trouble in one.broker.troubles)
+
+
+def test_a_scan_that_could_not_see_everything_mends_nothing(bench: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    one = bench()
+    stray = one.write("notes.txt")
+    one.scan_until_stable()
+    stray.unlink()
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            "headframe.daemon.watcher.inbox.walk",
+            lambda *_: iter([("shut", Refused(code="unreadable", sentence="no"))]),
+        )
+        one.scan(after=1.0)
+    assert [trouble.code for trouble in one.broker.troubles] == ["name-unmatched", "unreadable"]
+    one.scan(after=1.0)
+    assert {(t.code, t.subject) for t in one.broker.troubles if t.mended} == {
+        ("name-unmatched", "in/notes.txt"),
+        ("unreadable", "in/shut"),
+    }

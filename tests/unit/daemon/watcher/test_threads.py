@@ -49,12 +49,12 @@ class Running:
 
     def wait(self, count: int) -> None:
         with self.changed:
-            assert self.changed.wait_for(lambda: len(set(self.names)) >= count, 20), len(set(self.names))
+            assert self.changed.wait_for(lambda: len(set(self.names)) >= count, 90), len(set(self.names))
 
     def close(self) -> None:
         self.stop.set()
         for thread in self.threads:
-            thread.join(10)
+            thread.join(30)
             assert not thread.is_alive()
         self.broker.close()
 
@@ -76,7 +76,7 @@ def test_an_inbox_that_comes_late_goes_and_comes_back_is_watched(tmp_path: Path)
     running = Running(tmp_path)
     for turn in range(2):
         with running.changed:
-            assert running.changed.wait_for(lambda: "unreadable" in running.codes, 10)
+            assert running.changed.wait_for(lambda: "unreadable" in running.codes, 60)
         (tmp_path / "one").mkdir()
         (tmp_path / "one" / f"run_1_{turn}.h5").write_bytes(b"data")
         running.wait(turn + 1)

@@ -1,0 +1,110 @@
+"""`headframe pause | resume | drain`: let a step, a lane, a site or a worker rest, and go on; let a worker leave."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .asking import change_options, confirm, plural
+from .codes import Code
+from .session import Session, pass_session
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sqlalchemy import Connection
+
+WHATS = ("step", "lane", "site", "worker")
+KINDS = (
+    click.option("--step", help="This step: it sends nothing out, and workers leave its queues alone."),
+    click.option("--lane", type=click.Choice(("live", "bulk")), help="This lane, of every step."),
+    click.option("--site", help="This site: nothing is sent out that would be written there."),
+    click.option("--worker", help="This worker, by name or owner: it takes nothing new."),
+)
+
+
+def _with_kinds(command: Any) -> Any:
+    for option in reversed(KINDS):
+        command = option(command)
+    return command
+
+
+@click.command()
+@_with_kinds
+@change_options
+@pass_session
+def pause(session: Session, /, reason: str, dry_run: bool, yes: bool, **options: str | None) -> int:
+    """Let a step, a lane, a site or a worker rest until it is resumed.
+
+    What executes runs on to its end; nothing is lost, and what waits keeps its order.
+    """
+    from ...statemachine.store import pauses
+
+    what, name = _one(options)
+
+    def change(conn: Connection) -> str:
+        if not pauses.pause(conn, what, name, session.actor, reason):
+            return f"{what} {name} was paused already"
+        return f"paused {what} {name}; what executes runs on\nnext: headframe resume --{what} {name} --reason ..."
+
+    return _do(session, f"pause {what} {name}?", change, dry_run=dry_run, yes=yes)
+
+
+@click.command()
+@_with_kinds
+@change_options
+@pass_session
+def resume(session: Session, /, reason: str, dry_run: bool, yes: bool, **options: str | None) -> int:
+    """Let what was paused go on."""
+    from ...statemachine.store import pauses
+
+    what, name = _one(options)
+
+    def change(conn: Connection) -> str:
+        pauses.resume(conn, what, name, session.actor, reason)
+        return f"resumed {what} {name}"
+
+    return _do(session, f"resume {what} {name}?", change, dry_run=dry_run, yes=yes)
+
+
+@click.command()
+@click.option("--worker", required=True, help="The worker, by name or owner.")
+@change_options
+@pass_session
+def drain(session: Session, worker: str, reason: str, dry_run: bool, yes: bool) -> int:
+    """Let a worker finish what it does, hand back what it has not begun, and leave."""
+    from ...statemachine.store import pauses
+
+    def change(conn: Connection) -> str:
+        owners = pauses.drain(conn, worker, session.actor, reason)
+        return f"{plural(len(owners), 'worker')} told to leave: {', '.join(owners)}"
+
+    return _do(session, f"drain worker {worker}?", change, dry_run=dry_run, yes=yes)
+
+
+def _one(options: dict[str, str | None]) -> tuple[Any, str]:
+    given = [(what, name) for what in WHATS if (name := options[what]) is not None]
+    if len(given) != 1:
+        raise click.UsageError("name one of --step, --lane, --site, --worker")
+    return given[0]
+
+
+def _do(session: Session, question: str, change: Callable[[Connection], str], *, dry_run: bool, yes: bool) -> int:
+    """Change in one transaction; a dry run does the same and takes it back."""
+    from ...statemachine.database import explained
+
+    if not dry_run:
+        confirm(question, yes=yes)
+    with explained(), session.engine.connect() as conn:
+        sentence = change(conn)
+        if dry_run:
+            conn.rollback()
+            click.echo(f"would have: {sentence.splitlines()[0]}; nothing was changed")
+        else:
+            conn.commit()
+            click.echo(sentence)
+    return Code.DONE
+
+
+COMMANDS = {"pause": pause, "resume": resume, "drain": drain}
