@@ -118,3 +118,23 @@ def test_what_is_forgotten_leaves_the_list_and_is_still_there(letters: SmallMach
     shown = headframe("dead", "show", stray).out
     assert "anna" in shown
     assert "ours" in shown
+
+
+def test_the_page_shows_who_asked_what_came_of_it_and_what_can_be_done(
+    letters: SmallMachine, headframe: Headframe
+) -> None:
+    from headframe.web.app import create_app
+
+    client = create_app(letters.engine, instance="headframe", timezone="UTC").test_client()
+    one = number(headframe, "--queue", "hf.reports.live")
+    before = client.get("/dead-letters").text
+    assert f"headframe dead replay {one}" in before
+    assert "cannot be replayed" in before
+    headframe("dead", "replay", one, "--reason", "mended", "--yes")
+    assert "asked for by anna: mended" in client.get("/dead-letters").text
+    with letters.engine.begin() as connection:
+        replayed(connection, [int(one)])
+        again = Letter(queue="hf.reports.live", code="message-unreadable", sentence="no version", body=BODY)
+        keep(connection, [again])
+    after = client.get("/dead-letters").text
+    assert "by anna, came back" in after
