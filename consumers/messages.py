@@ -119,7 +119,7 @@ class Report(Message, tag="report", kw_only=True):
 class Marker(Message, tag="marker", kw_only=True):
     """Sent through a report lane; once applied, every report sent before it has been applied too."""
 
-    lane: str
+    lane: Literal["live", "bulk"]
     sent_at: datetime
 
 

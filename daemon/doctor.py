@@ -8,31 +8,20 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
-from typing import Literal, NamedTuple
 
 from sqlalchemy import Engine, text
 
-from ..consumers.broker.base import BrokerRefusedError, BrokerUnavailableError
 from ..statemachine.database import DatabaseUnavailableError, explained, first_line, revisions
 from . import wiring
+from .broker_doctor import broker_findings
 from .config import Config, ConfigError, load
+from .finding import Finding
 
 OLDEST_PYTHON = (3, 11)
 OLDEST_POSTGRES = 150000
-OLDEST_RABBIT = (3, 10)
 SPACE = 5 * 1000**3
 DRIFT_S = 2.0
 GROUPS = ("headframe.steps", "headframe.salters", "headframe.reconstructors", "headframe.rundb")
-
-
-class Finding(NamedTuple):
-    """One thing looked at. `unreachable` says that a server did not answer, rather than that something is wrong."""
-
-    level: Literal["ok", "warn", "fail"]
-    what: str
-    sentence: str
-    todo: str = ""
-    unreachable: bool = False
 
 
 def examine(config_file: Path | None, environ: Mapping[str, str]) -> Iterator[Finding]:
@@ -47,7 +36,7 @@ def examine(config_file: Path | None, environ: Mapping[str, str]) -> Iterator[Fi
         return
     yield Finding("ok", "configuration", f"{config.source}")
     yield from _database(config)
-    yield from _broker(config)
+    yield from broker_findings(config)
     yield from _sites(config)
     yield from _inboxes(config)
     yield _inotify(config)
@@ -149,35 +138,6 @@ def _schema(engine: Engine) -> Iterator[Finding]:
     else:
         sentence = f"is at revision {present or 'none'}, this code wants {wanted}"
         yield Finding("fail", "schema", sentence, "headframe db upgrade")
-
-
-def _broker(config: Config) -> Iterator[Finding]:
-    if config.broker.url == "memory:":
-        sentence = "in memory: everything has to run in one process tree (headframe up)"
-        yield Finding("ok", "broker", sentence)
-        return
-    try:
-        broker = wiring.broker(config, "doctor")
-    except (BrokerUnavailableError, BrokerRefusedError) as error:
-        todo = "start RabbitMQ, or mend broker.url"
-        yield Finding("fail", "broker", str(error), todo, unreachable=isinstance(error, BrokerUnavailableError))
-        return
-    except ConfigError as error:
-        yield Finding("fail", "broker", str(error), "mend the configuration")
-        return
-    try:
-        yield _broker_version(str(getattr(broker, "server_version", "") or ""))
-    finally:
-        broker.close()
-
-
-def _broker_version(version: str) -> Finding:
-    numbers = tuple(int(part) for part in version.split(".")[:2] if part.isdigit())
-    wanted = ".".join(str(part) for part in OLDEST_RABBIT)
-    if not numbers:
-        return Finding("ok", "broker", "reachable; it does not say its version")
-    level: Literal["ok", "fail"] = "ok" if numbers >= OLDEST_RABBIT else "fail"
-    return Finding(level, "broker", f"RabbitMQ {version}", f"RabbitMQ {wanted} or later is needed")
 
 
 def _sites(config: Config) -> Iterator[Finding]:

@@ -32,6 +32,7 @@ def set_up(config: Config) -> None:
     root.setLevel(config.log.level.upper())
     for noisy in ("sqlalchemy", "alembic", "waitress", "watchdog"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+    logging.getLogger("pika").setLevel(logging.CRITICAL)  # the broker says the same, in one line and not in ten
     logging.getLogger("sqlalchemy.pool").setLevel(
         logging.CRITICAL
     )  # what it says of lost connections, others say better

@@ -10,6 +10,7 @@ from ..web.app import create_app
 from ..web.serve import serve
 from . import logs, wiring
 from .conductor.conductor import Conductor, ConductorSettings
+from .conductor.parking import Parking
 from .config import Config, ConfigError
 from .rundb.poller import Poller
 from .sweeper.sweeper import Sweeper, SweeperSettings
@@ -70,12 +71,21 @@ def run_conductor(config: Config, stop: threading.Event | None = None) -> None:
     broker = wiring.broker(config, "conductor")
     settings = ConductorSettings(batch=config.conductor.batch, refill_s=config.conductor.refill_s)
     conductor = Conductor(engine, broker, wiring.names(config), wiring.book(config), settings, wiring.site_rows(config))
+    parking = Parking(engine, broker, wiring.names(config))
+
+    def wake() -> None:
+        conductor.wake()
+        parking.wake()
+
     listening = threading.Thread(
-        target=wiring.listen, args=(engine, config.instance, conductor.wake, stop), name="notices", daemon=True
+        target=wiring.listen, args=(engine, config.instance, wake, stop), name="notices", daemon=True
     )
     listening.start()
-    _waking(stop, conductor.wake, lambda: conductor.run(stop))
+    burying = threading.Thread(target=parking.run, args=(stop,), name="dead letters", daemon=True)
+    burying.start()
+    _waking(stop, wake, lambda: conductor.run(stop))
     listening.join()
+    burying.join()
     broker.close()
 
 

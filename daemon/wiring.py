@@ -7,9 +7,10 @@ from typing import Any
 
 from sqlalchemy import Engine, text
 
-from ..consumers.broker import Broker, Names
-from ..consumers.broker.connect import Tls, connect
-from ..consumers.worker.settings import CommandSpec, WorkerSettings
+from ..consumers.broker import Broker, Names, Topology
+from ..consumers.broker.connect import Tls, connect, vhost_of
+from ..consumers.broker.management import Management
+from ..consumers.worker.settings import SETTLE, CommandSpec, WorkerSettings
 from ..statemachine import database
 from ..statemachine.pipeline import Pipeline
 from ..statemachine.records import ArrivedFile
@@ -37,6 +38,18 @@ def engine(config: Config, role: str, pool: int | None = None) -> Engine:
 
 def broker(config: Config, role: str) -> Broker:
     """Connect to the broker and declare what this instance needs there."""
+    made = connected(config, role)
+    made.declare(topology(config))
+    return made
+
+
+def topology(config: Config) -> Topology:
+    """Give all exchanges and queues of this instance, but for the workers' own control queues."""
+    return names(config).topology((*step_names(config), SETTLE))
+
+
+def connected(config: Config, role: str) -> Broker:
+    """Connect to the broker, and declare nothing."""
     settings = config.broker
     tls = Tls(
         cafile=str(settings.cafile) if settings.cafile else None,
@@ -45,9 +58,24 @@ def broker(config: Config, role: str) -> Broker:
     )
     password = read_secret(settings.password_file, "broker.password_file") if settings.password_file else None
     url = f"memory:{config.instance}" if settings.url == "memory:" else settings.url
-    made = connect(url, user=settings.user or None, password=password, tls=tls, name=role)
-    made.declare(names(config).topology((*step_names(config), "settle")))
-    return made
+    return connect(url, user=settings.user or None, password=password, tls=tls, name=role)
+
+
+def management(config: Config) -> Management | None:
+    """Give RabbitMQ's management API, where one is configured; by its own credentials, else by the broker's."""
+    settings = config.broker
+    if not settings.management:
+        return None
+    file, key = settings.management_password_file, "broker.management_password_file"
+    if file is None:
+        file, key = settings.password_file, "broker.password_file"
+    return Management(
+        settings.management,
+        vhost=vhost_of(settings.url),
+        user=settings.management_user or settings.user,
+        password=read_secret(file, key) if file else "",
+        cafile=str(settings.cafile) if settings.cafile else None,
+    )
 
 
 def names(config: Config) -> Names:

@@ -142,11 +142,11 @@ returning i.id as item, l.was_epoch as epoch, i.epoch as now_epoch, i.run_id, i.
 -- different nodes, or a second walltime or memory shortage, make it failed.
 with wanted as (
   select * from jsonb_to_recordset(cast(:rows as jsonb)) as r(item bigint, epoch bigint, owner text,
-    host text, job text, log text, reason_code text, reason text)
+    host text, job text, log text, reason_code text, reason text, node text)
 ), locked as (
   select i.id, w.*, i.epoch as was_epoch, i.owner as was_owner, s.step as was_step,
     w.reason_code = any(:counted) and s.interrupts <= cardinality(array(
-      select distinct unnest(i.nodes || coalesce(nullif(w.host, ''), i.host)))) as kills,
+      select distinct unnest(i.nodes || coalesce(w.node, nullif(w.host, ''), i.host)))) as kills,
     w.reason_code = any(:escalated) and i.request ? w.reason_code as exhausted
   from wanted w join item i on i.id = w.item
   join step_rule s on s.pipeline_id = i.pipeline_id and s.state = i.state
@@ -159,7 +159,7 @@ update item i set
   owner = null, lease_until = null, submitted_at = null,
   interrupts = i.interrupts + 1,
   nodes = case when l.reason_code = any(:counted)
-    then array(select distinct unnest(i.nodes || coalesce(nullif(l.host, ''), i.host))) else i.nodes end,
+    then array(select distinct unnest(i.nodes || coalesce(l.node, nullif(l.host, ''), i.host))) else i.nodes end,
   request = case when l.reason_code = any(:escalated) then i.request || jsonb_build_object(l.reason_code, 2)
     else i.request end,
   not_before = case when l.kills or l.exhausted then null when l.reason_code = any(:polite) then clock_timestamp()
@@ -496,7 +496,61 @@ from jsonb_to_recordset(cast(:rows as jsonb)) as w(fingerprint text, queue text,
   subject text, run_number bigint, payload text, size bigint, mtime_ns bigint)
 order by w.fingerprint
 on conflict (fingerprint) do update set count = dead_letter.count + 1, last_at = clock_timestamp(),
-  sentence = excluded.sentence, size = excluded.size, mtime_ns = excluded.mtime_ns, cleared_at = null;
+  sentence = excluded.sentence, size = excluded.size, mtime_ns = excluded.mtime_ns,
+  cleared_at = null, cleared_by = '', cleared_reason = '';
+
+-- name: insert_letters
+-- Messages that could not be used, whole. What comes again, after a replay too, is the same row with a higher count.
+insert into dead_letter (fingerprint, queue, code, sentence, subject, run_number, payload, body, body_size, headers, count,
+  cleared_at, cleared_by, cleared_reason)
+select w.fingerprint, w.queue, w.code, w.sentence, w.subject, w.run_number, w.payload, decode(w.body, 'base64'),
+  w.body_size, w.headers, w.count, case when w.dealt_with then clock_timestamp() end,
+  case when w.dealt_with then 'conductor' else '' end, case when w.dealt_with then 'dealt with' else '' end
+from jsonb_to_recordset(cast(:rows as jsonb)) as w(fingerprint text, queue text, code text, sentence text,
+  subject text, run_number bigint, payload text, body text, body_size bigint, headers jsonb, count bigint,
+  dealt_with boolean)
+order by w.fingerprint
+on conflict (fingerprint) do update set count = dead_letter.count + excluded.count, last_at = clock_timestamp(),
+  code = excluded.code, sentence = excluded.sentence, subject = excluded.subject, payload = excluded.payload,
+  body = excluded.body, body_size = excluded.body_size, headers = excluded.headers, replay_error = '',
+  cleared_at = excluded.cleared_at, cleared_by = excluded.cleared_by, cleared_reason = excluded.cleared_reason;
+
+-- name: count_letters
+-- Named ones are meant though they have been cleared; of a code, only the open ones are.
+select count(*) as total, count(*) filter (where replayable or not :replay) as changed from dead_letter
+where id = any(cast(:ids as bigint[])) or (code = :code and cleared_at is null);
+
+-- name: ask_replay
+update dead_letter set asked_at = clock_timestamp(), asked_by = :actor, asked_reason = :reason
+where (id = any(cast(:ids as bigint[])) or (code = :code and cleared_at is null)) and replayable;
+
+-- name: forget_letters
+update dead_letter set cleared_at = clock_timestamp(), cleared_by = :actor, cleared_reason = :reason, asked_at = null
+where id = any(cast(:ids as bigint[])) or (code = :code and cleared_at is null);
+
+-- name: note_operation
+-- What an operator did in one go.
+insert into operation (actor, action, selection, reason, total, done, changed, status, finished_at)
+values (:actor, :action, cast(:selection as jsonb), :reason, :total, :changed, :changed, 'done', clock_timestamp());
+
+-- name: asked_letters
+-- Dead letters that somebody wants tried again, locked: one conductor does each.
+select id, queue, body, headers from dead_letter where asked_at is not null
+order by id limit :room for update skip locked;
+
+-- name: letters_replayed
+-- They are on their way: a message leaves the list, a file waits for the watcher. What is still bad comes back.
+update dead_letter d set asked_at = null, replayed_at = now.at, replayed_by = d.asked_by,
+  replays = d.replays + 1, replay_error = '',
+  cleared_at = case when d.queue = 'arrivals' then d.cleared_at else now.at end,
+  cleared_by = case when d.queue = 'arrivals' then d.cleared_by else d.asked_by end,
+  cleared_reason = case when d.queue = 'arrivals' then d.cleared_reason else 'replayed: ' || d.asked_reason end
+from jsonb_to_recordset(cast(:rows as jsonb)) as w(id bigint), (select clock_timestamp() as at) as now
+where d.id = w.id;
+
+-- name: letters_unroutable
+update dead_letter d set asked_at = null, replay_error = w.error
+from jsonb_to_recordset(cast(:rows as jsonb)) as w(id bigint, error text) where d.id = w.id;
 
 -- name: clear_dead
 -- A file that is registered now: what stood in its way is over, but not what stands in that of one at another site.
@@ -600,7 +654,8 @@ select w.n from w join file f on f.site = w.site and f.path = w.path
 where f.size = w.size and f.mtime_ns = w.mtime_ns and f.registered_at is not null
 union
 select w.n from w join dead_letter d on d.subject = w.subject
-where d.size = w.size and d.mtime_ns = w.mtime_ns and d.cleared_at is null and d.replayed_at is null
+where d.size = w.size and d.mtime_ns = w.mtime_ns and d.cleared_at is null
+  and (d.replayed_at is null or d.replayed_at < d.last_at)
   and (d.payload = w.place or right(d.payload, length(w.path) + 1) <> ':' || w.path);
 
 -- name: accepted_folders

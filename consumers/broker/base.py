@@ -24,7 +24,12 @@ class BrokerRefusedError(BrokerUnavailableError):
     """The broker answers, but says no: a wrong password, a missing queue, a queue declared otherwise.
 
     A loop that tries again stays right (somebody may mend it); a start-up check can tell it from an outage.
+    `code` is the server's own number for it (AMQP: 403 no right, 404 not there), 0 where it has none.
     """
+
+    def __init__(self, sentence: str, code: int = 0) -> None:
+        super().__init__(sentence)
+        self.code = code
 
 
 class Outgoing(Record):
@@ -179,8 +184,9 @@ class Broker(Protocol):
 
 
 def headers_of(values: Mapping[str, object] | None) -> dict[str, str]:
-    """Keep the text headers of a message."""
-    return {name: value for name, value in (values or {}).items() if isinstance(value, str)}
+    """Keep the text headers of a message, and whole numbers as text."""
+    found = values or {}
+    return {name: str(value) for name, value in found.items() if isinstance(value, str | int)}
 
 
 def dead_letter(delivery: Delivery, dead: str, reason: str) -> Outgoing:

@@ -72,7 +72,7 @@ def connect(
         raise ValueError("the broker URL has credentials in it: give user and password by themselves")
     endpoint = Endpoint(
         hosts=tuple(_host(part, PORTS[scheme]) for part in parts.netloc.split(",")),
-        vhost=unquote(parts.path[1:]) or "/",
+        vhost=vhost_of(url),
         secure=scheme == "amqps",
         name=name,
         user=user,
@@ -81,6 +81,11 @@ def connect(
         timeout_s=timeout_s,
     )
     return RabbitBroker(endpoint)
+
+
+def vhost_of(url: str) -> str:
+    """Give the virtual host that a URL names."""
+    return unquote(urlsplit(url).path[1:]) or "/"
 
 
 @cache

@@ -9,7 +9,7 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, TypeVar
 
 from .base import (
@@ -18,12 +18,12 @@ from .base import (
     BrokerUnavailableError,
     Delivery,
     Outgoing,
-    Queue,
     Topology,
     dead_letter,
 )
 from .connect import Endpoint
-from .rabbit_io import Channel, IoThread, quiet_pika
+from .rabbit_declare import Declarer
+from .rabbit_io import IoThread, quiet_pika
 from .rabbit_link import Link
 from .rabbit_publisher import Publisher
 from .rabbit_subscription import RabbitSubscription
@@ -31,21 +31,6 @@ from .rabbit_subscription import RabbitSubscription
 T = TypeVar("T")
 log = logging.getLogger(__name__)
 MEND_EVERY_S = 2.0
-
-
-def queue_properties(queue: Queue) -> dict[str, Any]:
-    """Give how a queue is declared, the same for ever: it can only be declared again exactly alike.
-
-    So only what no policy can set is here. The delivery limit and dead-lettering are the business of policies
-    (give every queue a limit, a million where there should be none: see `Subscription.give_back`).
-    An exclusive queue goes with its connection; `auto_delete` would take it away in a pause too.
-    """
-    if queue.exclusive:
-        return {"durable": False, "exclusive": True}
-    arguments: dict[str, Any] = {"x-queue-type": "quorum"}
-    if queue.single:
-        arguments["x-single-active-consumer"] = True
-    return {"durable": True, "arguments": arguments}
 
 
 class RabbitBroker:
@@ -61,11 +46,17 @@ class RabbitBroker:
         self._mended = float("-inf")
         self._mending: asyncio.Task[None] | None = None
         self._closed = False
+        self._declarer = Declarer(endpoint.user)
         self._links = [Link(endpoint, "consumes", self._declare_all), Link(endpoint, "publishes", _nothing)]
         self._consuming, self._publishing = self._links
         self._publisher = Publisher(self._publishing, self._on_return)
         self._io = IoThread(endpoint.name)
         self._io.soon(self._consuming.start)
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """Say where it is and how to sign in."""
+        return self._endpoint
 
     def __repr__(self) -> str:
         return f"RabbitBroker({self._endpoint})"
@@ -132,6 +123,14 @@ class RabbitBroker:
             where = str(self._endpoint)
             raise type(error)(str(error) if where in str(error) else f"{where}: {error}") from error
 
+    def inspect(self, look: Callable[[Any], Coroutine[Any, Any, T]]) -> T:
+        """Run a coroutine over pika's connection, in the I/O thread: for what only a start-up check asks."""
+
+        async def over() -> T:
+            return await look(await self._consuming.connection())
+
+        return self._run(over())
+
     async def _publish(self, messages: Sequence[Outgoing]) -> list[bool]:
         self._publishing.start()
         return await self._publisher.publish(messages)
@@ -146,29 +145,16 @@ class RabbitBroker:
                 channel.raw.close()
 
     async def _declare(self, topology: Topology) -> None:
-        await self._declare_over(await self._consuming.channel(), topology)
+        await self._declarer.declare(await self._consuming.connection(), topology)
 
     async def _declare_all(self, connection: Any) -> None:
         """Declare everything again, as far as the broker allows it."""
         self._mended = time.monotonic()
         for topology in self._topologies:
             try:
-                await self._declare_over(await Channel.open(connection), topology)
+                await self._declarer.declare(connection, topology)
             except BrokerRefusedError as error:
                 log.warning("%s: %s", self._endpoint, error)
-
-    async def _declare_over(self, channel: Channel, topology: Topology) -> None:
-        try:
-            for name, kind in topology.exchanges.items():
-                await channel.call("exchange_declare", exchange=name, exchange_type=kind, durable=True)
-            for queue in topology.queues:
-                await channel.call("queue_declare", queue=queue.name, **queue_properties(queue))
-                if queue.exchange:
-                    bound = {"queue": queue.name, "exchange": queue.exchange, "routing_key": queue.binding}
-                    await channel.call("queue_bind", **bound)
-        finally:
-            if channel.raw.is_open:
-                channel.raw.close()
 
     def _on_return(self, key: str) -> None:
         if key in self._names and (self._mending is None or self._mending.done()):

@@ -158,8 +158,10 @@ def explain(error: BaseException) -> BrokerUnavailableError:
     if isinstance(error, BrokerUnavailableError):
         return error
     if isinstance(error, ChannelClosedByBroker | ConnectionClosedByBroker):
-        kind = BrokerRefusedError if error.reply_code in REFUSALS else BrokerUnavailableError
-        return kind(f"{error.reply_text} ({error.reply_code})")
+        text = f"{error.reply_text} ({error.reply_code})"
+        if error.reply_code in REFUSALS:
+            return BrokerRefusedError(text, error.reply_code)
+        return BrokerUnavailableError(text)
     cause = root_of(error)
     text = cause.args[0] if cause.args and isinstance(cause.args[0], str) else str(cause)
     if wrapped := WRAPPED.fullmatch(text):

@@ -1,10 +1,11 @@
 """The names of all exchanges and queues of one instance."""
 
 from collections.abc import Iterable
+from typing import Any, Literal
 
 from .base import Queue, Topology
 
-LANES = ("live", "bulk")
+LANES: tuple[Literal["live"], Literal["bulk"]] = ("live", "bulk")
 
 
 class Names:
@@ -14,6 +15,7 @@ class Names:
         self.prefix = instance
         self.arrivals = f"{instance}.arrivals"
         self.dead = f"{instance}.dead"
+        """Both the queue in which dead letters are parked and the exchange by which the broker sends them there."""
         self.events = f"{instance}.events"
 
     def work(self, step: str, lane: str) -> str:
@@ -36,8 +38,29 @@ class Names:
         """Give what has to be declared for these steps."""
         work = [Queue(name=self.work(step, lane), limited=True) for step in steps for lane in LANES]
         reports = [Queue(name=self.reports(lane), single=True) for lane in LANES]
+        parking = Queue(name=self.dead, exchange=self.dead, binding="#")
         return Topology(
-            exchanges={self.events: "topic"},
-            queues=(*work, *reports, Queue(name=self.arrivals), Queue(name=self.dead)),
+            exchanges={self.events: "topic", self.dead: "topic"},
+            queues=(*work, *reports, Queue(name=self.arrivals), parking),
             dead=self.dead,
         )
+
+
+def queue_properties(queue: Queue) -> dict[str, Any]:
+    """Give how a queue is declared, the same for ever: it can only be declared again exactly alike.
+
+    So only what no policy can set is here. The delivery limit and dead-lettering are the business of policies
+    (`policies`; a million where there should be no limit: see `Subscription.give_back`).
+    An exclusive queue goes with its connection; `auto_delete` would take it away in a pause too.
+    """
+    if queue.exclusive:
+        return {"durable": False, "exclusive": True}
+    arguments: dict[str, Any] = {"x-queue-type": "quorum"}
+    if queue.single:
+        arguments["x-single-active-consumer"] = True
+    return {"durable": True, "arguments": arguments}
+
+
+def exchange_properties(kind: str) -> dict[str, Any]:
+    """Give how an exchange is declared."""
+    return {"exchange_type": kind, "durable": True}

@@ -103,6 +103,12 @@ class Attempt:
             started_at=self.started_at or datetime.now(UTC),
         )
 
+    def broken(self, reason: str) -> Outcome:
+        """Say that the worker itself could not cope with the item. Touches nothing."""
+        return msgspec.structs.replace(
+            self.started(), trigger="fail", reason_code="worker-error", reason=reason, log=None, folder=None
+        )
+
     def given_back(self, code: str, reason: str) -> Outcome:
         """Say that the worker hands the item back, undone, for no fault of the item's."""
         self.remove()

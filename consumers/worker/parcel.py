@@ -7,6 +7,7 @@ consumer timeout, and no message waits behind a busy worker. A quicker one is ac
 
 from __future__ import annotations
 
+import logging
 import time
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ from .child import Answer
 if TYPE_CHECKING:
     from .worker import Worker
 
+log = logging.getLogger(__name__)
 POLL_S = 0.5
 RETRY_S = 1.0
 
@@ -44,8 +46,19 @@ class Parcel:
             if self._is_dropped(self.waiting[0]):
                 self.waiting.pop(0)
                 continue
-            self._one(self.waiting[0])
+            self._guarded(self.waiting[0])
         self._finish()
+
+    def _guarded(self, attempt: Attempt) -> None:
+        """Do an item; a fault of ours that only it brings out ends its attempt, and nothing else."""
+        try:
+            self._one(attempt)
+        except Exception as error:
+            log.exception("item %s met a fault of the worker", attempt.item.item)
+            self.worker.executor.kill()
+            if attempt in self.waiting:
+                self.waiting.remove(attempt)
+                self.done.append(attempt.broken(f"the worker met {error!r}"))
 
     def _one(self, attempt: Attempt) -> None:
         known = self.worker.remembered.get((attempt.item.item, attempt.item.epoch))

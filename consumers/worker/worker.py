@@ -1,5 +1,6 @@
 """The worker's loop: take a message, work through it, report until the broker has it; hear what is to be dropped."""
 
+import logging
 import threading
 import time
 from collections import OrderedDict
@@ -12,10 +13,12 @@ from ..broker import LANES, Broker, BrokerUnavailableError, Delivery, Names, Out
 from ..messages import Drain, Drop, Halt, MessageError, Report, Settle, Settled, SettleItem, Work, decode, encode
 from .executor import Executor
 from .parcel import POLL_S, RETRY_S, Parcel
+from .places import check_places
 from .reporting import bodies
 from .settings import SETTLE, WorkerSettings, new_owner, reporter
 from .settling import settle
 
+log = logging.getLogger(__name__)
 REMEMBERED = 2000
 
 
@@ -90,16 +93,25 @@ class Worker:
             self.work.wake()
 
     def _handle(self, delivery: Delivery) -> None:
+        """Do what a message says. Whatever is in it, it ends as a dead letter at worst, never the worker."""
         try:
             message = decode(delivery.body, Work, Settle)
+            check_places(message)
+            if isinstance(message, Settle):
+                self._settle(delivery, message)
+            elif isinstance(message, Work):
+                self._work(delivery, message)
         except MessageError as error:
-            if not self._reject(self.work, delivery, str(error)):
-                self.stop.wait(RETRY_S)
-            return
-        if isinstance(message, Settle):
-            self._settle(delivery, message)
-        elif isinstance(message, Work):
-            self._work(delivery, message)
+            self._put_aside(delivery, str(error))
+        except Exception as error:
+            log.exception("a message met a fault of the worker", extra={"queue": delivery.queue})
+            self.executor.kill()
+            self.work.resume()
+            self._put_aside(delivery, f"the worker met {error!r}")
+
+    def _put_aside(self, delivery: Delivery, reason: str) -> None:
+        if not self._reject(self.work, delivery, reason):
+            self.stop.wait(RETRY_S)
 
     def _work(self, delivery: Delivery, work: Work) -> None:
         if delivery.redelivered and len(work.parcel) > 1:

@@ -94,7 +94,8 @@ def _resolver(config: Config) -> Callable[[str, str], Path]:
 @pass_session
 def doctor(session: Session) -> int:
     """Check that all it needs is here, reachable and of the right version. Ends 1 if something fails."""
-    from ..doctor import Finding, examine
+    from ..doctor import examine
+    from ..finding import Finding
 
     marks = {"ok": ("ok  ", "green"), "warn": ("warn", "yellow"), "fail": ("FAIL", "red")}
     worst = Code.DONE

@@ -147,3 +147,26 @@ CATALOG = (
     field("CONFIGURATION", wide=True),
     field("CAMPAIGN", wide=True),
 )
+
+DEAD = (
+    field("ID", kind="number"),
+    field("CODE"),
+    field("QUEUE"),
+    field("SUBJECT"),
+    field("TIMES", "count", "number"),
+    field("LAST", "last_at", "time"),
+    field("STANDING", kind="phase"),
+    field("WHAT HAPPENED", "sentence"),
+    field("REPLAYABLE", wide=True),
+    field("FIRST", "first_at", "time", wide=True),
+    field("SIZE", "body_size", "size", wide=True),
+    field("RUN", "run_number", "number", wide=True),
+    field("REPLAYS", kind="number", wide=True),
+    field("REPLAYED", "replayed_at", "time", wide=True),
+    field("REPLAYED BY", "replayed_by", wide=True),
+    field("ASKED BY", "asked_by", wide=True),
+    field("CLEARED", "cleared_at", "time", wide=True),
+    field("CLEARED BY", "cleared_by", wide=True),
+    field("CLEARED FOR", "cleared_reason", wide=True),
+    field("STUCK", "replay_error", wide=True),
+)

@@ -131,11 +131,11 @@ def _once(session: Session, kind: str, names: tuple[str, ...], asked: Asked, lim
     ask = partial(_sites, session) if kind == "sites" else ASK[kind]
     if kind == "runs":
         numbers = tuple(_number(name) for name in names)
-        yield from _all_there(_paged(session, partial(ask, asked, numbers), limit), names)
+        yield from _all_there(paged(session, partial(ask, asked, numbers), limit), names)
         return
     for name in names or (None,):
         n = 0
-        for row in _paged(session, partial(ask, asked, name), limit):
+        for row in paged(session, partial(ask, asked, name), limit):
             n += 1
             yield row
         if name is not None and not n and not asked:
@@ -158,7 +158,8 @@ def _number(name: str) -> int:
     return int(name)
 
 
-def _paged(session: Session, ask: Callable[[Connection, Page], Listed[Any]], limit: int) -> Iterator[Any]:
+def paged(session: Session, ask: Callable[[Connection, Page], Listed[Any]], limit: int) -> Iterator[Any]:
+    """Give rows page by page, at most `limit` (0: all)."""
     from ...statemachine.views import Page
 
     after, left = "", limit or None

@@ -4,20 +4,25 @@ from collections.abc import Sequence
 
 import structlog
 from sqlalchemy import Engine
+from sqlalchemy.exc import DataError, OperationalError
 
 from ...consumers.broker import Delivery
 from ...consumers.messages import Marker
 from ...statemachine.database import first_line, is_passing
 from ...statemachine.store.campaigns import Book
-from ...statemachine.store.dead import bury
+from ...statemachine.store.letters import keep
 from .applying import Effects, apply
+from .parked import unreadable
 from .parts import Part, read, split
-from .refusing import fail_refused, letter, unreadable
+from .refusing import fail_refused, letter, put_away
 from .sorting import Sorted
 
 log = structlog.get_logger("headframe.conductor")
 FEWEST_SUSPECT = 3
 """From how many messages on, all failing alike, a batch says more about us than about them."""
+
+THEIRS = {DataError, OperationalError}
+"""Errors that are the messages' own fault; an outage, also an `OperationalError`, has been told apart before."""
 
 Poison = list[tuple[Part, Exception]]
 
@@ -48,19 +53,21 @@ class Batch:
     def _apply(self, parts: Sequence[Part]) -> Effects:
         batch = Sorted(parts)
         with self.engine.begin() as connection:
-            bury(connection, [unreadable(*entry) for entry in batch.unreadable], "messages")
+            keep(connection, [unreadable(*entry) for entry in batch.unreadable])
             return apply(connection, batch, self.book, self.reign)
 
     def _isolate(self, parts: Sequence[Part]) -> Effects:
         """Apply what can be applied, in transactions of its own, and refuse the rest.
 
         Where nothing at all can be applied, and always for the same cause, the fault is ours and not the
-        messages': they stay in their queue, and the turn fails. Markers come last: they say that all before them
+        messages': they stay in their queue, and the turn fails; not where PostgreSQL complains of the values, for
+        then each can be replayed from the dead letters. Markers come last: they say that all before them
         has been applied.
         """
         poison: Poison = []
         effects = self._halve([part for part in parts if not isinstance(part.message, Marker)], poison)
-        if len(poison) == len(parts) >= FEWEST_SUSPECT and len({type(error) for _, error in poison}) == 1:
+        causes = {type(error) for _, error in poison}
+        if len(poison) == len(parts) >= FEWEST_SUSPECT and len(causes) == 1 and not causes <= THEIRS:
             raise TurnFailedError(f"none of {len(poison)} messages can be applied") from poison[0][1]
         bad: Poison = []
         for part, error in poison:
@@ -93,12 +100,12 @@ class Batch:
             with self.engine.begin() as connection:
                 written = letter(connection, part, cause)
                 applied = fail_refused(connection, part, cause)
-                bury(connection, [written.trouble], written.queue)
+                put_away(connection, part, written)
                 return Effects(stale=applied.stale, touched=applied.touched)
         except Exception as error:  # not even so: its letter at least
             if is_passing(error):
                 raise
         with self.engine.begin() as connection:
             written = letter(None, part, cause)
-            bury(connection, [written.trouble], written.queue)
+            put_away(connection, part, written)
         return Effects()

@@ -10,12 +10,15 @@ from ...consumers.broker import Delivery
 from ...consumers.messages import Arrived, Report
 from ...statemachine.database import first_line
 from ...statemachine.records import ArrivedFile, Location, Outcome, Reporter, RunInfo, Trouble
+from ...statemachine.store import letters
 from ...statemachine.store.core import execute
-from ...statemachine.store.dead import clean, place_of
+from ...statemachine.store.dead import bury, clean, place_of
 from ...statemachine.store.fold import Said
 from ...statemachine.store.reports import Applied, apply_reports, clean_unaccepted
 from .parts import Part
 from .sorting import shown
+
+ARRIVALS = "arrivals"
 
 
 class Letter(NamedTuple):
@@ -48,11 +51,6 @@ def fail_refused(connection: Connection, part: Part, cause: Exception) -> Applie
     return applied
 
 
-def unreadable(delivery: Delivery, reason: str) -> Trouble:
-    """Give the letter for what is no message at all."""
-    return _of_message("message-unreadable", f"a message on {delivery.queue} was put aside: {reason}", delivery)
-
-
 def letter(connection: Connection | None, part: Part, cause: Exception) -> Letter:
     """Give the letter for what was refused; it names the file, the run or the item. Asks for names if it may."""
     line = first_line(cause)
@@ -60,11 +58,30 @@ def letter(connection: Connection | None, part: Part, cause: Exception) -> Lette
     if outcome is not None:
         return Letter(_of_result(connection, part, outcome, line), "messages")
     if isinstance(part.message, Arrived) and part.message.files:
-        return Letter(_of_file(part.message.files[0], line), "arrivals")
+        return Letter(_of_file(part.message.files[0], line), ARRIVALS)
     if isinstance(part.message, Arrived) and part.message.runs:
-        return Letter(_of_run(part.message.runs[0], line), "arrivals")
+        return Letter(_of_run(part.message.runs[0], line), ARRIVALS)
     said = f"a message on {part.delivery.queue} could not be applied: {line}"
     return Letter(_of_message("message-refused", said, part.delivery), "messages")
+
+
+def put_away(connection: Connection, part: Part, written: Letter) -> None:
+    """Write a letter down: a file's or a run's as it is, a message's with all of the message, to be replayed."""
+    trouble = written.trouble
+    if written.queue == ARRIVALS:
+        bury(connection, [trouble], ARRIVALS)
+        return
+    delivery = part.delivery
+    whole = letters.Letter(
+        queue=delivery.queue,
+        code=trouble.code,
+        sentence=trouble.sentence,
+        body=delivery.body,
+        headers=delivery.headers,
+        same=trouble.subject,
+        run=trouble.run,
+    )
+    letters.keep(connection, [whole])
 
 
 def _failure(outcome: Outcome, cause: Exception) -> Outcome:

@@ -60,10 +60,25 @@ def _broker(config: Config, mistakes: Mistakes) -> None:
     broker = config.broker
     if not broker.url.startswith(("memory:", "amqp://", "amqps://")):
         mistakes.add("broker.url", f'"{_scheme(broker.url)}" is not possible; expected memory: or amqp(s)://host/vhost')
-    if not broker.url.startswith("amqps:"):
-        for name in ("cafile", "cert", "key"):
-            if getattr(broker, name):
-                mistakes.add(f"broker.{name}", "is only for amqps:// and broker.url is none")
+    for name in ("cafile", "cert", "key"):
+        secure = broker.url.startswith("amqps:") or (name == "cafile" and broker.management.startswith("https:"))
+        if getattr(broker, name) and not secure:
+            mistakes.add(f"broker.{name}", "is only for amqps:// and broker.url is none")
+    if bool(broker.cert) != bool(broker.key):
+        there, missing = ("cert", "key") if broker.cert else ("key", "cert")
+        mistakes.add(f"broker.{missing}", f"is missing; broker.{there} is of no use without it")
+    if "@" in broker.url.partition("://")[2].partition("/")[0]:
+        mistakes.add("broker.url", "has credentials in it; set broker.user and broker.password_file instead")
+    _management(broker.management, mistakes)
+
+
+def _management(url: str, mistakes: Mistakes) -> None:
+    if not url:
+        return
+    if not url.startswith(("http://", "https://")):
+        mistakes.add("broker.management", f'"{_scheme(url)}" is not possible; expected http(s)://host:15672')
+    elif "@" in url:
+        mistakes.add("broker.management", "has credentials in it; set broker.management_user and its password file")
 
 
 def _scheme(url: str) -> str:

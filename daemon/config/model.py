@@ -23,7 +23,10 @@ class Database(Record):
 
 
 class BrokerConfig(Record):
-    """Where the broker is: `memory:` (one process only), or amqp(s)://host:port/vhost."""
+    """Where the broker is: `memory:` (one process only), or amqp(s)://host:port/vhost.
+
+    `management` is the URL of RabbitMQ's management API, if policies may be set and looked at there.
+    """
 
     url: str = "memory:"
     user: str = ""
@@ -31,6 +34,10 @@ class BrokerConfig(Record):
     cafile: Path | None = None
     cert: Path | None = None
     key: Path | None = None
+    delivery_limit: Count = 10
+    management: str = ""
+    management_user: str = ""
+    management_password_file: Path | None = None
 
 
 class Web(Record):

@@ -1,8 +1,23 @@
 """Around the machine: dead letters, operators' actions, pauses, who is alive."""
 
-from sqlalchemy import BigInteger, Column, Index, PrimaryKeyConstraint, Table, Text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Computed,
+    Index,
+    LargeBinary,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+    text,
+)
 
 from .columns import facts, key, metadata, moment, number, words
+
+REPLAYABLE = """case when queue = 'arrivals' then mtime_ns > 0
+  else queue <> '' and coalesce(octet_length(body) = body_size, false) end"""
+"""A dead letter can be tried again: a message that is whole, or a file that the watcher can look at again."""
 
 dead_letter = Table(
     "dead_letter",
@@ -23,9 +38,21 @@ dead_letter = Table(
     moment("replayed_at"),
     words("replayed_by"),
     moment("cleared_at"),
+    Column("body", LargeBinary, comment="the whole message, or the beginning of one that was too large"),
+    number("body_size"),
+    facts("headers"),
+    moment("asked_at"),
+    words("asked_by"),
+    words("asked_reason"),
+    number("replays"),
+    words("replay_error"),
+    words("cleared_by"),
+    words("cleared_reason"),
+    Column("replayable", Boolean, Computed(REPLAYABLE, persisted=True)),
     Index("dead_letter_run", "run_number"),
     Index("dead_letter_subject", "subject"),
     Index("dead_letter_last", "last_at"),
+    Index("dead_letter_asked", "id", postgresql_where=text("asked_at is not null")),
 )
 
 operation = Table(

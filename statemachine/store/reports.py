@@ -16,7 +16,7 @@ from .folders import clean_order
 from .quiet import quietly
 from .share import give_way
 
-COUNTED = ("lost-lease", "worker-died", "over-limit", "node-failed")
+COUNTED = ("lost-lease", "worker-died", "over-limit", "node-failed", "delivery-limit")
 ESCALATED = ("walltime", "memory")
 POLITE = ("drain", "given-back")
 """Reason codes of an interrupt: which may be the item's own fault, ask for more, or cost nothing at all."""

@@ -9,7 +9,7 @@ from .campaigns import CampaignRow, campaigns
 from .catalog import CatalogEntry, Place, catalog_find
 from .cells import CellRow, cell_rows
 from .counts import Count, totals
-from .deadletters import DeadLetterRow, dead_letters, dead_letters_about
+from .deadletters import DeadLetterRow, dead_letter_body, dead_letter_of, dead_letters, dead_letters_about
 from .fields import View
 from .filedetail import (
     FileDetail,
@@ -72,6 +72,8 @@ __all__ = [
     "campaigns",
     "catalog_find",
     "cell_rows",
+    "dead_letter_body",
+    "dead_letter_of",
     "dead_letters",
     "dead_letters_about",
     "file",

@@ -27,6 +27,31 @@ class DeadLetterRow(View):
     replayed_at: datetime | None
     replayed_by: str
     cleared_at: datetime | None
+    body_size: int = 0
+    headers: dict[str, str] = {}
+    replayable: bool = False
+    asked_at: datetime | None = None
+    asked_by: str = ""
+    asked_reason: str = ""
+    replays: int = 0
+    replay_error: str = ""
+    cleared_by: str = ""
+    cleared_reason: str = ""
+
+    @property
+    def standing(self) -> str:
+        """Say in a word where it stands: `open`, `asked` for, `replayed`, `stuck`, `cleared`."""
+        if self.asked_at is not None:
+            return "asked"
+        if self.replay_error:
+            return "stuck"
+        if self.cleared_at is not None:
+            return "replayed" if self.replayed_at == self.cleared_at else "cleared"
+        return "open"
+
+
+SEEN = [column for column in dead_letter.c if column.name in DeadLetterRow.__struct_fields__]
+"""What lists show: not the bodies, which may be large."""
 
 
 def dead_letters(
@@ -35,16 +60,19 @@ def dead_letters(
     *,
     run: int | None = None,
     code: str | None = None,
+    queue: str | None = None,
     subject: str | None = None,
     every: bool = False,
 ) -> Listed[DeadLetterRow]:
     """List dead letters, the latest first; those cleared only with `every`."""
     page = page or Page()
-    wanted = select(dead_letter)
+    wanted = select(*SEEN)
     if run is not None:
         wanted = wanted.where(dead_letter.c.run_number == run)
     if code is not None:
         wanted = wanted.where(dead_letter.c.code == code)
+    if queue is not None:
+        wanted = wanted.where(dead_letter.c.queue == queue)
     if subject is not None:
         wanted = wanted.where(dead_letter.c.subject == subject)
     if not every:
@@ -56,6 +84,17 @@ def dead_letters(
     return listed(conn.execute(ordered).all(), page, _made, "last_at", "id")
 
 
+def dead_letter_of(conn: Connection, number: int) -> DeadLetterRow | None:
+    """Give one dead letter, cleared or not."""
+    row = conn.execute(select(*SEEN).where(dead_letter.c.id == number)).one_or_none()
+    return _made(row) if row is not None else None
+
+
+def dead_letter_body(conn: Connection, number: int) -> bytes:
+    """Give the message itself, as much of it as was kept; nothing where there is none."""
+    return bytes(conn.execute(select(dead_letter.c.body).where(dead_letter.c.id == number)).scalar() or b"")
+
+
 def dead_letters_about(
     conn: Connection, *, run: int | None = None, subjects: Sequence[str] = (), most: int = 20
 ) -> tuple[DeadLetterRow, ...]:
@@ -63,7 +102,7 @@ def dead_letters_about(
     about: list[ColumnElement[bool]] = [dead_letter.c.subject.in_(subjects)]
     if run is not None:
         about.append(dead_letter.c.run_number == run)
-    wanted = select(dead_letter).where(or_(*about), dead_letter.c.cleared_at.is_(None))
+    wanted = select(*SEEN).where(or_(*about), dead_letter.c.cleared_at.is_(None))
     return tuple(_made(row) for row in conn.execute(wanted.order_by(dead_letter.c.last_at.desc()).limit(most)))
 
 
