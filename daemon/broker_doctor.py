@@ -151,6 +151,10 @@ def _differing(management: Management, queue: str, policy: Policy, patience: flo
         found = management.queue(queue)
         if found is None:
             return None
+        kind = found.get("type", found.get("arguments", {}).get("x-queue-type", "classic"))
+        if kind != "quorum":
+            todo = f"stop all, let it run empty, delete it, {DECLARE}"
+            return Finding("fail", f"queue {queue}", f"is of type {kind}, not quorum", todo)
         finding = _lacking(queue, found, policy)
         if finding is None or time.monotonic() > patience:
             return finding
@@ -158,10 +162,6 @@ def _differing(management: Management, queue: str, policy: Policy, patience: flo
 
 
 def _lacking(queue: str, found: dict[str, Any], policy: Policy) -> Finding | None:
-    kind = found.get("type", found.get("arguments", {}).get("x-queue-type", "classic"))
-    if kind != "quorum":
-        todo = f"stop all, let it run empty, delete it, {DECLARE}"
-        return Finding("fail", f"queue {queue}", f"is of type {kind}, not quorum", todo)
     effective = found.get("effective_policy_definition") or {}
     differs = [key for key, value in policy.definition.items() if effective.get(key) != value]
     if not differs:
