@@ -427,14 +427,24 @@ order by w.site, w.path
 on conflict (action, site, path) do nothing;
 
 -- name: fold_counts
--- Folds the deltas that are visible now into the totals. One process at a time (an advisory lock).
+-- Folds the deltas that are visible now into the totals: of each run, and of all together. One process at a time (an
+-- advisory lock).
 with taken as (
   delete from count_delta where id in (select id from count_delta order by id limit :page) returning *
+), of_runs as (
+  insert into count_total (run_id, campaign_id, scope, state, phase, site, n)
+  select run_id, campaign_id, scope, state, phase, site, sum(n) from taken
+  group by run_id, campaign_id, scope, state, phase, site
+  on conflict (run_id, campaign_id, scope, state, phase, site) do update set n = count_total.n + excluded.n
 )
-insert into count_total (run_id, campaign_id, scope, state, phase, site, n)
-select run_id, campaign_id, scope, state, phase, site, sum(n) from taken
-group by run_id, campaign_id, scope, state, phase, site
-on conflict (run_id, campaign_id, scope, state, phase, site) do update set n = count_total.n + excluded.n;
+insert into count_whole (campaign_id, scope, state, phase, site, n)
+select campaign_id, scope, state, phase, site, sum(n) from taken
+group by campaign_id, scope, state, phase, site
+on conflict (campaign_id, scope, state, phase, site) do update set n = count_whole.n + excluded.n;
+
+-- name: drop_zero_counts
+-- A run that is done leaves a row for where its files are, and none for where they have been.
+delete from count_total where n = 0;
 
 -- name: insert_dead
 insert into dead_letter (fingerprint, queue, code, sentence, subject, run_number, payload, size, mtime_ns)
@@ -451,6 +461,37 @@ update dead_letter d set cleared_at = clock_timestamp()
 from jsonb_to_recordset(cast(:rows as jsonb)) as w(path text)
 where d.subject = w.path and d.queue = 'arrivals' and d.cleared_at is null;
 
+-- name: store_checkpoints
+-- Where replay starts for the items :after to :upto, once their history from :first to :until is gone. Said again it
+-- changes nothing; of two months the later version counts, and what was accepted in either.
+insert into history_checkpoint as c
+  (item_id, version, at, state, phase, epoch, campaign_id, accepted_epoch, held_as_duplicate)
+select distinct on (item_id) item_id, version, at, to_state, to_phase, to_epoch, campaign_id,
+  coalesce(max(epoch) filter (where trigger in ('succeed', 'skipped')) over mine, 0),
+  bool_or(reason_code = 'duplicate-content') over mine
+from history where at >= :first and at < :until and item_id > :after and item_id <= :upto
+window mine as (partition by item_id)
+order by item_id, version desc
+on conflict (item_id) do update set
+  (version, at, state, phase, epoch, campaign_id) = (select later.* from (values
+    (excluded.version, excluded.at, excluded.state, excluded.phase, excluded.epoch, excluded.campaign_id),
+    (c.version, c.at, c.state, c.phase, c.epoch, c.campaign_id)) as later(v) order by later.v desc limit 1),
+  accepted_epoch = greatest(c.accepted_epoch, excluded.accepted_epoch),
+  held_as_duplicate = c.held_as_duplicate or excluded.held_as_duplicate
+where excluded.version > c.version or excluded.accepted_epoch > c.accepted_epoch
+  or excluded.held_as_duplicate and not c.held_as_duplicate;
+
+-- name: without_checkpoint
+-- Whether a line from :first to :until has no checkpoint that covers it: it came after its item's page was stored.
+select count(*) as n from history h
+where h.at >= :first and h.at < :until
+  and not exists (select from history_checkpoint c where c.item_id = h.item_id and c.version >= h.version)
+having count(*) > 0;
+
+-- name: drop_late
+-- Reports that came too late before :until; only who, when and why is lost.
+delete from late where id in (select id from late where at < :until order by id limit :page) returning id;
+
 -- name: mark_applied
 insert into watermark (lane, applied_at)
 select w.lane, w.applied_at from jsonb_to_recordset(cast(:rows as jsonb)) as w(lane text, applied_at timestamptz)
@@ -464,6 +505,10 @@ from jsonb_to_recordset(cast(:rows as jsonb))
   as w(owner text, role text, host text, pid bigint, version text, detail jsonb)
 order by w.owner
 on conflict (owner) do update set seen_at = clock_timestamp(), detail = excluded.detail;
+
+-- name: forget_silent
+delete from process p where p.seen_at < clock_timestamp() - interval '7 days'
+  and exists (select from process o where o.role = p.role and o.seen_at > p.seen_at);
 
 -- name: ready_items
 -- What waits for a step and lane, oldest first, leaving out what is paused or not due.
@@ -552,11 +597,14 @@ with batch as (
       and (o.id < f.id or o.id not in (select file_id from batch))
       and not exists (select from item j join history h on h.item_id = j.id
         where j.file_id = o.id and h.reason_code = 'duplicate-content')
+      and not exists (select from item j join history_checkpoint c on c.item_id = j.id
+        where j.file_id = o.id and c.held_as_duplicate)
     order by o.id limit 1) o on true
   join run o_run on o_run.id = o.run_id
   where i.id = any(:ids) and i.phase = any(:sources)
     and p.definition -> 'run_types' -> i.kind ->> 'duplicates' is distinct from 'allow'
     and not exists (select from history h where h.item_id = i.id and h.reason_code = 'duplicate-content')
+    and not exists (select from history_checkpoint c where c.item_id = i.id and c.held_as_duplicate)
   order by i.id for no key update of i
 )
 update item i set

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 import structlog
-from sqlalchemy import Engine
+from sqlalchemy import Engine, text
 
 from ...consumers.broker import LANES, Broker, BrokerUnavailableError, Names, Outgoing
 from ...consumers.messages import Marker, encode
@@ -59,9 +59,10 @@ class Sweeper:
             self._guarded(task)
 
     def present(self) -> None:
-        """Write down that this sweeper is alive."""
+        """Write down that this sweeper is alive, and forget who has long not been."""
         with self.engine.begin() as connection:
             see_self(connection, self.owner, "sweeper", socket.gethostname(), {})
+            sweep.forget_silent(connection)
 
     def mark(self) -> None:
         """Send a marker through each report lane: once applied, all that was sent before it has been too."""
@@ -113,8 +114,12 @@ class Sweeper:
             sweep.fold(connection, 20 * self.settings.page)
 
     def partition(self) -> None:
-        """Make the coming months' history partitions."""
+        """Make the coming months' history partitions.
+
+        A reader of the history is in the way, and whoever comes after us would wait behind us: better another round.
+        """
         with self.engine.begin() as connection:
+            connection.execute(text("set local lock_timeout = '200ms'"))
             for name in sweep.next_partitions(connection):
                 log.info("history partition made", name=name)
 

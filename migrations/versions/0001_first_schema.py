@@ -91,7 +91,7 @@ def upgrade() -> None:
     sa.Column('site', sa.Text(), nullable=False),
     sa.Column('n', sa.BigInteger(), server_default='0', nullable=False),
     sa.PrimaryKeyConstraint('id'),
-    comment='signed, in the transaction of the change itself; folded into count_total by one process'
+    comment='signed, in the transaction of the change itself; folded into count_total and count_whole by one process'
     )
     op.create_index('count_delta_run', 'count_delta', ['run_id'], unique=False)
     op.create_table('count_total',
@@ -102,7 +102,19 @@ def upgrade() -> None:
     sa.Column('phase', sa.Text(), nullable=False),
     sa.Column('site', sa.Text(), nullable=False),
     sa.Column('n', sa.BigInteger(), server_default='0', nullable=False),
-    sa.PrimaryKeyConstraint('run_id', 'campaign_id', 'scope', 'state', 'phase', 'site')
+    sa.PrimaryKeyConstraint('run_id', 'campaign_id', 'scope', 'state', 'phase', 'site'),
+    comment='kept counts by run; what has become zero goes'
+    )
+    op.create_index('count_total_zero', 'count_total', ['run_id'], unique=False, postgresql_where=sa.text('n = 0'))
+    op.create_table('count_whole',
+    sa.Column('campaign_id', sa.BigInteger(), nullable=False),
+    sa.Column('scope', sa.Text(), nullable=False),
+    sa.Column('state', sa.Text(), nullable=False),
+    sa.Column('phase', sa.Text(), nullable=False),
+    sa.Column('site', sa.Text(), nullable=False),
+    sa.Column('n', sa.BigInteger(), server_default='0', nullable=False),
+    sa.PrimaryKeyConstraint('campaign_id', 'scope', 'state', 'phase', 'site'),
+    comment='the same of all runs together, so that the whole instance is not summed over every run there ever was'
     )
     op.create_table('dead_letter',
     sa.Column('id', sa.BigInteger(), sa.Identity(always=False), nullable=False),
@@ -125,6 +137,7 @@ def upgrade() -> None:
     sa.UniqueConstraint('fingerprint')
     )
     op.create_index('dead_letter_last', 'dead_letter', ['last_at'], unique=False)
+    op.create_index('dead_letter_open', 'dead_letter', ['last_at', 'id'], unique=False, postgresql_where=sa.text('cleared_at is null'))
     op.create_index('dead_letter_run', 'dead_letter', ['run_number'], unique=False)
     op.create_index('dead_letter_subject', 'dead_letter', ['subject'], unique=False)
     op.create_table('history',
@@ -158,8 +171,11 @@ def upgrade() -> None:
     sa.Column('state', sa.Text(), nullable=False),
     sa.Column('phase', sa.Text(), nullable=False),
     sa.Column('epoch', sa.BigInteger(), server_default='0', nullable=False),
+    sa.Column('campaign_id', sa.BigInteger(), nullable=False),
+    sa.Column('accepted_epoch', sa.BigInteger(), server_default='0', nullable=False),
+    sa.Column('held_as_duplicate', sa.Boolean(), server_default=sa.text('false'), nullable=False),
     sa.PrimaryKeyConstraint('item_id'),
-    comment='where replay starts for an item whose older history was dropped'
+    comment='where replay starts for an item whose older history was dropped, and what of that still matters'
     )
     op.create_table('late',
     sa.Column('id', sa.BigInteger(), sa.Identity(always=False), nullable=False),

@@ -1,6 +1,6 @@
 """Around the machine: dead letters, operators' actions, pauses, who is alive."""
 
-from sqlalchemy import BigInteger, Column, Index, PrimaryKeyConstraint, Table, Text
+from sqlalchemy import BigInteger, Column, Index, PrimaryKeyConstraint, Table, Text, text
 
 from .columns import facts, key, metadata, moment, number, words
 
@@ -26,6 +26,7 @@ dead_letter = Table(
     Index("dead_letter_run", "run_number"),
     Index("dead_letter_subject", "subject"),
     Index("dead_letter_last", "last_at"),
+    Index("dead_letter_open", "last_at", "id", postgresql_where=text("cleared_at is null")),
 )
 
 operation = Table(

@@ -11,7 +11,8 @@ ACCEPTED = named("""
 with made as (
   select p.*, exists (select from history h where h.item_id = p.item_id and h.epoch = p.epoch
       and h.trigger = 'succeed') as accepted,
-    exists (select from history_checkpoint c where c.item_id = p.item_id and c.epoch >= p.epoch) as forgotten
+    exists (select from history_checkpoint c join attempt a on a.item_id = c.item_id and a.epoch = p.epoch
+      where c.item_id = p.item_id and c.accepted_epoch >= p.epoch and a.outcome = 'succeeded') as forgotten
   from product p where p.item_id > :after and p.item_id <= :upto
 )
 select {subject} as subject, 'product-not-accepted' as code,

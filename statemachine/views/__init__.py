@@ -30,6 +30,7 @@ from .queues import QueueRow, queues
 from .rundetail import Operation, ReasonCount, RunDetail, run
 from .runs import RunFilter, RunRow, runs
 from .sites import SiteRow, sites
+from .sizes import TableSize, sizes
 from .status import Status, status
 
 __all__ = [
@@ -64,6 +65,7 @@ __all__ = [
     "RunRow",
     "SiteRow",
     "Status",
+    "TableSize",
     "View",
     "attempts",
     "attempts_of",
@@ -83,6 +85,7 @@ __all__ = [
     "run",
     "runs",
     "sites",
+    "sizes",
     "status",
     "totals",
 ]

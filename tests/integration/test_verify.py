@@ -129,8 +129,8 @@ def test_a_fault_names_the_file_and_what_is_wrong(finished: SmallMachine) -> Non
 
 def test_history_may_begin_at_a_checkpoint(finished: SmallMachine) -> None:
     finished.sql(
-        "insert into history_checkpoint (item_id, version, at, state, phase, epoch) "
-        "select item_id, version, at, to_state, to_phase, to_epoch from history where version = 4"
+        "insert into history_checkpoint (item_id, version, at, state, phase, epoch, campaign_id) "
+        "select item_id, version, at, to_state, to_phase, to_epoch, campaign_id from history where version = 4"
     )
     without_triggers(finished, "delete from history where version <= 4")
     assert not {code for code in codes(finished) if code.startswith("history")}
