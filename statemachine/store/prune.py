@@ -91,7 +91,7 @@ def prune(
     *,
     actor: str,
     reason: str,
-    patience_s: float = PATIENCE_S,
+    patience_s: float | None = None,
     tell: Callable[[Month], None] = lambda _: None,
 ) -> Pruned:
     """Store checkpoints and drop the months before `before`; `tell` hears of each. Raises `RefusedError`."""
@@ -104,7 +104,7 @@ def prune(
         gone: list[Month] = []
         blocked = ""
         for month in planned.months:
-            blocked = _prune_month(engine, month, job, patience_s)
+            blocked = _prune_month(engine, month, job, PATIENCE_S if patience_s is None else patience_s)
             if blocked:
                 break
             gone.append(month)

@@ -11,6 +11,7 @@ from .counts import Count, totals
 from .deadletters import DeadLetterRow, dead_letters, dead_letters_about
 from .fields import View
 from .filedetail import (
+    Dropped,
     FileDetail,
     HistoryRow,
     LateRow,
@@ -41,6 +42,7 @@ __all__ = [
     "CatalogEntry",
     "Count",
     "DeadLetterRow",
+    "Dropped",
     "FileDetail",
     "FileFilter",
     "FileRow",
