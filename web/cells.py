@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from ..statemachine.views import FileRow, Gaps
+from ..statemachine.views import Gaps, Mark
 from .bars import colour
 
 MOST = 1200
@@ -18,7 +18,7 @@ class Cell(NamedTuple):
 
 
 def cells(
-    rows: Sequence[FileRow], gaps: Gaps, states: Sequence[str], *, first: bool, last: bool, absent: str
+    rows: Sequence[Mark], gaps: Gaps, states: Sequence[str], *, first: bool, last: bool, absent: str
 ) -> list[Cell]:
     """Merge a page of files, in sequence order, with what has not come there.
 
@@ -37,7 +37,7 @@ def cells(
     return [cell for _, cell in sorted(placed, key=lambda pair: pair[0])]
 
 
-def _present(row: FileRow, states: Sequence[str]) -> Cell:
+def _present(row: Mark, states: Sequence[str]) -> Cell:
     shade = colour(row.state, row.phase, states)
     moving = f" {row.phase}" if row.phase in ("submitted", "executing") else ""
     number = row.name if row.sequence is None else str(row.sequence)

@@ -23,7 +23,7 @@ from .filedetail import (
     products_of,
     replicas_of,
 )
-from .files import FileFilter, FileRow, files
+from .files import FileFilter, FileRow, Mark, files, marks
 from .gaps import Gaps, MissingFile, Range, gaps
 from .paging import BadCursorError, Listed, Page
 from .processes import PauseRow, ProcessRow, pauses, processes
@@ -50,6 +50,7 @@ __all__ = [
     "HistoryRow",
     "LateRow",
     "Listed",
+    "Mark",
     "MissingFile",
     "NotOneError",
     "Operation",
@@ -79,6 +80,7 @@ __all__ = [
     "files",
     "gaps",
     "history",
+    "marks",
     "pauses",
     "processes",
     "products_of",

@@ -118,5 +118,6 @@ def _narrowed(where: AttemptFilter) -> Select[Any]:
 
 
 def _made(row: Row[Any]) -> AttemptRow:
-    values = {name: row._mapping[name] for name in AttemptRow.__struct_fields__}
-    return AttemptRow(**{**values, "file": values["file"] or ""})
+    values = dict(zip(row._fields, row, strict=True))
+    values["file"] = values["file"] or ""
+    return AttemptRow(**values)

@@ -33,7 +33,8 @@ def by_run(conn: Connection, run_ids: Sequence[int]) -> dict[int, list[Count]]:
     """Give the counts of each of these runs, without those that are zero."""
     found: dict[int, list[Count]] = {run_id: [] for run_id in run_ids}
     for row in conn.execute(_summed(KEYS, run_ids=run_ids)):
-        found[row.run_id].append(Count(**{name: row._mapping[name] for name in (*KEYS[1:], "n")}))
+        values = dict(zip(row._fields, row, strict=True))
+        found[values.pop("run_id")].append(Count(**values))
     return found
 
 

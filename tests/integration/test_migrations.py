@@ -1,5 +1,6 @@
 """The migrations make exactly the schema that the code declares, from nothing, twice, and say so when they are old."""
 
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -22,7 +23,8 @@ def test_migrations_make_the_schema_that_the_code_declares(engine: Engine) -> No
     database.upgrade(engine, "mine")
     with engine.connect() as connection:
         found = compare_metadata(MigrationContext.configure(connection), metadata)
-    assert [difference for difference in found if "history_" not in str(difference)] == []
+    partition = re.compile(r"history_(\d{4}_|default)")
+    assert [difference for difference in found if not partition.search(str(difference))] == []
 
 
 def test_upgrading_twice_changes_nothing(engine: Engine) -> None:

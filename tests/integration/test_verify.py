@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from headframe.statemachine.lifecycle import Trigger
-from headframe.statemachine.store import runs
+from headframe.statemachine.store import runs, sweep
 from headframe.statemachine.verify import Fault, checks, verify
 
 from .small_machine import SmallMachine
@@ -118,6 +118,15 @@ def test_products_of_two_epochs_that_stand_are_named(finished: SmallMachine) -> 
         "select run_id, file_id, campaign_id, item_id, epoch + 1, step, name, type from product where step = 'salt'"
     )
     assert "products-of-two-epochs" in codes(finished)
+
+
+def test_counts_of_all_runs_that_are_not_the_sum_of_the_runs_are_named(finished: SmallMachine) -> None:
+    with finished.engine.begin() as conn:
+        sweep.fold(conn, 1000)
+    assert broken(finished) == []
+    finished.sql("update count_whole set n = n + 1 where scope = 'run' and phase = 'done'")
+    (fault,) = broken(finished)
+    assert (fault.code, fault.subject) == ("count-differs", "all runs together")
 
 
 def test_a_fault_names_the_file_and_what_is_wrong(finished: SmallMachine) -> None:

@@ -5,7 +5,7 @@ from sqlalchemy import Connection
 from werkzeug.exceptions import NotFound
 
 from ...statemachine.lifecycle import Phase
-from ...statemachine.views import FileFilter, RunDetail, files
+from ...statemachine.views import FileFilter, RunDetail, marks
 from ...statemachine.views import run as find_run
 from ...statemachine.why import why_found
 from .. import asked, bars, orders
@@ -25,7 +25,7 @@ def show(number: int) -> Response:
         detail = _found(connection, number)
         why = why_found(connection, detail)
         states = orders.states_of_campaigns(connection, [detail.row.campaign]).get(detail.row.campaign, ())
-        listed = files(connection, FileFilter(run=number, campaign=detail.row.campaign or None), page)
+        listed = marks(connection, FileFilter(run=number, campaign=detail.row.campaign or None), page)
     absent = "missing" if detail.row.closed else "coming"
     shown = cells(listed.rows, detail.gaps, states, first=not page.after, last=not listed.next, absent=absent)
     return live_page(
