@@ -457,6 +457,9 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('item_id', 'epoch')
     )
     op.create_index('attempt_ended', 'attempt', ['ended_at'], unique=False)
+    op.create_index('attempt_host', 'attempt', ['host', 'ended_at'], unique=False)
+    op.create_index('attempt_step', 'attempt', ['step', 'ended_at'], unique=False)
+    op.create_index('attempt_trouble', 'attempt', ['ended_at'], unique=False, postgresql_where=sa.text("outcome <> 'succeeded'"))
     op.create_table('catalog_entry',
     sa.Column('item_id', sa.BigInteger(), nullable=False),
     sa.Column('epoch', sa.BigInteger(), nullable=False),

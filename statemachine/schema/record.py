@@ -65,6 +65,9 @@ attempt = Table(
     facts("usage"),
     PrimaryKeyConstraint("item_id", "epoch"),
     Index("attempt_ended", "ended_at"),
+    Index("attempt_host", "host", "ended_at"),
+    Index("attempt_step", "step", "ended_at"),
+    Index("attempt_trouble", "ended_at", postgresql_where=text("outcome <> 'succeeded'")),
 )
 
 late = Table(

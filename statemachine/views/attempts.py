@@ -105,6 +105,9 @@ def _narrowed(where: AttemptFilter) -> Select[Any]:
     if where.running:
         # Only what executes can have a running attempt, and that index is short.
         wanted = wanted.where(attempt.c.outcome == "running", item.c.phase == "executing")
+    if where.reason_code is not None:
+        # What succeeded has no reason, and what did not is few.
+        wanted = wanted.where(attempt.c.outcome != "succeeded")
     for column, value in (
         (item.c.file_id, where.file),
         (attempt.c.step, where.step),

@@ -104,6 +104,8 @@ def asked(run: int, name: str) -> dict[str, Look]:
         "get attempts --outcome failed": lambda c: v.attempts(c, A(outcome="failed"), page),
         "get attempts --step salt": lambda c: v.attempts(c, A(step="salt"), page),
         "get attempts --host node03": lambda c: v.attempts(c, A(host="node03"), page),
+        "get attempts --host of few": lambda c: v.attempts(c, A(host="node99"), page),
+        "get attempts --step of few": lambda c: v.attempts(c, A(step="summary"), page),
         "get attempts --reason-code exit-3": lambda c: v.attempts(c, A(reason_code="exit-3"), page),
         "get campaigns": lambda c: v.campaigns(c, page),
         "get sites": v.sites,

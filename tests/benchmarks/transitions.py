@@ -22,7 +22,7 @@ OWNER = "anna"
 class Conductor:
     """Takes runs of its own, numbered from `first` on, through the machine."""
 
-    def __init__(self, engine: Engine, first: int = 100_000) -> None:
+    def __init__(self, engine: Engine, first: int) -> None:
         self.engine, self.broker = engine, LossyBroker()
         self.book = Book(pipelines={"science": pipeline()}, default=pipeline(), period="week")
         self.runs = itertools.count(first)
@@ -45,9 +45,11 @@ class Conductor:
         ]
         began = time.perf_counter()
         ready = self._apply(files=arrived, runs=[RunInfo(run=run, source="x", kind="science", expected=files)])
+        steps = 0
         while ready:
-            ready = self._step(run, ready)
+            ready, steps = self._step(run, ready), steps + 1
         took = time.perf_counter() - began
+        assert steps == len(self.book.default.steps)
         with self.engine.begin() as conn:
             fold(conn, 10_000)
         return took
