@@ -5,15 +5,11 @@ import time
 from collections.abc import Iterator
 from datetime import date, timedelta
 from pathlib import Path
-from random import Random
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from sqlalchemy import Engine, text
 
-from headframe.statemachine.database import connect
 from headframe.statemachine.lifecycle import Trigger
 from headframe.statemachine.store import prune as module
 from headframe.statemachine.store import runs
@@ -24,7 +20,6 @@ from headframe.statemachine.verify import keep_history, verify
 
 from .months import BACK, faults, month, months_pass, partitions, present, replayed
 from .small_machine import SmallMachine
-from .test_machine_property import KINDS, SETTINGS, TwoConductors
 from .two_conductors import at_once
 
 BY = {"actor": "anna", "reason": "the disk is full"}
@@ -347,69 +342,3 @@ def test_writers_go_on_while_it_waits_for_readers_and_drops(old: SmallMachine) -
     assert len(took) > 10
     assert max(took) < 1.5, sorted(took)[-3:]
     assert whole(old)
-
-
-def test_a_file_once_held_as_a_duplicate_is_not_held_again_when_that_line_is_gone(database_url: str) -> None:
-    """The storm below has twins too; here it is said in words."""
-    storm = Storm(connect(database_url, "headframe"), Random(1))
-    storm.two_runs_begin(("science", "science"))
-    twins = [key for key in storm.model.items if key[0] == 1 and key[1] is not None]
-    for key in twins:
-        storm.go_on(key, "anna", 1)
-    storm.forget()
-    with storm.engine.connect() as conn:
-        kept = conn.execute(text("select count(*) from history_checkpoint where held_as_duplicate")).scalar_one()
-        held = conn.execute(text("select count(*) from item where reason_code = 'duplicate-content'")).scalar_one()
-    assert kept == held
-    storm.engine.dispose()
-
-
-@pytest.fixture
-def engine(database_url: str, instance: str) -> Iterator[Engine]:
-    made = connect(database_url, instance)
-    yield made
-    made.dispose()
-
-
-class Storm(TwoConductors):
-    """The machine and its model; now and then a month passes, and what is old enough is dropped."""
-
-    def __init__(self, engine: Engine, random: Random) -> None:
-        super().__init__(engine)
-        self.random = random
-        self.dropped = 0
-
-    def pass_time(self) -> None:
-        if self.random.random() < 0.12:
-            months_pass(self.engine, back=10)
-        if self.random.random() < 0.08:
-            self.forget(self.random.randint(0, 3))
-
-    def forget(self, ago: int = 0) -> None:
-        months_pass(self.engine, back=10)
-        was = present(self.engine)
-        assert replayed(self.engine) == was
-        with self.engine.connect() as conn:
-            assert faults(conn) == []
-        did = prune(self.engine, month(ago), **BY)
-        self.dropped += sum(gone.lines for gone in did.months)
-        assert replayed(self.engine) == present(self.engine) == was
-        with self.engine.connect() as conn:
-            assert faults(conn) == []
-
-
-def test_whatever_happens_what_is_left_replays(engine: Engine) -> None:
-    @settings(SETTINGS, max_examples=max(3, SETTINGS.max_examples // 12))
-    @given(st.randoms(use_true_random=True))
-    def storm(random: Random) -> None:
-        machine = Storm(engine, random)
-        machine.two_runs_begin((random.choice(KINDS[:3]), random.choice((*KINDS, None))))
-        for _ in range(60):
-            machine.happen(random)
-            machine.every_item_is_where_the_model_says()
-            machine.pass_time()
-        machine.forget()
-        assert machine.dropped
-        machine.teardown()
-
-    storm()
