@@ -57,16 +57,16 @@ with last as (
   where h.item_id > :after and h.item_id <= :upto and h.version > coalesce(c.version, 0)
   order by h.item_id, h.version desc
 )
-select {subject} as subject, 'history-present' as code,
-  'it is ' || i.state || ' ' || i.phase || ', epoch ' || i.epoch || ', version ' || i.version || '; history says '
+select (select {subject} from item i {names} where i.id = o.id) as subject, 'history-present' as code,
+  'it is ' || o.state || ' ' || o.phase || ', epoch ' || o.epoch || ', version ' || o.version || '; history says '
   || coalesce(l.to_state || ' ' || l.to_phase || ', epoch ' || l.to_epoch || ', version ' || l.version, 'nothing')
   as sentence
-from item i left join history_checkpoint c on c.item_id = i.id left join last l on l.item_id = i.id {names}
-where i.id > :after and i.id <= :upto
-  and (i.version, i.state, i.phase, i.epoch) is distinct from
+from item o left join history_checkpoint c on c.item_id = o.id left join last l on l.item_id = o.id
+where o.id > :after and o.id <= :upto
+  and (o.version, o.state, o.phase, o.epoch) is distinct from
     (coalesce(l.version, c.version), coalesce(l.to_state, c.state), coalesce(l.to_phase, c.phase),
      coalesce(l.to_epoch, c.epoch))
-order by i.id
+order by o.id
 """)
 
 MOVES = named("""
@@ -75,12 +75,14 @@ with h as (
     coalesce(lag(h.campaign_id) over (partition by h.item_id order by h.version, h.at), c.campaign_id) as last_campaign
   from history h left join history_checkpoint c on c.item_id = h.item_id
   where h.item_id > :after and h.item_id <= :upto and h.version > coalesce(c.version, 0)
+), moves as (
+  select h.campaign_id, h.last_campaign, i.scope, h.trigger, h.from_state, h.from_phase, h.to_state, h.to_phase,
+    count(*) as n, min(h.item_id) as item_id, min(h.version) as version
+  from h join item i on i.id = h.item_id group by 1, 2, 3, 4, 5, 6, 7, 8
 )
-select c.pipeline_id, p.pipeline_id as from_pipeline_id, i.scope, h.trigger, h.from_state, h.from_phase, h.to_state,
-  h.to_phase, count(*) as n, min(h.item_id) as item_id, min({subject}) as subject, min(h.version) as version
-from h join item i on i.id = h.item_id join campaign c on c.id = h.campaign_id
-left join campaign p on p.id = h.last_campaign {names}
-group by 1, 2, 3, 4, 5, 6, 7, 8
+select m.*, c.pipeline_id, p.pipeline_id as from_pipeline_id,
+  (select {subject} from item i {names} where i.id = m.item_id) as subject
+from moves m join campaign c on c.id = m.campaign_id left join campaign p on p.id = m.last_campaign
 """)
 
 EPOCHS = named("""
