@@ -145,7 +145,7 @@ def drop(engine: Engine, made: week.Week, *, strict: bool) -> None:
     told = f"median {statistics.median(beside):.0f} ms, worst {max(beside):.0f} ms"
     print(f"18 changes beside it: {told}; without it: median {statistics.median(alone):.0f}, worst {max(alone):.0f} ms")
     assert did.left == ()
-    assert max(beside) < 1000 + max(alone)
+    assert max(beside) < (1000 if strict else 5000) + max(alone)
     with engine.connect() as conn:
         stored = conn.execute(text("select count(*) from history_checkpoint")).scalar_one()
     assert stored == planned.items
