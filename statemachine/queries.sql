@@ -480,14 +480,24 @@ order by w.site, w.path
 on conflict (action, site, path) do nothing;
 
 -- name: fold_counts
--- Folds the deltas that are visible now into the totals. One process at a time (an advisory lock).
+-- Folds the deltas that are visible now into the totals: of each run, and of all together. One process at a time (an
+-- advisory lock).
 with taken as (
   delete from count_delta where id in (select id from count_delta order by id limit :page) returning *
+), of_runs as (
+  insert into count_total (run_id, campaign_id, scope, state, phase, site, n)
+  select run_id, campaign_id, scope, state, phase, site, sum(n) from taken
+  group by run_id, campaign_id, scope, state, phase, site
+  on conflict (run_id, campaign_id, scope, state, phase, site) do update set n = count_total.n + excluded.n
 )
-insert into count_total (run_id, campaign_id, scope, state, phase, site, n)
-select run_id, campaign_id, scope, state, phase, site, sum(n) from taken
-group by run_id, campaign_id, scope, state, phase, site
-on conflict (run_id, campaign_id, scope, state, phase, site) do update set n = count_total.n + excluded.n;
+insert into count_whole (campaign_id, scope, state, phase, site, n)
+select campaign_id, scope, state, phase, site, sum(n) from taken
+group by campaign_id, scope, state, phase, site
+on conflict (campaign_id, scope, state, phase, site) do update set n = count_whole.n + excluded.n;
+
+-- name: drop_zero_counts
+-- A run that is done leaves a row for where its files are, and none for where they have been.
+delete from count_total where n = 0;
 
 -- name: insert_dead
 insert into dead_letter (fingerprint, queue, code, sentence, subject, run_number, payload, size, mtime_ns)
@@ -568,6 +578,40 @@ order by w.lane
 on conflict (lane) do update set reign = excluded.reign, reign_since = clock_timestamp()
 where watermark.reign <> excluded.reign;
 
+-- name: store_checkpoints
+-- Where replay starts for the items :after to :upto, once their history from :first to :until is gone. Said again it
+-- changes nothing; of two months the later version counts, and of what happened earlier the first or last in either.
+insert into history_checkpoint as c
+  (item_id, version, at, state, phase, epoch, campaign_id, accepted_epoch, duplicate_version, released_version)
+select distinct on (item_id) item_id, version, at, to_state, to_phase, to_epoch, campaign_id,
+  coalesce(max(epoch) filter (where trigger in ('succeed', 'skipped')) over mine, 0),
+  min(version) filter (where reason_code = 'duplicate-content') over mine,
+  max(version) filter (where trigger in ('release', 'recover')) over mine
+from history where at >= :first and at < :until and item_id > :after and item_id <= :upto
+window mine as (partition by item_id)
+order by item_id, version desc
+on conflict (item_id) do update set
+  (version, at, state, phase, epoch, campaign_id) = (select later.* from (values
+    (excluded.version, excluded.at, excluded.state, excluded.phase, excluded.epoch, excluded.campaign_id),
+    (c.version, c.at, c.state, c.phase, c.epoch, c.campaign_id)) as later(v) order by later.v desc limit 1),
+  accepted_epoch = greatest(c.accepted_epoch, excluded.accepted_epoch),
+  duplicate_version = least(c.duplicate_version, excluded.duplicate_version),
+  released_version = greatest(c.released_version, excluded.released_version)
+where excluded.version > c.version or excluded.accepted_epoch > c.accepted_epoch
+  or least(c.duplicate_version, excluded.duplicate_version) is distinct from c.duplicate_version
+  or greatest(c.released_version, excluded.released_version) is distinct from c.released_version;
+
+-- name: without_checkpoint
+-- Whether a line from :first to :until has no checkpoint that covers it: it came after its item's page was stored.
+select count(*) as n from history h
+where h.at >= :first and h.at < :until
+  and not exists (select from history_checkpoint c where c.item_id = h.item_id and c.version >= h.version)
+having count(*) > 0;
+
+-- name: drop_late
+-- Reports that came too late before :until; only who, when and why is lost.
+delete from late where id in (select id from late where at < :until order by id limit :page) returning id;
+
 -- name: mark_applied
 -- A marker sent within the present reign has come: one consumer has applied everything that was sent before it.
 update watermark m set applied_at = greatest(m.applied_at, least(w.sent_at, clock_timestamp()))
@@ -584,6 +628,10 @@ from jsonb_to_recordset(cast(:rows as jsonb))
   as w(owner text, role text, host text, pid bigint, version text, detail jsonb)
 order by w.owner
 on conflict (owner) do update set seen_at = clock_timestamp(), detail = excluded.detail;
+
+-- name: forget_silent
+delete from process p where p.seen_at < clock_timestamp() - interval '7 days'
+  and exists (select from process o where o.role = p.role and o.seen_at > p.seen_at);
 
 -- name: ready_items
 -- What waits for a step and lane, oldest first, leaving out what is paused or not due.
@@ -694,16 +742,21 @@ on conflict do nothing;
 
 -- name: hold_duplicates
 -- ready -> held: this file's content is another file's, and its run type does not allow that. What an operator has
--- let through stays through; a reset or another run type lets nothing through.
-with locked as (
+-- let through stays through, also where the history of that was dropped; a reset or another run type lets nothing
+-- through. Doubles are few, so they are found first: only for them is history read.
+with doubles as materialized (
   select i.id, other.name as other, other_run.number as other_run
   from item i join file f on f.id = i.file_id join pipeline p on p.id = i.pipeline_id
   join original o on o.blake3 = f.blake3 and o.file_id <> f.id
   join file other on other.id = o.file_id join run other_run on other_run.id = other.run_id
-  where i.id = any(:ids) and i.phase = any(:sources)
-    and p.definition -> 'run_types' -> i.kind ->> 'duplicates' is distinct from 'allow'
-    and not exists (select from history h join history r on r.item_id = h.item_id and r.version > h.version
-      where h.item_id = i.id and h.reason_code = 'duplicate-content' and r.trigger in ('release', 'recover'))
+  where i.id = any(:ids) and p.definition -> 'run_types' -> i.kind ->> 'duplicates' is distinct from 'allow'
+), locked as (
+  select i.id, d.other, d.other_run
+  from doubles d join item i on i.id = d.id left join history_checkpoint c on c.item_id = i.id
+  where i.phase = any(:sources) and not coalesce((
+    select greatest(max(h.version) filter (where h.trigger in ('release', 'recover')), c.released_version)
+      > least(min(h.version) filter (where h.reason_code = 'duplicate-content'), c.duplicate_version)
+    from history h where h.item_id = i.id), false)
   order by i.id for no key update of i
 )
 update item i set

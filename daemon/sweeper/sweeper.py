@@ -64,9 +64,10 @@ class Sweeper:
             self._guarded(task)
 
     def present(self) -> None:
-        """Write down that this sweeper is alive."""
+        """Write down that this sweeper is alive, and forget who has long not been."""
         with self.engine.begin() as connection:
             see_self(connection, self.owner, "sweeper", socket.gethostname(), {})
+            sweep.forget_silent(connection)
 
     def mark(self) -> None:
         """Send a marker through each report lane: once applied, all that was sent before it has been too."""

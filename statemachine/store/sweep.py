@@ -72,6 +72,7 @@ def fold(connection: Connection, page: int) -> None:
     mine = connection.execute(text("select pg_try_advisory_xact_lock(hashtext(current_schema() || '.fold'))")).scalar()
     if mine:
         execute(connection, "fold_counts", page=page)
+        execute(connection, "drop_zero_counts")
 
 
 class Mark(Record):
@@ -122,6 +123,11 @@ _NO_MONTH = """
 select to_regclass(:name) is null
   and not exists (select from history_default where at >= :first and at < :following)
 """
+
+
+def forget_silent(connection: Connection) -> None:
+    """Forget processes that were not heard of for a week, but for the last one of each role: a row a start adds up."""
+    execute(connection, "forget_silent")
 
 
 def restart_local(connection: Connection) -> int:
