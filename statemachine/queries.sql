@@ -86,12 +86,14 @@ where m.item > m.first
     and r.retired_at is null and r.item_id <> m.item));
 
 -- name: succeed
--- ready, submitted, executing -> next state: the owner of the epoch, or its first report, has a result.
+-- ready, submitted, executing -> next state: the owner of the epoch, or its first report, has a result. `passable`: the
+-- next step may need no work (`advance_quietly`).
 with wanted as (
   select * from jsonb_to_recordset(cast(:rows as jsonb)) as r(item bigint, epoch bigint, owner text,
     host text, job text, log text, reason_code text, reason text, skipped boolean)
 ), locked as (
-  select i.id, w.*, i.epoch as was_epoch, s.step as was_step, s.owned_by, s.makes, s.to_state, n.step as next_step
+  select i.id, w.*, i.epoch as was_epoch, s.step as was_step, s.owned_by, s.makes, s.to_state, n.step as next_step,
+    n.owned_by = 'file' or i.kind = any(n.bypassed_by) as passable
   from wanted w join item i on i.id = w.item
   join step_rule s on s.pipeline_id = i.pipeline_id and s.state = i.state
   left join step_rule n on n.pipeline_id = i.pipeline_id and n.state = s.to_state and n.scope = i.scope
@@ -108,7 +110,7 @@ update item i set
   since = clock_timestamp(), changed_at = clock_timestamp()
 from locked l where i.id = l.id
 returning i.id as item, l.was_epoch as epoch, i.epoch as now_epoch, i.run_id, i.file_id, i.campaign_id,
-  l.was_step as step, l.owned_by, l.makes, i.step as next_step, i.lane, i.phase;
+  l.was_step as step, l.owned_by, l.makes, i.step as next_step, i.lane, i.phase, l.passable;
 
 -- name: fail
 -- ready, submitted, executing -> ready not before T while the retry budget lasts, then failed.
@@ -315,7 +317,15 @@ join campaign c on c.id = w.campaign_id join run on run.id = w.run_id
 join step_rule s on s.pipeline_id = c.pipeline_id and s.rank = 0
 order by w.run_id, w.file_id
 on conflict do nothing
-returning id as item, epoch, run_id, file_id, campaign_id, step, lane, phase, scope;
+returning id as item, epoch, run_id, file_id, campaign_id, step, lane, phase, scope,
+  exists (select from step_rule s where s.pipeline_id = item.pipeline_id and s.step = item.step
+    and (s.owned_by = 'file' or item.kind = any(s.bypassed_by))) as passable;
+
+-- name: hold_runs
+-- These runs, locked in id order; none of them where one is missing, for it has to be made before any is locked.
+select number, kind from run where number = any(:numbers)
+  and (select count(*) from run r where r.number = any(:numbers)) = cardinality(cast(:numbers as bigint[]))
+order by id for no key update;
 
 -- name: insert_files
 insert into file (run_id, sequence, name, site, path, size, mtime_ns, closed_ns, inbox, registered_at)
@@ -364,10 +374,18 @@ from item i join file f on f.id = i.file_id join run on run.id = f.run_id
 where i.id = any(:ids) and f.expected_adler32 <> '';
 
 -- name: insert_raw_replicas
+-- Files that are registered now: their raw replicas; and what stood in their way is over, but not what stands in that
+-- of one at another site.
+with arrived as materialized (
+  select * from jsonb_to_recordset(cast(:rows as jsonb))
+    as w(run_id bigint, file_id bigint, site text, path text, size bigint, place text)
+), cleared as (
+  update dead_letter d set cleared_at = clock_timestamp() from arrived w
+  where d.subject = w.path and d.queue = 'arrivals' and d.cleared_at is null
+    and (d.payload = w.place or right(d.payload, length(w.path) + 1) <> ':' || w.path)
+)
 insert into replica (run_id, file_id, role, step, site, path, status, size)
-select w.run_id, w.file_id, 'raw', '', w.site, w.path, 'present', w.size
-from jsonb_to_recordset(cast(:rows as jsonb))
-  as w(run_id bigint, file_id bigint, site text, path text, size bigint)
+select w.run_id, w.file_id, 'raw', '', w.site, w.path, 'present', w.size from arrived w
 order by w.file_id
 on conflict do nothing;
 
@@ -562,13 +580,6 @@ where d.id = w.id;
 update dead_letter d set asked_at = null, replay_error = w.error
 from jsonb_to_recordset(cast(:rows as jsonb)) as w(id bigint, error text) where d.id = w.id;
 
--- name: clear_dead
--- A file that is registered now: what stood in its way is over, but not what stands in that of one at another site.
-update dead_letter d set cleared_at = clock_timestamp()
-from jsonb_to_recordset(cast(:rows as jsonb)) as w(path text, place text)
-where d.subject = w.path and d.queue = 'arrivals' and d.cleared_at is null
-  and (d.payload = w.place or right(d.payload, length(w.path) + 1) <> ':' || w.path);
-
 -- name: begin_reigns
 -- Somebody else, or the same one over a new channel, consumes a lane now. Others may have been given what was sent
 -- before this moment, and may not have applied it.
@@ -622,12 +633,18 @@ where m.lane = w.lane and m.reign = w.reign and m.reign_since < w.sent_at;
 select exists (select from item where phase = 'executing') or exists (select from item where phase = 'submitted');
 
 -- name: see_process
-insert into process (owner, role, host, pid, version, detail)
-select w.owner, w.role, w.host, w.pid, w.version, w.detail
-from jsonb_to_recordset(cast(:rows as jsonb))
-  as w(owner text, role text, host text, pid bigint, version text, detail jsonb)
-order by w.owner
-on conflict (owner) do update set seen_at = clock_timestamp(), detail = excluded.detail;
+-- Processes were heard of; written once a second, or where they say something new. Gives what is paused, of which a
+-- worker that is heard of has to be told.
+with seen as (
+  insert into process (owner, role, host, pid, version, detail)
+  select w.owner, w.role, w.host, w.pid, w.version, w.detail
+  from jsonb_to_recordset(cast(:rows as jsonb))
+    as w(owner text, role text, host text, pid bigint, version text, detail jsonb)
+  order by w.owner
+  on conflict (owner) do update set seen_at = clock_timestamp(), detail = excluded.detail
+  where process.detail <> excluded.detail or process.seen_at < clock_timestamp() - interval '1 second'
+)
+select what, name from pause where what <> 'site';
 
 -- name: forget_silent
 delete from process p where p.seen_at < clock_timestamp() - interval '7 days'
@@ -858,9 +875,18 @@ with recursive pairs as (
 )
 select step, lane from pairs;
 
+-- name: begin_sending
+-- Become the only one who sends in a step and lane until this transaction ends; nothing where a pause says that not all
+-- may go. What this transaction writes may be forgotten if PostgreSQL crashes now: it is then sent once more.
+select set_config('synchronous_commit', 'off', true), case when exists (select from pause
+    where (what = 'step' and name = :step) or (what = 'lane' and name = :lane) or what = 'site') then null
+  else pg_try_advisory_xact_lock(hashtext(current_schema() || '.refill'), hashtext(:step || '.' || :lane)) end as mine;
+
 -- name: still_ready
--- Which of these may be sent now.
-select i.id as item from jsonb_to_recordset(cast(:rows as jsonb)) as w(item bigint, epoch bigint)
+-- Which of these may be sent now, and how many of their step and lane are with the broker; counts at most a window.
+select i.id as item, (select count(*) from (select from item where phase = 'submitted' and step = :step and lane = :lane
+    limit :window) as each) as sent
+from jsonb_to_recordset(cast(:rows as jsonb)) as w(item bigint, epoch bigint)
 join item i on i.id = w.item and i.epoch = w.epoch join campaign c on c.id = i.campaign_id
 where i.phase = 'ready' and c.status = 'open';
 
@@ -877,15 +903,17 @@ order by i.id;
 
 -- name: file_contents
 -- What can be read of these files: the raw file and accepted products, each at every site that has it. Only the
--- original has the time that is known: a copy got its own when it was written.
+-- original has the time that is known: a copy got its own when it was written. A paused site is avoided.
 select f.id as file_id, null::bigint as product_id, 'raw' as role, null::bigint as campaign_id, f.name, f.sequence,
   f.size, case when r.item_id is null then f.mtime_ns end as mtime_ns, f.adler32, f.blake3, f.event_first,
-  f.event_last, f.events, r.site, r.path, r.id as replica_id, r.item_id is not null as copied
+  f.event_last, f.events, r.site, r.path, r.id as replica_id, r.item_id is not null as copied,
+  exists (select from pause where what = 'site' and name = r.site) as avoided
 from file f join replica r on r.file_id = f.id and r.product_id is null and r.retired_at is null
 where f.id = any(:ids)
 union all
 select f.id, p.id, p.step, p.campaign_id, p.name, f.sequence, p.size, null, p.adler32, p.blake3, p.event_first,
-  p.event_last, p.events, r.site, r.path, r.id, r.step <> p.step
+  p.event_last, p.events, r.site, r.path, r.id, r.step <> p.step,
+  exists (select from pause where what = 'site' and name = r.site)
 from file f join product p on p.file_id = f.id and p.superseded_at is null
 join replica r on r.product_id = p.id and r.retired_at is null
 where f.id = any(:ids);
@@ -895,12 +923,13 @@ where f.id = any(:ids);
 select * from (
   select f.id as file_id, null::bigint as product_id, 'raw' as role, f.name, f.sequence, f.size,
     case when r.item_id is null then f.mtime_ns end as mtime_ns, f.adler32, f.blake3, f.event_first, f.event_last,
-    f.events, r.site, r.path, r.id as replica_id, r.item_id is not null as copied
+    f.events, r.site, r.path, r.id as replica_id, r.item_id is not null as copied,
+    exists (select from pause where what = 'site' and name = r.site) as avoided
   from file f join replica r on r.file_id = f.id and r.product_id is null and r.retired_at is null
   where f.run_id = :run_id and :role = 'raw'
   union all
   select f.id, p.id, p.step, p.name, f.sequence, p.size, null, p.adler32, p.blake3, p.event_first, p.event_last,
-    p.events, r.site, r.path, r.id, r.step <> p.step
+    p.events, r.site, r.path, r.id, r.step <> p.step, exists (select from pause where what = 'site' and name = r.site)
   from product p join file f on f.id = p.file_id join replica r on r.product_id = p.id and r.retired_at is null
   where p.run_id = :run_id and p.step = :role and p.superseded_at is null
     and (p.campaign_id is null or p.campaign_id = :campaign_id)

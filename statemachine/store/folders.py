@@ -17,6 +17,8 @@ Taken = tuple[int, int, str, str]
 
 def order_cleaning(connection: Connection, taken: Sequence[Taken]) -> None:
     """Order the folders of these attempts removed."""
+    if not taken:
+        return
     names = {row.id: row for row in execute(connection, "item_places", ids=[item for item, *_ in taken])}
     orders = []
     for item, epoch, step, owner in taken:
