@@ -349,13 +349,27 @@ returning id;
 -- What is said now of an announced file's sum counts, of one that came before its announcement too; no sum changes
 -- nothing. Gives the files that have been read already.
 with wanted as (
-  select f.id, w.adler32 from jsonb_to_recordset(cast(:rows as jsonb)) as w(run_id bigint, name text, adler32 text)
+  select f.id, w.adler32, f.expected_adler32 as before
+  from jsonb_to_recordset(cast(:rows as jsonb)) as w(run_id bigint, name text, adler32 text)
   join file f on f.run_id = w.run_id and f.name = w.name
   where w.adler32 <> '' and f.expected_adler32 is distinct from w.adler32
   order by f.id for no key update of f
 )
 update file f set expected_adler32 = wanted.adler32 from wanted where f.id = wanted.id
-returning f.name, f.path, f.adler32, f.expected_adler32;
+returning f.id, f.name, f.path, f.adler32, f.expected_adler32, wanted.before;
+
+-- name: items_announced
+-- The items of files of which another sum is announced now.
+select i.id from jsonb_to_recordset(cast(:rows as jsonb)) as w(run bigint, name text, adler32 text)
+join run on run.number = w.run join file f on f.run_id = run.id and f.name = w.name
+join item i on i.file_id = f.id
+where w.adler32 <> '' and f.expected_adler32 is distinct from w.adler32;
+
+-- name: failed_of_files
+-- The items of these files that failed for this reason and that nobody has put aside since.
+select id as item, version from item
+where file_id = any(:files) and phase = 'failed' and reason_code = :reason_code
+order by id;
 
 -- name: announced_sums
 -- The files of these items of which a sum was announced.
