@@ -701,6 +701,13 @@ cross join lateral (
 ) found
 where a.outcome in ('succeeded', 'skipped') and found.is_it;
 
+-- name: accepted_attempts
+-- Which of these attempts have been accepted: whatever folders they have stay.
+select a.item_id as item, a.epoch, a.owner
+from jsonb_to_recordset(cast(:rows as jsonb)) as w(item bigint, epoch bigint, owner text)
+join attempt a on a.item_id = w.item and a.epoch = w.epoch and a.owner = w.owner
+where a.outcome in ('succeeded', 'skipped');
+
 -- name: item_names
 select i.id as item, run.number, c.name as campaign, s.owned_by, f.name as file, f.sequence
 from item i join run on run.id = i.run_id join campaign c on c.id = i.campaign_id
