@@ -359,13 +359,27 @@ returning id;
 -- What is said now of an announced file's sum counts, of one that came before its announcement too; no sum changes
 -- nothing. Gives the files that have been read already.
 with wanted as (
-  select f.id, w.adler32 from jsonb_to_recordset(cast(:rows as jsonb)) as w(run_id bigint, name text, adler32 text)
+  select f.id, w.adler32, f.expected_adler32 as before
+  from jsonb_to_recordset(cast(:rows as jsonb)) as w(run_id bigint, name text, adler32 text)
   join file f on f.run_id = w.run_id and f.name = w.name
   where w.adler32 <> '' and f.expected_adler32 is distinct from w.adler32
   order by f.id for no key update of f
 )
 update file f set expected_adler32 = wanted.adler32 from wanted where f.id = wanted.id
-returning f.name, f.path, f.adler32, f.expected_adler32;
+returning f.id, f.name, f.path, f.adler32, f.expected_adler32, wanted.before;
+
+-- name: items_announced
+-- The items of files of which another sum is announced now.
+select i.id from jsonb_to_recordset(cast(:rows as jsonb)) as w(run bigint, name text, adler32 text)
+join run on run.number = w.run join file f on f.run_id = run.id and f.name = w.name
+join item i on i.file_id = f.id
+where w.adler32 <> '' and f.expected_adler32 is distinct from w.adler32;
+
+-- name: failed_of_files
+-- The items of these files that failed for this reason and that nobody has put aside since.
+select id as item, version from item
+where file_id = any(:files) and phase = 'failed' and reason_code = :reason_code
+order by id;
 
 -- name: announced_sums
 -- The files of these items of which a sum was announced.
@@ -674,13 +688,24 @@ where i.phase = 'executing' and i.id > :after and i.lease_until < clock_timestam
   and i.lease_until < coalesce((select applied_at from watermark where lane = i.lane), '-infinity')
 order by i.id limit :page for no key update of i skip locked;
 
--- name: lost_hints
--- Submitted for longer than :older_s although everything sent by then has been applied.
-select i.id as item, i.epoch from item i
-where i.phase = 'submitted' and i.step = :step and i.lane = :lane
-  and i.submitted_at < clock_timestamp() - make_interval(secs => :older_s)
-  and i.submitted_at < coalesce((select applied_at from watermark where lane = :lane), '-infinity')
-order by i.submitted_at limit :page;
+-- name: beyond_queue
+-- Of what was submitted before a moment, what :depth messages cannot hold; the oldest, for they were to be delivered
+-- first. `surely`: not even if each of the messages is a full parcel.
+with sent as (
+  select i.id as item, i.epoch, i.submitted_at, i.pipeline_id,
+    row_number() over (order by i.submitted_at, i.id) as place, count(*) over () as n
+  from item i
+  where i.phase = 'submitted' and i.step = :step and i.lane = :lane and i.submitted_at < :before
+), parcel as (
+  select max(coalesce(cast(s ->> 'parcel' as integer), 1)) as size
+  from pipeline p cross join lateral jsonb_array_elements(p.definition -> 'steps') as s
+  where p.id in (select pipeline_id from sent) and s ->> 'name' = :step
+)
+select sent.item, sent.epoch, sent.submitted_at, sent.place <= sent.n - :depth * parcel.size as surely
+from sent cross join parcel where sent.place <= sent.n - :depth order by sent.place;
+
+-- name: applied_until
+select greatest(max(applied_at), '1900-01-01') as applied_at from watermark where lane = :lane;
 
 -- name: resent
 -- The same hint has gone out again: the wait begins anew, the epoch stays. Not a change of state.
@@ -740,6 +765,13 @@ cross join lateral (
   ) r
 ) found
 where a.outcome in ('succeeded', 'skipped') and found.is_it;
+
+-- name: accepted_attempts
+-- Which of these attempts have been accepted: whatever folders they have stay.
+select a.item_id as item, a.epoch, a.owner
+from jsonb_to_recordset(cast(:rows as jsonb)) as w(item bigint, epoch bigint, owner text)
+join attempt a on a.item_id = w.item and a.epoch = w.epoch and a.owner = w.owner
+where a.outcome in ('succeeded', 'skipped');
 
 -- name: item_names
 select i.id as item, run.number, c.name as campaign, s.owned_by, f.name as file, f.sequence

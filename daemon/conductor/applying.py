@@ -9,6 +9,7 @@ from sqlalchemy import Connection, Engine
 from ... import __version__
 from ...consumers.messages import Report
 from ...statemachine.records import Record, Trouble
+from ...statemachine.store.announced import items_announced
 from ...statemachine.store.arrivals import register
 from ...statemachine.store.campaigns import Book
 from ...statemachine.store.core import Ready, Touched, execute, lock_items
@@ -55,7 +56,8 @@ def apply(connection: Connection, batch: Sorted, book: Book, reign: str = "") ->
     """
     touched: Touched = set()
     untyped = hold_runs(connection, [*(info.run for info in batch.runs), *(file.run for file in batch.files)])
-    lock_items(connection, [*_spoken_of(batch), *items_to_pin(connection, untyped.intersection(_typed(batch)))])
+    pinned = items_to_pin(connection, untyped.intersection(_typed(batch)))
+    lock_items(connection, [*_spoken_of(batch), *pinned, *items_announced(connection, batch.runs)])
     troubles: list[Trouble] = []
     for info in batch.runs:
         troubles += inform(connection, info, book)

@@ -120,7 +120,7 @@ def blocked_by_sites(connection: Connection, sites: frozenset[str], step: str) -
         {"pipeline_id": number, "kind": kind}
         for number, pipeline in pipelines.items()
         for kind in pipeline.run_types
-        if sites & _written(pipeline, step, kind)
+        if sites & pipeline.written(pipeline.step(step), kind)
     ]
 
 
@@ -132,12 +132,6 @@ def forget_drained(connection: Connection) -> None:
             "and w.seen_at > clock_timestamp() - interval '1 hour')"
         )
     )
-
-
-def _written(pipeline: Pipeline, step: str, kind: str) -> set[str]:
-    found = pipeline.step(step)
-    copies = pipeline.run_types[kind].placed_when if found.makes == "copy" else ()
-    return {*copies} or {found.site}
 
 
 def _check(connection: Connection, what: What, name: str) -> None:

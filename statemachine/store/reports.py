@@ -12,7 +12,7 @@ from .accept import accept
 from .announced import other_content
 from .core import Ready, Touched, execute, lock_items, ready_of
 from .fold import Said, fold, of_trigger
-from .folders import clean_order
+from .folders import clean_order, order_orphans
 from .quiet import quietly
 from .share import give_way
 
@@ -117,7 +117,9 @@ def succeed(connection: Connection, said: Sequence[Said]) -> list[Row[Any]]:
     """Ready, submitted, executing -> next state, and what the attempts made is accepted."""
     rows = execute(connection, "succeed", map(row_of, said), sources=list(sources(Trigger.SUCCEED)))
     results = {entry.attempt[:2]: entry.outcome for entry in said}
-    accept(connection, [(row, results[row.item, row.epoch]) for row in rows])
+    accepted = [(row, results[row.item, row.epoch]) for row in rows]
+    accept(connection, accepted)
+    order_orphans(connection, accepted)
     return rows
 
 
