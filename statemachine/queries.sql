@@ -688,24 +688,13 @@ where i.phase = 'executing' and i.id > :after and i.lease_until < clock_timestam
   and i.lease_until < coalesce((select applied_at from watermark where lane = i.lane), '-infinity')
 order by i.id limit :page for no key update of i skip locked;
 
--- name: beyond_queue
--- Of what was submitted before a moment, what :depth messages cannot hold; the oldest, for they were to be delivered
--- first. `surely`: not even if each of the messages is a full parcel.
-with sent as (
-  select i.id as item, i.epoch, i.submitted_at, i.pipeline_id,
-    row_number() over (order by i.submitted_at, i.id) as place, count(*) over () as n
-  from item i
-  where i.phase = 'submitted' and i.step = :step and i.lane = :lane and i.submitted_at < :before
-), parcel as (
-  select max(coalesce(cast(s ->> 'parcel' as integer), 1)) as size
-  from pipeline p cross join lateral jsonb_array_elements(p.definition -> 'steps') as s
-  where p.id in (select pipeline_id from sent) and s ->> 'name' = :step
-)
-select sent.item, sent.epoch, sent.submitted_at, sent.place <= sent.n - :depth * parcel.size as surely
-from sent cross join parcel where sent.place <= sent.n - :depth order by sent.place;
-
--- name: applied_until
-select greatest(max(applied_at), '1900-01-01') as applied_at from watermark where lane = :lane;
+-- name: lost_hints
+-- Submitted for longer than :older_s although everything sent by then has been applied.
+select i.id as item, i.epoch from item i
+where i.phase = 'submitted' and i.step = :step and i.lane = :lane
+  and i.submitted_at < clock_timestamp() - make_interval(secs => :older_s)
+  and i.submitted_at < coalesce((select applied_at from watermark where lane = :lane), '-infinity')
+order by i.submitted_at limit :page;
 
 -- name: resent
 -- The same hint has gone out again: the wait begins anew, the epoch stays. Not a change of state.

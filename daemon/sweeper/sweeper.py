@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 import structlog
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
 from ...consumers.broker import LANES, Broker, BrokerRefusedError, BrokerUnavailableError, Names, Outgoing
@@ -15,15 +15,16 @@ from ...consumers.worker.settings import new_owner
 from ...statemachine.database import first_line, is_busy, wait_briefly
 from ...statemachine.records import Record
 from ...statemachine.store import sweep
-from ...statemachine.store.core import Ready, database_time, notify
+from ...statemachine.store.core import database_time, notify
 from ...statemachine.store.dispatch import lock_lane
 from ...statemachine.store.pauses import forget_drained, paused
 from ..conductor.applying import Effects, follow, see_self
 from ..conductor.outbox import Outbox
-from .hints import Hints, Queue
 
 log = structlog.get_logger("headframe.sweeper")
 
+QUEUED_FACTOR = 20
+"""How many times longer a hint may take while its queue is not empty."""
 LOCK_S = 0.5
 PARTITION_AGAIN_S = 60.0
 
@@ -44,7 +45,6 @@ class Sweeper:
         self.engine, self.broker, self.names, self.settings = engine, broker, names, settings
         self.owner = new_owner()
         self.outbox = Outbox(engine, broker, names, self.owner)
-        self.hints = Hints(settings.lost_hint_s)
         self._partition_due = 0.0
 
     def run(self, stop: threading.Event) -> None:
@@ -91,38 +91,29 @@ class Sweeper:
     def resend(self) -> None:
         """Send lost hints again, at most a page a step, lane and round: doubles are safe, storms are not.
 
-        It goes by what items have, for a step that has left the configuration still has some. One sweeper at a time:
-        two that find the same hints would send each of them twice, and so have it done twice.
+        While messages wait in the queue, an old hint is most likely among them, and is given much longer. It goes
+        by what items have, for a step that has left the configuration still has some. One sweeper at a time: two that
+        find the same hints would send each of them twice, and so have it done twice.
         """
         with self.engine.begin() as connection:
             pairs = sweep.sent_lanes(connection)
         for step, lane in pairs:
+            older_s = self.settings.lost_hint_s * (QUEUED_FACTOR if self._queued(step, lane) else 1)
             with self.engine.begin() as connection:
-                if paused(connection, step, lane):
-                    self.hints.forget(step, lane)
+                if paused(connection, step, lane) or not lock_lane(connection, step, lane, "resend"):
                     continue
-                if not lock_lane(connection, step, lane, "resend"):
-                    continue
-                lost = self._lost(connection, step, lane)[: self.settings.page]
+                lost = sweep.lost_hints(connection, step, lane, older_s, self.settings.page)
                 if lost:
                     sent = self.outbox.send_again(connection, lost)
                     sweep.resent(connection, sent)
                     log.warning("hints sent again", step=step, lane=lane, items=len(sent), of=len(lost))
 
-    def _lost(self, connection: Connection, step: str, lane: str) -> list[Ready]:
-        """Find what has been lost. The clock is read first: what was sent before it is in the depth, or delivered."""
-        looked_at = database_time(connection)
-        depth = self._depth(step, lane)
-        beyond = tuple(sweep.beyond_queue(connection, step, lane, depth, looked_at))
-        queue = Queue(looked_at=looked_at, depth=depth, beyond=beyond)
-        return self.hints.lost(step, lane, queue, sweep.applied_until(connection, lane))
-
-    def _depth(self, step: str, lane: str) -> int:
-        """Count the messages that wait; a queue that is not there has none."""
+    def _queued(self, step: str, lane: str) -> bool:
+        """Say whether messages wait; a queue that is not there has none."""
         try:
-            return self.broker.depth(self.names.work(step, lane))
+            return self.broker.depth(self.names.work(step, lane)) > 0
         except BrokerRefusedError:
-            return 0
+            return False
 
     def recheck_runs(self) -> None:
         """Let runs move that should have: a crash may have come between their files' commit and their own."""

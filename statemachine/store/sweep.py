@@ -51,31 +51,10 @@ def sent_lanes(connection: Connection) -> list[tuple[str, str]]:
     return [(row.step, row.lane) for row in execute(connection, "lanes_in_phase", phase=Phase.SUBMITTED)]
 
 
-class Beyond(Record):
-    """A hint that is not in its queue if those before it are; `surely` if all its queue's parcels were full."""
-
-    hint: Ready
-    sent_at: datetime
-    surely: bool
-
-
-def beyond_queue(connection: Connection, step: str, lane: str, depth: int, before: datetime) -> list[Beyond]:
-    """Give what was submitted before a moment beyond what `depth` messages can hold, the oldest first."""
-    rows = execute(connection, "beyond_queue", step=step, lane=lane, depth=depth, before=before)
-    return [
-        Beyond(
-            hint=Ready(item=row.item, epoch=row.epoch, step=step, lane=lane),
-            sent_at=row.submitted_at,
-            surely=row.surely,
-        )
-        for row in rows
-    ]
-
-
-def applied_until(connection: Connection, lane: str) -> datetime:
-    """Give up to when all reports of a lane have been applied; long ago where none are known to be."""
-    applied: datetime = execute(connection, "applied_until", lane=lane)[0].applied_at
-    return applied
+def lost_hints(connection: Connection, step: str, lane: str, older_s: float, page: int) -> list[Ready]:
+    """Give submitted items whose message has surely been lost, at most a page."""
+    rows = execute(connection, "lost_hints", step=step, lane=lane, older_s=older_s, page=page)
+    return [Ready(item=row.item, epoch=row.epoch, step=step, lane=lane) for row in rows]
 
 
 def resent(connection: Connection, sent: list[Ready]) -> int:

@@ -13,7 +13,6 @@ from headframe.statemachine.store.campaigns import realtime_campaign
 from .small_machine import pipeline
 
 ROWS = 20_000
-FUTURE = "2999-01-01"
 FILL = """
 insert into run (number) values (1);
 insert into file (run_id, sequence, name, site, path, size, mtime_ns, registered_at)
@@ -76,7 +75,7 @@ def arrivals() -> str:
     [
         ("ready_items", {"step": "salt", "lane": "live", "room": 100}, ["item_ready"]),
         ("lanes_in_phase", {"phase": "submitted"}, ["item_submitted"]),
-        ("beyond_queue", {"step": "salt", "lane": "live", "depth": 9, "before": FUTURE}, ["item_submitted"]),
+        ("lost_hints", {"step": "salt", "lane": "live", "older_s": 60, "page": 100}, ["item_submitted"]),
         ("expired_leases", {"after": 0, "page": 100}, ["item_executing"]),
         ("lanes_in_phase", {"phase": "ready"}, ["item_ready"]),
         ("still_ready", {"rows": "[]", "step": "salt", "lane": "live", "window": 100}, ["item_submitted"]),
