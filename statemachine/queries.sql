@@ -814,7 +814,7 @@ where i.phase = 'ready' and c.status = 'open';
 -- name: items_to_send
 -- Items that are still ready or submitted in the epoch for which a message is wanted.
 select i.id, i.epoch, i.step, i.lane, i.pipeline_id, i.campaign_id, i.run_id, i.file_id, i.kind, i.conditions,
-  i.request, c.name as campaign, run.number, run.metadata, f.name, f.sequence
+  i.request, i.nodes <> '{}' as suspect, c.name as campaign, run.number, run.metadata, f.name, f.sequence
 from jsonb_to_recordset(cast(:rows as jsonb)) as w(item bigint, epoch bigint)
 join item i on i.id = w.item and i.epoch = w.epoch
 join campaign c on c.id = i.campaign_id join run on run.id = i.run_id

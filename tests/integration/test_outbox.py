@@ -203,6 +203,20 @@ def test_a_parcel_that_is_too_large_goes_out_in_smaller_ones(
     machine.engine.dispose()
 
 
+def test_items_that_were_with_a_worker_that_died_go_out_alone(database_url: str, tmp_path: Path) -> None:
+    look = Step(name="look", to="seen", makes="nothing", parcel=3)
+    machine = SmallMachine(database_url, tmp_path, build("default", [look], {"science": RunType()}))
+    office = Office(machine, ("look", "settle"))
+    machine.arrive(1, *range(1, 6))
+    for n in (1, 2):
+        machine.say(1, n, "start")
+        machine.say(1, n, "interrupt", reason_code="lost-lease")
+    office.outbox().refill()
+    parcels = [[item.sequence for item in work.parcel] for work in office.work("look")]
+    assert sorted(parcels) == [[1], [2], [3, 4, 5]]
+    machine.engine.dispose()
+
+
 def test_a_work_message_may_be_larger_than_others() -> None:
     inputs = tuple(
         Content(role="raw", location=Location(site="s", path="x" * 300), name="n", size=1) for _ in range(30_000)
