@@ -617,6 +617,18 @@ where i.phase = 'submitted' and i.step = :step and i.lane = :lane
   and i.submitted_at < coalesce((select applied_at from watermark where lane = :lane), '-infinity')
 order by i.submitted_at limit :page;
 
+-- name: newest_submitted
+-- The hint of a step and lane that went out last.
+select i.id as item, i.epoch, extract(epoch from clock_timestamp() - i.submitted_at) as age_s from item i
+where i.phase = 'submitted' and i.step = :step and i.lane = :lane
+order by i.submitted_at desc limit 1;
+
+-- name: taken_up
+-- Those of some hints that a worker has said a word of; not those that an operator took away.
+select a.item_id as item, a.epoch
+from jsonb_to_recordset(cast(:rows as jsonb)) as w(item bigint, epoch bigint)
+join attempt a on a.item_id = w.item and a.epoch = w.epoch;
+
 -- name: resent
 -- The same hint has gone out again: the wait begins anew, the epoch stays. Not a change of state.
 with wanted as (

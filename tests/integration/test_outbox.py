@@ -152,6 +152,26 @@ def test_lost_hints_whose_input_is_gone_fail_and_block_no_others(machine: SmallM
     assert office.depth("reconstruct") == 1
 
 
+def test_a_lost_hint_is_sent_again_behind_a_queue_that_is_never_empty_once_a_later_one_is_taken_up(
+    machine: SmallMachine,
+) -> None:
+    office = Office(machine)
+    machine.arrive(1, 1, 2, 3)
+    machine.submit(1, 1)
+    office.lose_hints()
+    office.outbox().refill()
+    sweeper = office.sweeper()
+    sweeper.settings = SweeperSettings(lost_hint_s=600.0)
+    before = office.depth("salt")
+    sweeper.resend()
+    assert office.depth("salt") == before > 0
+    for n in (2, 3):
+        machine.say(1, n, "start")
+    sweeper.resend()
+    assert office.depth("salt") == before + 1
+    assert office.work("salt")[-1].parcel[0].item == machine.item(1, 1).id
+
+
 def test_hints_of_a_step_that_left_the_configuration_are_sent_again(machine: SmallMachine) -> None:
     office = Office(machine, [step for step in STEPS if step != "salt"])
     machine.arrive(1, 1)
