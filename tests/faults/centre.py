@@ -108,6 +108,7 @@ class Centre:
         self.members: list[Member] = []
         self.ended = Counter[str]()
         self.written = set[str]()
+        self.verify_s = 0.0
         self.engine = create_engine(database.replace("postgresql://", "postgresql+psycopg2://"), pool_pre_ping=True)
         self._over = threading.Event()
         self._keeper = threading.Thread(target=self._keep, daemon=True)

@@ -122,8 +122,8 @@ def of_messages(centre: Centre, disk: Disk, lease_s: float) -> list[Fault]:
 
     def share(_: random.Random) -> bool:
         before = at_two_workers(centre)
-        centre.garble({"work doubled": 1.0})
-        struck = _within(8, lambda: at_two_workers(centre) > before)
+        centre.garble({"work doubled": 0.5})
+        struck = _within(5, lambda: at_two_workers(centre) > before)
         centre.garble(None)
         return struck
 

@@ -94,7 +94,9 @@ def reckon(centre: Centre, files: int) -> Counter[str]:
     assert not named(centre, TOUCHED), "an operator has done something"
     _check_places(centre)
     _check_products(centre)
+    began = time.monotonic()
     verified = centre.command("verify", "--deep", timeout_s=1800)
+    centre.verify_s = time.monotonic() - began
     assert verified.returncode == 0, verified.stdout[-3000:] + verified.stderr[-3000:]
     return _ends(centre)
 
