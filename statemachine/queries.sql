@@ -696,6 +696,18 @@ where i.phase = 'submitted' and i.step = :step and i.lane = :lane
   and i.submitted_at < coalesce((select applied_at from watermark where lane = :lane), '-infinity')
 order by i.submitted_at limit :page;
 
+-- name: newest_submitted
+-- The hint of a step and lane that went out last.
+select i.id as item, i.epoch, extract(epoch from clock_timestamp() - i.submitted_at) as age_s from item i
+where i.phase = 'submitted' and i.step = :step and i.lane = :lane
+order by i.submitted_at desc limit 1;
+
+-- name: taken_up
+-- Those of some hints that a worker has said a word of; not those that an operator took away.
+select a.item_id as item, a.epoch
+from jsonb_to_recordset(cast(:rows as jsonb)) as w(item bigint, epoch bigint)
+join attempt a on a.item_id = w.item and a.epoch = w.epoch;
+
 -- name: resent
 -- The same hint has gone out again: the wait begins anew, the epoch stays. Not a change of state.
 with wanted as (
@@ -914,7 +926,7 @@ where i.phase = 'ready' and c.status = 'open';
 -- name: items_to_send
 -- Items that are still ready or submitted in the epoch for which a message is wanted.
 select i.id, i.epoch, i.step, i.lane, i.pipeline_id, i.campaign_id, i.run_id, i.file_id, i.kind, i.conditions,
-  i.request, c.name as campaign, run.number, run.metadata, f.name, f.sequence
+  i.request, i.nodes <> '{}' as suspect, c.name as campaign, run.number, run.metadata, f.name, f.sequence
 from jsonb_to_recordset(cast(:rows as jsonb)) as w(item bigint, epoch bigint)
 join item i on i.id = w.item and i.epoch = w.epoch
 join campaign c on c.id = i.campaign_id join run on run.id = i.run_id

@@ -239,9 +239,15 @@ def _by_lane(ready: Iterable[Ready]) -> dict[tuple[str, str], list[Ready]]:
 
 
 def _parcels(orders: Iterable[Order]) -> Iterator[Parcel]:
-    """Group orders of one campaign, step and lane into parcels of the step's size."""
+    """Group orders of one campaign, step and lane into parcels of the step's size.
+
+    What was with a worker that died goes alone: else the others of its parcel would be blamed for its next deaths.
+    """
     groups: dict[tuple[str, str, str], list[Order]] = {}
     for order in orders:
+        if order.suspect:
+            yield (order,)
+            continue
         groups.setdefault((order.campaign, order.step.name, order.lane), []).append(order)
     for group in groups.values():
         yield from batched(group, group[0].step.parcel)

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 import structlog
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
 from ...consumers.broker import LANES, Broker, BrokerRefusedError, BrokerUnavailableError, Names, Outgoing
@@ -20,11 +20,12 @@ from ...statemachine.store.dispatch import lock_lane
 from ...statemachine.store.pauses import forget_drained, paused
 from ..conductor.applying import Effects, follow, see_self
 from ..conductor.outbox import Outbox
+from .probes import Probes
 
 log = structlog.get_logger("headframe.sweeper")
 
 QUEUED_FACTOR = 20
-"""How many times longer a hint may take while its queue is not empty."""
+"""How many times longer a hint may take while its queue is not empty, and nothing that was sent later was taken up."""
 LOCK_S = 0.5
 PARTITION_AGAIN_S = 60.0
 
@@ -45,6 +46,7 @@ class Sweeper:
         self.engine, self.broker, self.names, self.settings = engine, broker, names, settings
         self.owner = new_owner()
         self.outbox = Outbox(engine, broker, names, self.owner)
+        self.probes = Probes()
         self._partition_due = 0.0
 
     def run(self, stop: threading.Event) -> None:
@@ -91,15 +93,17 @@ class Sweeper:
     def resend(self) -> None:
         """Send lost hints again, at most a page a step, lane and round: doubles are safe, storms are not.
 
-        While messages wait in the queue, an old hint is most likely among them, and is given much longer. It goes
-        by what items have, for a step that has left the configuration still has some. One sweeper at a time: two that
-        find the same hints would send each of them twice, and so have it done twice.
+        While messages wait in the queue, an old hint is most likely among them, and is given much longer, unless a
+        later one has been taken up: then it has left the queue, or was never in it. It goes by what items have, for
+        a step that has left the configuration still has some. One sweeper at a time: two that find the same hints
+        would send each of them twice, and so have it done twice.
         """
         with self.engine.begin() as connection:
             pairs = sweep.sent_lanes(connection)
         for step, lane in pairs:
-            older_s = self.settings.lost_hint_s * (QUEUED_FACTOR if self._queued(step, lane) else 1)
+            queued = self._queued(step, lane)
             with self.engine.begin() as connection:
+                older_s = self._patience(connection, step, lane, queued=queued)
                 if paused(connection, step, lane) or not lock_lane(connection, step, lane, "resend"):
                     continue
                 lost = sweep.lost_hints(connection, step, lane, older_s, self.settings.page)
@@ -107,6 +111,12 @@ class Sweeper:
                     sent = self.outbox.send_again(connection, lost)
                     sweep.resent(connection, sent)
                     log.warning("hints sent again", step=step, lane=lane, items=len(sent), of=len(lost))
+
+    def _patience(self, connection: Connection, step: str, lane: str, *, queued: bool) -> float:
+        """Give the seconds after which a hint counts as lost."""
+        passed_s = self.probes.passed_s(connection, step, lane)
+        least = self.settings.lost_hint_s
+        return max(least, min(passed_s, QUEUED_FACTOR * least)) if queued else least
 
     def _queued(self, step: str, lane: str) -> bool:
         """Say whether messages wait; a queue that is not there has none."""

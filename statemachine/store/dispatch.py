@@ -20,7 +20,10 @@ from .pauses import blocked_by_sites, paused, paused_sites
 
 
 class Order(Record):
-    """One item's work, described: the step, where to write, what to read. `problem` says why it cannot be done."""
+    """One item's work, described: the step, where to write, what to read. `problem` says why it cannot be done.
+
+    A `suspect` was with a worker that died.
+    """
 
     item: int
     epoch: int
@@ -38,6 +41,7 @@ class Order(Record):
     resources: Resources = Resources()
     metadata: dict[str, Any] = {}
     problem: str = ""
+    suspect: bool = False
 
 
 def waiting(connection: Connection, step: str, lane: str, room: int) -> list[Ready]:
@@ -127,6 +131,7 @@ def _order(row: Row[Any], pipeline: Pipeline, step: Step, inputs: dict[str, tupl
         resources=_resources(step, row.request),
         metadata=row.metadata,
         problem=_problem(missing, row.file_id) if missing else "",
+        suspect=row.suspect,
     )
 
 

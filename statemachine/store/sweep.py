@@ -57,6 +57,19 @@ def lost_hints(connection: Connection, step: str, lane: str, older_s: float, pag
     return [Ready(item=row.item, epoch=row.epoch, step=step, lane=lane) for row in rows]
 
 
+def newest_submitted(connection: Connection, step: str, lane: str) -> tuple[int, int, float] | None:
+    """Give item and epoch of the hint that went out last, and its age in seconds."""
+    for row in execute(connection, "newest_submitted", step=step, lane=lane):
+        return row.item, row.epoch, float(row.age_s)
+    return None
+
+
+def taken_up(connection: Connection, hints: list[tuple[int, int]]) -> set[tuple[int, int]]:
+    """Give those (item, epoch) that a worker has taken up."""
+    rows = [{"item": item, "epoch": epoch} for item, epoch in hints]
+    return {(row.item, row.epoch) for row in execute(connection, "taken_up", rows)}
+
+
 def resent(connection: Connection, sent: list[Ready]) -> int:
     """Begin the wait anew for hints that went out again; the epoch stays."""
     return len(execute(connection, "resent", [{"item": entry.item, "epoch": entry.epoch} for entry in sent]))

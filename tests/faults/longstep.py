@@ -72,6 +72,11 @@ class LongStep:
         lines = [line.split() for line in self.centre.noted("executions").elements()]
         return sum(int(item) == self.first.item and step == "reconstruct" for item, step, _, _ in lines)
 
+    def interrupts(self) -> int:
+        """Give how often it was taken back."""
+        asked = "select count(*) from history where item_id = :item and trigger = 'interrupt'"
+        return int(self.centre.value(asked, item=self.first.item))
+
     def end(self) -> None:
         """Give the word."""
         self.gate.touch()

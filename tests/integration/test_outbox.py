@@ -152,6 +152,26 @@ def test_lost_hints_whose_input_is_gone_fail_and_block_no_others(machine: SmallM
     assert office.depth("reconstruct") == 1
 
 
+def test_a_lost_hint_is_sent_again_behind_a_queue_that_is_never_empty_once_a_later_one_is_taken_up(
+    machine: SmallMachine,
+) -> None:
+    office = Office(machine)
+    machine.arrive(1, 1, 2, 3)
+    machine.submit(1, 1)
+    office.lose_hints()
+    office.outbox().refill()
+    sweeper = office.sweeper()
+    sweeper.settings = SweeperSettings(lost_hint_s=600.0)
+    before = office.depth("salt")
+    sweeper.resend()
+    assert office.depth("salt") == before > 0
+    for n in (2, 3):
+        machine.say(1, n, "start")
+    sweeper.resend()
+    assert office.depth("salt") == before + 1
+    assert office.work("salt")[-1].parcel[0].item == machine.item(1, 1).id
+
+
 def test_hints_of_a_step_that_left_the_configuration_are_sent_again(machine: SmallMachine) -> None:
     office = Office(machine, [step for step in STEPS if step != "salt"])
     machine.arrive(1, 1)
@@ -200,6 +220,20 @@ def test_a_parcel_that_is_too_large_goes_out_in_smaller_ones(
     works = office.work("look")
     assert 1 < len(works) < 20 and max(len(encode(work)) for work in works) <= 2000
     assert sorted(item.sequence or 0 for work in works for item in work.parcel) == list(range(1, 21))
+    machine.engine.dispose()
+
+
+def test_items_that_were_with_a_worker_that_died_go_out_alone(database_url: str, tmp_path: Path) -> None:
+    look = Step(name="look", to="seen", makes="nothing", parcel=3)
+    machine = SmallMachine(database_url, tmp_path, build("default", [look], {"science": RunType()}))
+    office = Office(machine, ("look", "settle"))
+    machine.arrive(1, *range(1, 6))
+    for n in (1, 2):
+        machine.say(1, n, "start")
+        machine.say(1, n, "interrupt", reason_code="lost-lease")
+    office.outbox().refill()
+    parcels = [[item.sequence for item in work.parcel] for work in office.work("look")]
+    assert sorted(parcels) == [[1], [2], [3, 4, 5]]
     machine.engine.dispose()
 
 
