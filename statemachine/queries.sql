@@ -689,16 +689,15 @@ where i.phase = 'executing' and i.id > :after and i.lease_until < clock_timestam
 order by i.id limit :page for no key update of i skip locked;
 
 -- name: lost_hints
--- Submitted for longer than :older_s although everything sent by then has been applied.
+-- Still submitted although the message has left its queue and everything that could be said of it has been applied.
 select i.id as item, i.epoch from item i
 where i.phase = 'submitted' and i.step = :step and i.lane = :lane
-  and i.submitted_at < clock_timestamp() - make_interval(secs => :older_s)
-  and i.submitted_at < coalesce((select applied_at from watermark where lane = :lane), '-infinity')
+  and i.submitted_at <= :gone_by and i.submitted_at < clock_timestamp() - make_interval(secs => :older_s)
 order by i.submitted_at limit :page;
 
 -- name: newest_submitted
 -- The hint of a step and lane that went out last.
-select i.id as item, i.epoch, extract(epoch from clock_timestamp() - i.submitted_at) as age_s from item i
+select i.id as item, i.epoch, i.submitted_at from item i
 where i.phase = 'submitted' and i.step = :step and i.lane = :lane
 order by i.submitted_at desc limit 1;
 
@@ -707,6 +706,9 @@ order by i.submitted_at desc limit 1;
 select a.item_id as item, a.epoch
 from jsonb_to_recordset(cast(:rows as jsonb)) as w(item bigint, epoch bigint)
 join attempt a on a.item_id = w.item and a.epoch = w.epoch;
+
+-- name: applied_until
+select greatest(max(applied_at), '1900-01-01') as applied_at from watermark where lane = :lane;
 
 -- name: resent
 -- The same hint has gone out again: the wait begins anew, the epoch stays. Not a change of state.

@@ -71,12 +71,12 @@ class Office:
             return register(conn, files, self.machine.book).ready
 
     def lose_hints(self) -> None:
-        """Let all that is submitted be long overdue, the first items first, with every report applied."""
+        """Let all that is submitted be long overdue, the first items first, and every report applied for an hour."""
         self.machine.sql(
             "update item set submitted_at = now() - interval '1 hour' + make_interval(secs => id) "
             "where phase = 'submitted'"
         )
-        self.machine.sql("insert into watermark (lane, applied_at) values ('live', now())")
+        self.machine.sql("insert into watermark (lane, applied_at) values ('live', now() + interval '1 hour')")
 
 
 def test_what_is_new_does_not_overtake_what_waits_behind_a_full_window(machine: SmallMachine) -> None:
