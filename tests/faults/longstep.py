@@ -25,15 +25,18 @@ def steps(lease_s: float) -> str:
 
 
 class Attempt:
-    """An epoch of it: who works on it."""
+    """An epoch of it: who owns it."""
 
     def __init__(self, centre: Centre, item: int, epoch: int, owner: str) -> None:
-        self.item, self.epoch, self.owner = item, epoch, owner
-        lines = [line.split() for line in centre.noted("executions")]
-        (pid,) = (int(pid) for i, _, e, pid in lines if (int(i), int(e)) == (item, epoch))
-        (self.worker,) = (m for m in centre.members if m.process is not None and m.process.pid == pid)
+        self.centre, self.item, self.epoch, self.owner = centre, item, epoch, owner
 
-    worker: Member
+    @property
+    def worker(self) -> Member:
+        """Give the process that works on it. Raises `ValueError` where that has died, or where two do."""
+        lines = [line.split() for line in self.centre.noted("executions")]
+        (pid,) = (int(pid) for i, _, e, pid in lines if (int(i), int(e)) == (self.item, self.epoch))
+        (found,) = (m for m in self.centre.members if m.process is not None and m.process.pid == pid)
+        return found
 
 
 class LongStep:

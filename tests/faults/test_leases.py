@@ -53,6 +53,18 @@ def test_a_dead_workers_file_is_worked_on_again_within_its_lease_and_five_second
     assert took < LEASE_S + 5
 
 
+@pytest.mark.parametrize("point", ["worker before its ack", "worker after its ack"])
+def test_a_worker_that_dies_when_it_acknowledges_a_long_step_early_is_replaced(centre: Centre, point: str) -> None:
+    """Before its ack the message comes to another worker in the same epoch, which is told to drop it."""
+    centre.order(point)
+    long = LongStep(centre)
+    assert centre.hit(point)
+    long.attempt(after=long.first.epoch)
+    ends_well(centre, long)
+    print(f"\n{point}, early: begun {long.executed()} times, accepted once, {long.interrupts()} interrupts")
+    assert long.interrupts() == 1
+
+
 @pytest.mark.timeout(400)
 def test_postgresql_away_for_three_leases_kills_no_running_step(centre: Centre) -> None:
     long = LongStep(centre)
