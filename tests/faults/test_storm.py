@@ -4,7 +4,7 @@ import random
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -12,7 +12,7 @@ import pytest
 from . import kinds
 from .centre import Centre, step
 from .conftest import Make
-from .decks import Clock, Deck
+from .decks import Clock, Deck, Fault
 from .detector import Detector
 from .disk import Disk
 from .executions import executions
@@ -24,6 +24,8 @@ SLOW_EACH_S = 6.0
 """In each of two steps a file comes as often as this that takes longer than the lease."""
 PROCESSES = {"conductor": 2, "sweeper": 2, "watch": 2, "worker": 4, "web": 1}
 REST_S = 300
+EASIEST = 4.0
+"""How many times longer a long storm pauses between faults: most files are to get through it, not to wait for its end."""
 CLOCKS = ("clock a minute ahead", "clock a minute behind")
 THEIR_OWN = {"cursed", "frail"}
 """What files may fail for: nothing that the suite breaks is a fault of theirs."""
@@ -86,14 +88,18 @@ def _set_up(centre: Centre, chance: random.Random) -> None:
 
 
 def _storm(centre: Centre, disk: Disk, seconds: float, seed: int) -> float:
+    def deck(name: str, faults: Sequence[Fault], least_s: float, most_s: float) -> Deck:
+        easy = min(EASIEST, max(1.0, seconds / 60))
+        return Deck(name, faults, (easy * least_s, easy * most_s), seed)
+
     decks = [
-        Deck("processes", kinds.of_processes(centre), (0.5, 1.5), seed),
-        Deck("leases", kinds.of_leases(centre, LEASE_S), (0.2, 1.0), seed),
-        Deck("lines", kinds.of_lines(centre), (0.5, 2.0), seed),
-        Deck("messages", kinds.of_messages(centre, disk, LEASE_S), (0.2, 1.0), seed),
-        Deck("points", kinds.at_points(centre, LEASE_S), (0.2, 1.0), seed),
+        deck("processes", kinds.of_processes(centre), 0.5, 1.5),
+        deck("leases", kinds.of_leases(centre, LEASE_S), 0.2, 1.0),
+        deck("lines", kinds.of_lines(centre), 0.5, 2.0),
+        deck("messages", kinds.of_messages(centre, disk, LEASE_S), 0.2, 1.0),
+        deck("points", kinds.at_points(centre, LEASE_S), 0.2, 1.0),
     ]
-    servers = Deck("servers", kinds.of_servers(centre), (0.5, 4.0), seed)
+    servers = deck("servers", kinds.of_servers(centre), 0.5, 4.0)
     clock = Clock([*decks, servers], seconds, patience_s=2 * seconds + 300)
     players = [threading.Thread(target=deck.play, args=(centre, clock.over)) for deck in decks]
     for player in (*players, threading.Thread(target=clock.run)):
