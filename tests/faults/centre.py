@@ -177,10 +177,17 @@ class Centre:
         self.written.add(f"run{run}_{sequence}.raw")
         hidden.rename(folder / f"run{run}_{sequence}.raw")
 
+    def open_run(self, run: int) -> None:
+        """Write a run's first manifest: it goes on."""
+        self._announce(run, closed=False)
+
     def close_run(self, run: int, files: int) -> None:
-        """Write a run's manifest: closed, with so many files."""
+        """Write a run's last manifest: closed, with so many files."""
+        self._announce(run, closed=True, expected=files)
+
+    def _announce(self, run: int, **facts: object) -> None:
         hidden = self.inbox.parent / f"{run}.json.part"
-        hidden.write_text(json.dumps({"run": run, "type": "science", "closed": True, "expected": files}))
+        hidden.write_text(json.dumps({"run": run, "type": "science", **facts}))
         hidden.rename(self.inbox / f"run{run}.json")
 
     def order(self, point: str, *, freeze: bool = False) -> None:

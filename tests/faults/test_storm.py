@@ -25,7 +25,7 @@ SLOW_EACH_S = 6.0
 PROCESSES = {"conductor": 2, "sweeper": 2, "watch": 2, "worker": 4, "web": 1}
 REST_S = 300
 EASIEST = 4.0
-"""How many times longer a long storm pauses between faults: most files are to get through it, not to wait for its end."""
+"""How many times longer a long storm pauses between faults: most files are to get through while it lasts."""
 CLOCKS = ("clock a minute ahead", "clock a minute behind")
 THEIR_OWN = {"cursed", "frail"}
 """What files may fail for: nothing that the suite breaks is a fault of theirs."""
