@@ -5,6 +5,7 @@ import socket
 from typing import Any
 
 from ...statemachine.records import Record, Reporter
+from ..broker import LANES
 from ..steps.api import Site
 
 SETTLE = "settle"
@@ -21,12 +22,13 @@ class CommandSpec(Record):
 
 
 class WorkerSettings(Record):
-    """`steps` in order of preference. Times in seconds: a step longer than `quick_s` says that it has started.
-    `preload` names modules that the steps' process imports before its first step.
+    """`steps` in order of preference; `lanes` that it takes, live first. Times in seconds: a step longer than `quick_s`
+    says that it has started. `preload` names modules that the steps' process imports before its first step.
     """
 
     steps: tuple[str, ...]
     sites: dict[str, Site]
+    lanes: tuple[str, ...] = LANES
     commands: dict[str, CommandSpec] = {}
     private: dict[str, dict[str, Any]] = {}
     heartbeat_s: float = 10.0

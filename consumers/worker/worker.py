@@ -60,9 +60,9 @@ class Worker:
             self.executor.kill()
 
     def _subscribe(self) -> Subscription:
-        """Consume from the queues that are not to be left alone, live ones first."""
-        steps = (*self.settings.steps, SETTLE)
-        queues = {self.names.work(step, lane): {f"step:{step}", f"lane:{lane}"} for lane in LANES for step in steps}
+        """Consume from the queues of its lanes that are not to be left alone, live ones first."""
+        steps, lanes = (*self.settings.steps, SETTLE), [lane for lane in LANES if lane in self.settings.lanes]
+        queues = {self.names.work(step, lane): {f"step:{step}", f"lane:{lane}"} for lane in lanes for step in steps}
         wanted = [queue for queue, words in queues.items() if not words & set(self.halted)]
         made = self.broker.subscribe(wanted or list(queues), prefetch=1)
         if not wanted or "worker" in self.halted:

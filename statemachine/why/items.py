@@ -184,7 +184,9 @@ def _surroundings(facts: Facts) -> tuple[str, ...]:
         if a.step == facts.item.step or facts.item.phase == "done"
     ]
     down = facts.machine.sites_down if facts.item.phase not in ("done", "abandoned") else ()
-    return (*tries, *facts.notes, *down)
+    bulk = facts.item.lane == "bulk" and facts.item.phase in ("ready", "submitted", "executing")
+    lane = ("it is in the bulk lane: live data goes first",) if bulk else ()
+    return (*lane, *tries, *facts.notes, *down)
 
 
 def _reason(code: str) -> str:
