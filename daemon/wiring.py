@@ -121,6 +121,7 @@ def worker_settings(
         heartbeat_s=config.worker.heartbeat_s,
         grace_s=config.worker.grace_s,
         preload=config.worker.preload,
+        bulk_nice=config.worker.bulk_nice,
         name=name,
     )
 

@@ -23,7 +23,8 @@ class CommandSpec(Record):
 
 class WorkerSettings(Record):
     """`steps` in order of preference; `lanes` that it takes, live first. Times in seconds: a step longer than `quick_s`
-    says that it has started. `preload` names modules that the steps' process imports before its first step.
+    says that it has started. `preload` names modules that the steps' process imports before its first step. Steps of
+    the bulk lane run in a process of their own, nicer than the others by `bulk_nice`.
     """
 
     steps: tuple[str, ...]
@@ -39,6 +40,7 @@ class WorkerSettings(Record):
     job: str = ""
     threads: int = 1
     preload: tuple[str, ...] = ()
+    bulk_nice: int = 0
 
 
 def new_owner() -> str:

@@ -119,11 +119,13 @@ class Command(Record):
 
 class WorkerConfig(Record):
     """The workers of this host. `count` is for `headframe up`, and so is `bulk`: how many of them take bulk work too,
-    half of them if it is not said; `work_site` is where attempts write.
+    half of them if it is not said. `bulk_nice` is how much steps of the bulk lane stand back. `work_site` is where
+    attempts write.
     """
 
     count: Annotated[int, msgspec.Meta(ge=0)] = 2
     bulk: Annotated[int, msgspec.Meta(ge=0)] | None = None
+    bulk_nice: Annotated[int, msgspec.Meta(ge=0, le=19)] = 10
     steps: Literal["all"] | tuple[str, ...] = "all"
     preload: tuple[str, ...] = ()
     work_site: str = ""

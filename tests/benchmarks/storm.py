@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import psutil
 from sqlalchemy import text
 
 from headframe.consumers.broker import Names, Outgoing, connect
@@ -67,6 +68,7 @@ class Latency(NamedTuple):
         return cls(statistics.median(seconds), sorted(seconds)[int(0.95 * len(seconds))])
 
     def __str__(self) -> str:
+        """Say it in milliseconds."""
         return f"median {1000 * self.median:.0f} ms, p95 {1000 * self.p95:.0f} ms"
 
 
@@ -100,6 +102,12 @@ class Instance:
         self.processes.append(Process(self._argv(*words), self._env(), log, self.config.parent))
         return self.processes[-1]
 
+    def freeze(self, process: Process, *, thaw: bool = False) -> None:
+        """Stop a process and its children where they stand, or let them go on."""
+        me = psutil.Process(process.pid)
+        for each in [me, *me.children(recursive=True)]:
+            each.send_signal(signal.SIGCONT if thaw else signal.SIGSTOP)
+
     def fill(self, files: int) -> None:
         """Let a run have gone through all steps, with nobody having done them."""
         self.live(1)
@@ -109,10 +117,10 @@ class Instance:
         with self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             connection.execute(text("vacuum analyze"))
 
-    def live(self, files: int) -> Latency:
-        """Send live files, each when the one before is through; give how long they took."""
+    def live(self, files: int) -> list[float]:
+        """Send live files, each when the one before is through; give how many seconds they took."""
         self._runs += 1
-        return Latency.of([self._through(self._runs, sequence) for sequence in range(1, files + 1)])
+        return [self._through(self._runs, sequence) for sequence in range(1, files + 1)]
 
     def _through(self, run: int, sequence: int) -> float:
         sent = time.time()
