@@ -102,7 +102,7 @@ class Report(Message, tag="report", kw_only=True):
     """What a worker says: outcomes of attempts, heartbeats of running ones, settle items done.
 
     `beats` are (item, epoch) pairs still being worked on; `beats` empty with no outcomes says "I am here".
-    `halted` is what the newest `Halt` said.
+    `halted` is what the newest `Halt` said. No `lanes`: all.
     """
 
     reporter: Reporter
@@ -111,6 +111,7 @@ class Report(Message, tag="report", kw_only=True):
     beats: tuple[tuple[int, int], ...] = ()
     settled: tuple[Settled, ...] = ()
     steps: tuple[str, ...] = ()
+    lanes: tuple[str, ...] = ()
     draining: bool = False
     halted: tuple[str, ...] = ()
     sent_at: datetime | None = None

@@ -2,14 +2,14 @@
 
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from queue import SimpleQueue
 
+from ..consumers.broker import LANES
 from ..consumers.worker.worker import Worker
 from ..web.app import create_app
 from ..web.serve import serve
-from . import logs, wiring
-from .conductor.conductor import Conductor, ConductorSettings
+from . import conducting, logs, wiring
 from .conductor.parking import Parking
 from .config import Config, ConfigError
 from .rundb.poller import Poller
@@ -64,17 +64,17 @@ def run_watch(config: Config, stop: threading.Event | None = None) -> None:
     broker.close()
 
 
-def run_conductor(config: Config, stop: threading.Event | None = None) -> None:
-    """Conduct."""
+def run_conductor(config: Config, stop: threading.Event | None = None, lanes: Sequence[str] = LANES) -> None:
+    """Conduct these lanes, each in a thread of its own."""
     stop = stop or alone(config)
-    engine = wiring.engine(config, "conductor")
+    engine = wiring.engine(config, "conductor", pool=max(conducting.SESSIONS, config.database.pool))
     broker = wiring.broker(config, "conductor")
-    settings = ConductorSettings(batch=config.conductor.batch, refill_s=config.conductor.refill_s)
-    conductor = Conductor(engine, broker, wiring.names(config), wiring.book(config), settings, wiring.site_rows(config))
+    conductors = conducting.conductors(config, engine, broker, lanes)
     parking = Parking(engine, broker, wiring.names(config))
 
     def wake() -> None:
-        conductor.wake()
+        for conductor in conductors:
+            conductor.wake()
         parking.wake()
 
     listening = threading.Thread(
@@ -83,7 +83,7 @@ def run_conductor(config: Config, stop: threading.Event | None = None) -> None:
     listening.start()
     burying = threading.Thread(target=parking.run, args=(stop,), name="dead letters", daemon=True)
     burying.start()
-    _waking(stop, wake, lambda: conductor.run(stop))
+    _waking(stop, wake, lambda: conducting.run(conductors, stop))
     listening.join()
     burying.join()
     broker.close()
@@ -101,12 +101,16 @@ def run_sweeper(config: Config, stop: threading.Event | None = None) -> None:
 
 
 def run_worker(
-    config: Config, stop: threading.Event | None = None, steps: tuple[str, ...] = (), name: str = ""
+    config: Config,
+    stop: threading.Event | None = None,
+    steps: tuple[str, ...] = (),
+    name: str = "",
+    lanes: Sequence[str] = LANES,
 ) -> None:
-    """Work on steps."""
+    """Work on steps, of these lanes."""
     stop = stop or alone(config)
     broker = wiring.broker(config, "worker")
-    worker = Worker(broker, wiring.names(config), wiring.worker_settings(config, steps, name), stop)
+    worker = Worker(broker, wiring.names(config), wiring.worker_settings(config, steps, name, lanes), stop)
     _waking(stop, worker.wake, worker.run)
     broker.close()
 

@@ -52,7 +52,7 @@ class Up:
         self._thread("conductor", lambda: processes.run_conductor(self.config, self.stop))
         self._thread("sweeper", lambda: processes.run_sweeper(self.config, self.stop))
         for number in range(self.config.worker.count):
-            self._worker(f"local-{number}")
+            self._worker(number)
         if self.config.inboxes:
             self._thread("watcher", lambda: processes.run_watch(self.config, self.stop))
 
@@ -147,8 +147,9 @@ class Up:
         self.address = f"http://{listener.host}:{listener.port}/"
         self._thread("web", lambda: listener.run(self.stop))
 
-    def _worker(self, name: str) -> None:
-        self._thread(name, lambda: processes.run_worker(self.config, self.stop, name=name))
+    def _worker(self, number: int) -> None:
+        name, lanes = f"local-{number}", self.config.worker.lanes(number)
+        self._thread(name, lambda: processes.run_worker(self.config, self.stop, name=name, lanes=lanes))
 
     def _thread(self, name: str, run: Callable[[], None]) -> None:
         thread = threading.Thread(target=self._guarded, args=(name, run), name=name, daemon=True)

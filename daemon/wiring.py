@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Engine, text
 
-from ..consumers.broker import Broker, Names, Topology
+from ..consumers.broker import LANES, Broker, Names, Topology
 from ..consumers.broker.connect import Tls, connect, vhost_of
 from ..consumers.broker.management import Management
 from ..consumers.worker.settings import SETTLE, CommandSpec, WorkerSettings
@@ -100,11 +100,14 @@ def book(config: Config) -> Book:
     return Book(pipelines=kinds, default=default, period=config.realtime_period)
 
 
-def worker_settings(config: Config, steps: Sequence[str] = (), name: str = "") -> WorkerSettings:
+def worker_settings(
+    config: Config, steps: Sequence[str] = (), name: str = "", lanes: Sequence[str] = LANES
+) -> WorkerSettings:
     """Say what a worker of this host may do, and with which sites, commands and keys."""
     configured = step_names(config) if config.worker.steps == "all" else config.worker.steps
     return WorkerSettings(
         steps=tuple(steps) or configured,
+        lanes=tuple(lanes),
         sites={site: config.site(site) for site in config.sites},
         commands={
             name: CommandSpec(
@@ -120,6 +123,7 @@ def worker_settings(config: Config, steps: Sequence[str] = (), name: str = "") -
         heartbeat_s=config.worker.heartbeat_s,
         grace_s=config.worker.grace_s,
         preload=config.worker.preload,
+        bulk_nice=config.worker.bulk_nice,
         name=name,
     )
 

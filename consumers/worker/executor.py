@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Sequence
+from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import BinaryIO, cast
 
@@ -18,10 +19,13 @@ from .child import Answer, Request
 
 
 class Executor:
-    """A child process for steps, started when first needed and anew after it died or was killed."""
+    """A child process for steps, started when first needed and anew after it died or was killed.
 
-    def __init__(self, preload: Sequence[str] = ()) -> None:
-        self._preload = tuple(preload)
+    `nice` is by how much it stands back behind whoever else wants the processor.
+    """
+
+    def __init__(self, preload: Sequence[str] = (), nice: int = 0) -> None:
+        self._preload, self._nice = tuple(preload), nice
         self._child: subprocess.Popen[bytes] | None = None
         self._answers: SimpleQueue[Answer] = SimpleQueue()
 
@@ -61,6 +65,7 @@ class Executor:
     def _alive(self) -> subprocess.Popen[bytes]:
         if self._child is None or self._child.poll() is not None:
             self._child = _start(self._preload)
+            _stand_back(self._child.pid, self._nice)
             self._answers = SimpleQueue()
             threading.Thread(target=_read, args=(self._child, self._answers), daemon=True).start()
         return self._child
@@ -77,6 +82,17 @@ def _start(preload: Sequence[str]) -> subprocess.Popen[bytes]:
         )
     except OSError as error:
         raise InfrastructureError("no-process", f"the worker cannot start a process for its step: {error}") from error
+
+
+def _stand_back(pid: int, nice: int) -> None:
+    """Make a process nicer than this one, and with it all that it starts; it may have died at once.
+
+    Where Linux groups tasks by session (autogroup), only the niceness of the group counts; the child has its own.
+    """
+    if nice:
+        with contextlib.suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, pid, os.getpriority(os.PRIO_PROCESS, 0) + nice)
+            Path(f"/proc/{pid}/autogroup").write_text(str(nice), encoding="ascii")
 
 
 def _read(child: subprocess.Popen[bytes], answers: "SimpleQueue[Answer]") -> None:

@@ -5,6 +5,7 @@ import socket
 from typing import Any
 
 from ...statemachine.records import Record, Reporter
+from ..broker import LANES
 from ..steps.api import Site
 
 SETTLE = "settle"
@@ -21,12 +22,14 @@ class CommandSpec(Record):
 
 
 class WorkerSettings(Record):
-    """`steps` in order of preference. Times in seconds: a step longer than `quick_s` says that it has started.
-    `preload` names modules that the steps' process imports before its first step.
+    """`steps` in order of preference; `lanes` that it takes, live first. Times in seconds: a step longer than `quick_s`
+    says that it has started. `preload` names modules that the steps' process imports before its first step. Steps of
+    the bulk lane run in a process of their own, nicer than the others by `bulk_nice`.
     """
 
     steps: tuple[str, ...]
     sites: dict[str, Site]
+    lanes: tuple[str, ...] = LANES
     commands: dict[str, CommandSpec] = {}
     private: dict[str, dict[str, Any]] = {}
     heartbeat_s: float = 10.0
@@ -37,6 +40,7 @@ class WorkerSettings(Record):
     job: str = ""
     threads: int = 1
     preload: tuple[str, ...] = ()
+    bulk_nice: int = 0
 
 
 def new_owner() -> str:

@@ -23,13 +23,14 @@ REMEMBERED = 2000
 
 
 class Worker:
-    """One worker: one parcel at a time, one child process for its steps."""
+    """One worker: one parcel at a time, one child process for the steps of each lane."""
 
     def __init__(self, broker: Broker, names: Names, settings: WorkerSettings, stop: threading.Event) -> None:
         self.broker, self.names, self.settings, self.stop = broker, names, settings, stop
         self.owner = new_owner()
         self.reporter: Reporter = reporter(settings, self.owner)
-        self.executor = Executor(settings.preload)
+        self.executors = {"live": Executor(settings.preload), "bulk": Executor(settings.preload, settings.bulk_nice)}
+        self.executor = self.executors["live" if "live" in settings.lanes else "bulk"]
         self.working: frozenset[tuple[int, int]] = frozenset()
         self.dropped: set[tuple[int, int]] = set()
         self.remembered: OrderedDict[tuple[int, int], Outcome] = OrderedDict()
@@ -57,12 +58,13 @@ class Worker:
         finally:
             self.work.close()
             self.control.close()
-            self.executor.kill()
+            for executor in self.executors.values():
+                executor.kill()
 
     def _subscribe(self) -> Subscription:
-        """Consume from the queues that are not to be left alone, live ones first."""
-        steps = (*self.settings.steps, SETTLE)
-        queues = {self.names.work(step, lane): {f"step:{step}", f"lane:{lane}"} for lane in LANES for step in steps}
+        """Consume from the queues of its lanes that are not to be left alone, live ones first."""
+        steps, lanes = (*self.settings.steps, SETTLE), [lane for lane in LANES if lane in self.settings.lanes]
+        queues = {self.names.work(step, lane): {f"step:{step}", f"lane:{lane}"} for lane in lanes for step in steps}
         wanted = [queue for queue, words in queues.items() if not words & set(self.halted)]
         made = self.broker.subscribe(wanted or list(queues), prefetch=1)
         if not wanted or "worker" in self.halted:
@@ -117,6 +119,7 @@ class Worker:
         if delivery.redelivered and len(work.parcel) > 1:
             self._split(delivery, work)
             return
+        self.executor = self.executors.get(work.lane, self.executor)
         self.working = frozenset((item.item, item.epoch) for item in work.parcel)
         Parcel(self, delivery, work).run()
         self.working, self.dropped = frozenset(), set()
@@ -179,6 +182,7 @@ class Worker:
             beats=tuple(beats),
             settled=tuple(settled),
             steps=self.settings.steps,
+            lanes=self.settings.lanes,
             draining=self.stop.is_set(),
             halted=self.halted,
         )

@@ -49,6 +49,8 @@ ACTIONS = {
     "reset": Action("reset", "reset", "in that state or a later one", "Send them back to an earlier state.", READY),
 }
 
+_LANE = "Go on in this lane. Default: each in its own; of more than 1,000, bulk, so that live data goes first."
+
 FILTERS = (
     click.option("--run", "runs", type=click.IntRange(min=0), multiple=True, help="Of this run; can be repeated."),
     click.option("--file", "files", multiple=True, help="This file: name, run/sequence or id; can be repeated."),
@@ -70,7 +72,7 @@ def _action(name: str) -> click.Command:
 
     options: list[Callable[[Any], Any]] = list(reversed(FILTERS))
     if action.trigger in ("resolve", "release", "recover", "reset"):
-        options.append(click.option("--lane", type=click.Choice(("live", "bulk")), help="Go on in this lane."))
+        options.append(click.option("--lane", type=click.Choice(("live", "bulk")), help=_LANE))
     if name == "reset":
         taken = "Take a raw file's present content, where it was rewritten after arrival."
         options.append(click.option("--new-content", is_flag=True, help=taken))
@@ -100,6 +102,7 @@ def _act(session: Session, name: str, what: tuple[str, ...], options: dict[str, 
         if not n:
             return _nothing(conn, name, selection)
     to = f" to {to_state}" if to_state else ""
+    to += _lane(operate.lane_for(trigger, n, lane))
     if dry_run:
         click.echo(f"would have {action.done} {plural(n, 'item')}{to}; nothing was changed")
         return Code.DONE
@@ -108,10 +111,16 @@ def _act(session: Session, name: str, what: tuple[str, ...], options: dict[str, 
         did = operate.operate(
             session.engine, trigger, selection, actor=session.actor, reason=reason, state=to_state, lane=lane, **more
         )
-    return _told(action, to, did)
+    return _told(action, f" to {to_state}" if to_state else "", did)
+
+
+def _lane(lane: str | None) -> str:
+    """Say where it goes on, if that is not where it was."""
+    return f" in the {lane} lane" if lane else ""
 
 
 def _told(action: Action, to: str, did: Operated) -> int:
+    to += _lane(did.lane)
     names = ", ".join(printable(name) for name in did.names)
     more = f", and {did.changed - len(did.names):,} more" if did.changed > len(did.names) else ""
     click.echo(f"{action.done} {plural(did.changed, 'item')}{to}{': ' if names else ''}{names}{more}")

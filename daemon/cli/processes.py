@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
 
 from .codes import Code
 from .session import Session, pass_session
+
+LANES = ("live", "bulk")
 
 
 @click.command()
@@ -18,6 +22,19 @@ def up(session: Session) -> int:
 
     module.run(session.config)
     return Code.DONE
+
+
+def lanes_option(what: str) -> Callable[[Any], Any]:
+    """Add `--lanes`, which can be repeated, or have several with commas; both lanes where it is not given."""
+    return click.option("--lanes", multiple=True, callback=_lanes, metavar="live|bulk", help=f"{what} Default: both.")
+
+
+def _lanes(_: click.Context, __: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...]:
+    named = [lane.strip() for words in value for lane in words.split(",")] or list(LANES)
+    for lane in named:
+        if lane not in LANES:
+            raise click.BadParameter(f"there is no lane {lane!r}; expected live, bulk, or live,bulk")
+    return tuple(lane for lane in LANES if lane in named)
 
 
 @click.command()
@@ -41,12 +58,13 @@ def watch(session: Session) -> int:
 
 
 @click.command()
+@lanes_option("Conduct these lanes only, beside another process for the other.")
 @pass_session
-def conductor(session: Session) -> int:
+def conductor(session: Session, lanes: tuple[str, ...]) -> int:
     """Apply arrivals and reports, and send work out. The only one that changes states."""
     from ..processes import run_conductor
 
-    run_conductor(session.config)
+    run_conductor(session.config, lanes=lanes)
     return Code.DONE
 
 
@@ -61,12 +79,13 @@ def sweeper(session: Session) -> int:
 
 
 @click.command()
+@lanes_option("Take work of these lanes only; live work comes first.")
 @pass_session
-def worker(session: Session) -> int:
+def worker(session: Session, lanes: tuple[str, ...]) -> int:
     """Do steps, as configured for this host, until told to drain."""
     from ..processes import run_worker
 
-    run_worker(session.config)
+    run_worker(session.config, lanes=lanes)
     return Code.DONE
 
 

@@ -135,6 +135,7 @@ def _worker_row(report: Report) -> dict[str, Any]:
         "version": "",
         "detail": {
             "steps": report.steps,
+            "lanes": report.lanes,
             "job": reporter.job,
             "draining": report.draining,
             "halted": report.halted,

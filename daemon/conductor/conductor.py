@@ -2,12 +2,15 @@
 
 Commit comes before publish, publish before `submit`, and the acknowledgement last; a crash between any two
 leaves items `ready` or messages unacknowledged, and both come back.
+
+A conductor works for one lane, so that no live file waits behind a batch of bulk work: the live one takes arrivals and
+live reports, the bulk one bulk reports. What a batch makes ready in the other lane is left to that lane's conductor.
 """
 
 import socket
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import structlog
 from sqlalchemy import Engine
@@ -18,6 +21,7 @@ from ...consumers.worker.settings import new_owner
 from ...statemachine.database import first_line, is_busy, is_unreachable
 from ...statemachine.records import Record
 from ...statemachine.store.campaigns import Book
+from ...statemachine.store.core import notify
 from ...statemachine.store.runs import learn
 from ...statemachine.store.sites import SiteRow, declare
 from .applying import Effects, follow, see_self
@@ -27,17 +31,28 @@ from .outbox import Outbox
 log = structlog.get_logger("headframe.conductor")
 PRESENCE_S = 2.0
 LONGEST_BACKOFF_S = 10.0
+LONGEST_REST_S = 5.0
+"""A turn that hung in a lock or on a server for long has worked nobody that hard."""
 
 
 class ConductorSettings(Record):
-    """`batch` messages at most in one transaction; `refill_s` between looks for work left behind."""
+    """`batch` messages, and `batch_bytes` of them (0: any), at most in one transaction; `chunk` items at most (0: any)
+    in one that sends what waits; `refill_s` between looks for work left behind; `share` of the time at most is spent.
+    """
 
     batch: int = 1000
+    batch_bytes: int = 0
+    chunk: int = 0
     refill_s: float = 1.0
+    share: float = 1.0
 
 
 class Conductor:
-    """One conductor; any number may run at once."""
+    """One lane's conductor; any number may run at once.
+
+    `owner` and `presents` are for those that share a process: they have one name, and one of them says that it lives.
+    `pass_on` tells the other lane's conductor that it has been left something.
+    """
 
     def __init__(
         self,
@@ -47,16 +62,22 @@ class Conductor:
         book: Book,
         settings: ConductorSettings,
         sites: Sequence[SiteRow] = (),
+        *,
+        lane: str = "live",
+        owner: str = "",
+        presents: Sequence[str] = ("live",),
     ) -> None:
         self.engine, self.broker, self.names, self.book, self.settings = engine, broker, names, book, settings
-        self._undeclared = sites
-        self.owner = new_owner()
+        self._undeclared, self._presents = sites, tuple(presents)
+        self.lane, self.owner = lane, owner or new_owner()
         self.batch = Batch(engine, book, self.owner)
-        self.outbox = Outbox(engine, broker, names, self.owner, book.windows)
-        self._refilled = self._seen = 0.0
+        self.outbox = Outbox(engine, broker, names, self.owner, book.windows, lanes=(lane,), chunk=settings.chunk)
+        self.pass_on: Callable[[], None] = self._notify
+        self._refilled = self._seen = self._worked = 0.0
         self._wanted = threading.Event()
         self._taken: list[Delivery] = []
-        queues = [names.reports("live"), names.arrivals, names.reports("bulk")]
+        self._failed = False
+        queues = [names.reports("live"), names.arrivals] if lane == "live" else [names.reports(lane)]
         self.subscription = broker.subscribe(queues, prefetch=2 * settings.batch)
 
     def wake(self) -> None:
@@ -71,6 +92,7 @@ class Conductor:
             try:
                 self.turn()
                 backoff = 0.1
+                stop.wait(self.rest_s())
             except (SQLAlchemyError, BrokerUnavailableError, TurnFailedError) as error:
                 if isinstance(error, BrokerUnavailableError) or is_unreachable(error):
                     log.warning("waiting for a server", cause=first_line(error), seconds=backoff)
@@ -83,14 +105,16 @@ class Conductor:
         self.subscription.close()
 
     def turn(self, wait_s: float | None = None) -> int:
-        """Take one batch and deal with it; refill when it is time. Give the number of messages taken.
+        """Take one batch and deal with it; refill when it is time. Give the number of messages dealt with.
 
         A batch that could not be applied begins the next turn's: nothing may overtake it. At least one message
         joins it, for a batch of nothing but poison is told by others that can be applied.
         """
         wait = 0.0 if self._taken else self._until_refill() if wait_s is None else wait_s
-        self._taken += self.subscription.take(max(1, self.settings.batch - len(self._taken)), wait)
-        deliveries = self._taken
+        if self._failed or not self._taken:
+            self._taken += self.subscription.take(max(1, self.settings.batch - len(self._taken)), wait)
+        began = time.monotonic()
+        deliveries = self._portion()
         if deliveries:
             self._deal(deliveries)
         if self._wanted.is_set() or self._until_refill() <= 0:
@@ -98,25 +122,43 @@ class Conductor:
             self._refilled = time.monotonic()
             self._present()
             self.outbox.refill()
+        self._worked = time.monotonic() - began
         return len(deliveries)
+
+    def rest_s(self) -> float:
+        """Give how long to rest after this turn, so that others have their share of database, broker and cores."""
+        return min(LONGEST_REST_S, self._worked * (1 / self.settings.share - 1))
+
+    def _portion(self) -> list[Delivery]:
+        """Give what goes into one transaction. A batch that failed grows, see `turn`."""
+        if self._failed or not self.settings.batch_bytes:
+            return list(self._taken)
+        size, portion = 0, list[Delivery]()
+        for delivery in self._taken:
+            size += len(delivery.body)
+            if portion and size > self.settings.batch_bytes:
+                break
+            portion.append(delivery)
+        return portion
 
     def _until_refill(self) -> float:
         pace = min(0.05, self.settings.refill_s) if self.outbox.pressed else self.settings.refill_s
         return max(0.0, self._refilled + pace - time.monotonic())
 
     def _present(self) -> None:
-        if time.monotonic() - self._seen < PRESENCE_S:
+        if not self._presents or time.monotonic() - self._seen < PRESENCE_S:
             return
         self._seen = time.monotonic()
         with self.engine.begin() as connection:
-            see_self(connection, self.owner, "conductor", socket.gethostname(), {})
+            see_self(connection, self.owner, "conductor", socket.gethostname(), {"lanes": self._presents})
             learn(connection, self.book)
             declare(connection, self._undeclared)
         self._undeclared = ()
 
     def _deal(self, deliveries: list[Delivery]) -> None:
+        self._failed = True
         effects = self.batch.commit(deliveries)
-        self._taken = []
+        self._failed, self._taken = False, self._taken[len(deliveries) :]
         if effects.reported:
             self.outbox.freed()
         try:
@@ -128,6 +170,8 @@ class Conductor:
 
     def _send(self, effects: Effects) -> None:
         """Send what a batch led to. What cannot be sent now stays ready, and the refiller finds it."""
+        if any(entry.lane != self.lane for entry in effects.ready):
+            self.pass_on()
         try:
             self.outbox.send_new(effects.ready)
             self.outbox.tell_stale(effects.stale)
@@ -135,3 +179,8 @@ class Conductor:
             self.outbox.tell_public(effects.moved)
         except BrokerUnavailableError as error:
             log.warning("work stays ready until the broker is back", cause=str(error), items=len(effects.ready))
+
+    def _notify(self) -> None:
+        """Wake the other lane's conductor where it is another process."""
+        with self.engine.begin() as connection:
+            notify(connection, "lane")

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import msgspec
 from sqlalchemy import Connection, Engine
 
-from ...consumers.broker import Broker, BrokerUnavailableError, Names, Outgoing
+from ...consumers.broker import LANES, Broker, BrokerUnavailableError, Names, Outgoing
 from ...consumers.messages import LARGEST_WORK, Drain, Drop, Halt, Settle, SettleItem, Work, WorkItem, encode
 from ...consumers.worker.settings import SETTLE
 from ...statemachine.batches import batched
@@ -37,29 +37,39 @@ class Refusal(NamedTuple):
 
 
 class Outbox:
-    """Sends what is ready. Many may do so at once: an epoch's message is the same whoever sends it.
+    """Sends what is ready in its `lanes`. Many may do so at once: an epoch's message is the same whoever sends it.
+
+    A refill sends at most `chunk` items of a step and lane in one transaction (0: all that there is room for).
 
     `backlogged` are the steps and lanes in which something waits ahead of what has just become ready. `pressed`:
     something waits, and there has been room for it lately, so that there soon will be again.
     """
 
     def __init__(
-        self, engine: Engine, broker: Broker, names: Names, owner: str, windows: Mapping[str, int] | None = None
+        self,
+        engine: Engine,
+        broker: Broker,
+        names: Names,
+        owner: str,
+        windows: Mapping[str, int] | None = None,
+        *,
+        lanes: Sequence[str] = LANES,
+        chunk: int = 0,
     ) -> None:
         self.engine, self.broker, self.names, self.owner = engine, broker, names, owner
-        self.windows = windows or {}
+        self.windows, self.lanes, self.chunk = windows or {}, tuple(lanes), chunk
         self.backlogged: set[tuple[str, str]] = set()
         self.pressed = False
         self._declared: set[str] = set()
 
     def send_new(self, ready: Iterable[Ready]) -> None:
-        """Send what has just become ready, at once, but only where nothing waits ahead of it.
+        """Send what has just become ready in its lanes, at once, but only where nothing waits ahead of it.
 
         Another conductor's refiller sees it as soon as it is committed. Whoever has the lane's lock sends it; without
         one both would, and two workers would do the same.
         """
         for (step, lane), entries in _by_lane(ready).items():
-            if (step, lane) not in self.backlogged:
+            if lane in self.lanes and (step, lane) not in self.backlogged:
                 self._send_new(step, lane, entries)
 
     def _send_new(self, step: str, lane: str, entries: Sequence[Ready]) -> None:
@@ -78,21 +88,26 @@ class Outbox:
     def refill(self) -> None:
         """Send what waits, oldest first, up to each window; one process at a time for each step and lane."""
         with self.engine.begin() as connection:
-            pairs = dispatch.backlog(connection)
+            pairs = {(step, lane) for step, lane in dispatch.backlog(connection) if lane in self.lanes}
         self.backlogged &= pairs
         self.pressed = False
         for step, lane in sorted(pairs):
-            with self.engine.begin() as connection:
-                if not dispatch.lock_lane(connection, step, lane):
-                    continue
-                room = self._room(connection, step, lane)
-                waiting = dispatch.waiting(connection, step, lane, room)
-                self.send(connection, waiting)
-            # A full window says nothing of what waits behind it: until there is room, all is taken to wait.
-            more = room <= 0 or len(waiting) >= room
-            (self.backlogged.add if more else self.backlogged.discard)((step, lane))
-            self.pressed |= more and room > 0
-        self.send_settle()
+            self._refill(step, lane)
+        if "live" in self.lanes:
+            self.send_settle()
+
+    def _refill(self, step: str, lane: str) -> None:
+        with self.engine.begin() as connection:
+            if not dispatch.lock_lane(connection, step, lane):
+                return
+            room = self._room(connection, step, lane)
+            going = min(room, self.chunk or room)
+            waiting = dispatch.waiting(connection, step, lane, going)
+            self.send(connection, waiting)
+        # A full window says nothing of what waits behind it: until there is room, all is taken to wait.
+        more = room <= 0 or len(waiting) >= going
+        (self.backlogged.add if more else self.backlogged.discard)((step, lane))
+        self.pressed |= more and room > 0
 
     def freed(self) -> None:
         """Note that workers have begun or ended something: there may be room now where there was none."""

@@ -28,6 +28,7 @@ def check(config: Config, mistakes: Mistakes) -> Config:
     _inboxes(config, mistakes)
     _references(config, mistakes)
     _work_site(config, mistakes)
+    _bulk(config, mistakes)
     _entry_points(config, mistakes)
     _images(config, mistakes)
     _pipelines(config, mistakes)
@@ -181,6 +182,12 @@ def _work_site(config: Config, mistakes: Mistakes) -> None:
     if homeless and not config.worker.work_site:
         what = f"is missing, and {homeless[0]} has no site of its own to write at"
         mistakes.add_unknown("worker.work_site", what, "", config.sites)
+
+
+def _bulk(config: Config, mistakes: Mistakes) -> None:
+    worker = config.worker
+    if worker.bulk is not None and worker.bulk > worker.count:
+        mistakes.add("worker.bulk", f"{worker.bulk} is not possible; worker.count is {worker.count}, expected no more")
 
 
 def _entry_points(config: Config, mistakes: Mistakes) -> None:

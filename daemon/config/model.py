@@ -8,7 +8,7 @@ import msgspec
 from ...consumers.steps.api import Site
 from ...statemachine.pipeline import Pipeline, RunType, Step, build
 from ...statemachine.records import Record
-from .types import Count, FileMode, FolderMode, Port, Prefix, Seconds
+from .types import Count, FileMode, FolderMode, Port, Prefix, Seconds, Share
 
 LARGEST_RUN = 2**63 - 1
 
@@ -118,9 +118,14 @@ class Command(Record):
 
 
 class WorkerConfig(Record):
-    """The workers of this host. `count` is for `headframe up`; `work_site` is where attempts write."""
+    """The workers of this host. `count` is for `headframe up`, and so is `bulk`: how many of them take bulk work too,
+    half of them if it is not said. `bulk_nice` is how much steps of the bulk lane stand back. `work_site` is where
+    attempts write.
+    """
 
     count: Annotated[int, msgspec.Meta(ge=0)] = 2
+    bulk: Annotated[int, msgspec.Meta(ge=0)] | None = None
+    bulk_nice: Annotated[int, msgspec.Meta(ge=0, le=19)] = 10
     steps: Literal["all"] | tuple[str, ...] = "all"
     preload: tuple[str, ...] = ()
     work_site: str = ""
@@ -128,12 +133,20 @@ class WorkerConfig(Record):
     grace_s: Seconds = 30.0
     heartbeat_s: Seconds = 10.0
 
+    def lanes(self, number: int) -> tuple[str, ...]:
+        """Say which lanes the local worker of this number takes, counted from 0."""
+        bulk = (self.count + 1) // 2 if self.bulk is None else self.bulk
+        return ("live", "bulk") if number < bulk else ("live",)
+
 
 class ConductorConfig(Record):
-    """How the conductor batches; `refill_s` is how often it looks for work left behind."""
+    """How the conductor batches; `refill_s` is how often it looks for work left behind; `bulk_share` is the share of
+    its time that the bulk lane may take.
+    """
 
     batch: Count = 1000
     refill_s: Seconds = 2.0
+    bulk_share: Share = 0.5
 
 
 class SweeperConfig(Record):

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import msgspec
 
 Seconds = Annotated[float, msgspec.Meta(gt=0)]
+Share = Annotated[float, msgspec.Meta(ge=0.01, le=1)]
 Count = Annotated[int, msgspec.Meta(ge=1)]
 Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
 Prefix = Annotated[str, msgspec.Meta(pattern="^[a-z][a-z0-9_]{0,30}$")]

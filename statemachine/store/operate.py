@@ -1,5 +1,6 @@
 """What operators do to items: select exactly, act on what is still as selected, write down who and why."""
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -16,6 +17,8 @@ from .gather import gather, lock_runs, rewind
 from .quiet import quietly
 
 PAGE = 1000
+MANY = 1000
+"""From more items on, they go on in the bulk lane unless somebody wants otherwise, and their pages are paced."""
 LANES = ("live", "bulk")
 """Those that have queues: what stands in any other would be sent to nobody."""
 SHOWN = 10
@@ -46,11 +49,19 @@ class Selection(Record):
 
 
 class Operated(Record):
-    """What an action did: how many items it met, how many it changed, the first few of them by name."""
+    """What an action did: how many items it met, how many it changed, the first few of them by name; the lane into
+    which it moved them, none where each stayed in its own."""
 
     total: int
     changed: int
     names: tuple[str, ...] = ()
+    lane: str | None = None
+
+
+def lane_for(trigger: Trigger, total: int, asked: str | None = None) -> str | None:
+    """Say in which lane items go on: the one asked for, bulk where they are many; none: each in its own."""
+    goes_on = trigger is Trigger.RESET or TARGETS.get(trigger) is Phase.READY
+    return "bulk" if asked is None and goes_on and total > MANY else asked
 
 
 def count(connection: Connection, trigger: Trigger, selection: Selection, *, state: str | None = None) -> int:
@@ -71,9 +82,12 @@ def operate(
     idempotency_key: str | None = None,
     new_content: bool = False,
     progress: Callable[[int], None] | None = None,
+    rest: Callable[[float], object] = time.sleep,
 ) -> Operated:
     """Act on a selection in pages of 1,000 that each commit. The same idempotency key acts once.
 
+    Many items go on in the bulk lane unless `lane` says otherwise, and after each page it rests as long as that took,
+    so that they are admitted at a bounded rate, with time for live data in between.
     What was begun with the key and not finished goes on where it stopped. How far an action is stands in its row,
     which each page locks: two processes at one action share its pages. Raises `RefusedError`, `NotFoundError`.
     """
@@ -87,14 +101,16 @@ def operate(
         total = count(connection, trigger, selection, state=state)
         selection = check(connection, selection)
         what = {**msgspec.to_builtins(selection), "to_state": state, "lane": lane, "new_content": new_content}
-        job = _begin(connection, trigger, what, actor, reason, idempotency_key, total)
+        lane = lane_for(trigger, total, lane)
+        job, lane = _begin(connection, trigger, what, lane, actor, reason, idempotency_key, total)
     page = _Page(trigger, selection, actor, reason, state, lane, new_content)
     names: list[int] = []
     while True:
+        began = time.monotonic()
         with engine.begin() as connection:
             at = connection.execute(text(_LOCK), {"id": job}).one()
             if at.status == "done":
-                return Operated(total=at.total, changed=at.changed, names=_names(engine, names))
+                return Operated(total=at.total, changed=at.changed, names=_names(engine, names), lane=lane)
             rows, last = page.run(connection, at.after)
             names += [row.item for row in rows[: SHOWN - len(names)]]
             changed = at.changed + len(rows)
@@ -105,7 +121,9 @@ def operate(
         if progress is not None:
             progress(changed)
         if last is None:
-            return Operated(total=at.total, changed=changed, names=_names(engine, names))
+            return Operated(total=at.total, changed=changed, names=_names(engine, names), lane=lane)
+        if at.total > MANY:
+            rest(time.monotonic() - began)
 
 
 class _Page:
@@ -253,34 +271,37 @@ def _begin(
     connection: Connection,
     trigger: Trigger,
     what: dict[str, Any],
+    lane: str | None,
     actor: str,
     reason: str,
     key: str | None,
     total: int,
-) -> int:
-    """Write an action down and give its number, or that of the one that was begun with this key."""
+) -> tuple[int, str | None]:
+    """Write an action down and give its number and lane, or those of the one that was begun with this key."""
     said = msgspec.json.encode(what).decode()
     made = connection.execute(
         text(
             "insert into operation (actor, action, selection, reason, idempotency_key, total) "
-            "values (:actor, :action, cast(:selection as jsonb), :reason, :key, :total) "
+            "values (:actor, :action, cast(:selection as jsonb) || jsonb_build_object('goes_on', cast(:lane as text)), "
+            ":reason, :key, :total) "
             "on conflict (idempotency_key) do nothing returning id"
         ),
         {
             "actor": actor,
             "action": str(trigger),
             "selection": said,
+            "lane": lane,
             "reason": reason,
             "key": key,
             "total": total,
         },
     ).scalar()
     if made is not None:
-        return int(made)
+        return int(made), lane
     row = connection.execute(text(_EARLIER), {"key": key, "action": str(trigger), "selection": said}).one()
     if not row.same:
         raise RefusedError(f"the idempotency key {key} stands for another action, of {row.at:%Y-%m-%d}; take a new one")
-    return int(row.id)
+    return int(row.id), row.goes_on
 
 
 def _check_first(connection: Connection, state: str | None) -> None:
@@ -301,7 +322,8 @@ def _names(engine: Engine, items: list[int]) -> tuple[str, ...]:
 
 
 _EARLIER = """
-select id, at, action = :action and selection - 'after' = cast(:selection as jsonb) as same
+select id, at, selection ->> 'goes_on' as goes_on,
+  action = :action and selection - array['after', 'goes_on'] = cast(:selection as jsonb) as same
 from operation where idempotency_key = :key
 """
 _LOCK = """

@@ -2,16 +2,32 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, func, select, text
 
 from ..schema import campaign, item, step_rule
 from .counts import Count, totals
 from .fields import View
 from .processes import ProcessRow, processes
 
+MOST_BULK = 200_000
+BULK = text("""
+select s.step,
+  (select count(*) from (select from item i where i.phase = 'ready' and i.step = s.step and i.lane = 'bulk'
+    limit :most) r) as ready,
+  (select count(*) from (select from item i where i.phase = 'submitted' and i.step = s.step and i.lane = 'bulk'
+    limit :most) t) as submitted,
+  coalesce(e.n, 0) as executing
+from unnest(cast(:steps as text[])) with ordinality as s(step, place)
+left join (select step, count(*) as n from item where phase = 'executing' and lane = 'bulk' group by step) e
+  on e.step = s.step
+order by s.place
+""")
+
 
 class QueueRow(View):
-    """One step's lane. `ready` is kept by the campaign's lane; `workers` are those alive that take the step."""
+    """One step's lane. What is failed or held counts in its campaign's lane; `workers` are those alive that take the
+    step in this lane. What is in the bulk lane is counted up to `MOST_BULK`.
+    """
 
     step: str
     lane: str
@@ -37,16 +53,30 @@ def queues(conn: Connection, counts: Sequence[Count] | None = None) -> tuple[Que
         place = places.get((count.campaign_id, count.scope, count.state))
         if place is not None:
             numbers[place][count.phase] = numbers[place].get(count.phase, 0) + count.n
+    _move_bulk(conn, numbers)
     workers = processes(conn, role="worker", alive=True)
     return tuple(_made(place, found, workers) for place, found in numbers.items())
 
 
-def takes(worker: ProcessRow, step: str) -> bool:
-    """Say whether a worker takes a step; one that drains takes none, one that has not said which takes all."""
+def takes(worker: ProcessRow, step: str, lane: str = "") -> bool:
+    """Say whether a worker takes a step, in a lane; one that drains takes none, one that has not said so takes all."""
     if worker.detail.get("draining"):
         return False
-    steps = worker.detail.get("steps") or ()
-    return not steps or step in steps or "all" in steps
+    steps, lanes = worker.detail.get("steps") or (), worker.detail.get("lanes") or ()
+    return (not steps or step in steps or "all" in steps) and (not lanes or not lane or lane in lanes)
+
+
+def _move_bulk(conn: Connection, numbers: dict[tuple[str, str], dict[str, int]]) -> None:
+    """Count in the bulk lane what is there, whatever its campaign's lane: operators move items between the lanes."""
+    steps = list(dict.fromkeys(step for step, _ in numbers))
+    for row in conn.execute(BULK, {"steps": steps, "most": MOST_BULK}):
+        for phase in ("ready", "submitted", "executing"):
+            all_lanes = sum(numbers.get((row.step, lane), {}).get(phase, 0) for lane in ("live", "bulk"))
+            bulk = getattr(row, phase)
+            if bulk or (row.step, "bulk") in numbers:
+                numbers.setdefault((row.step, "bulk"), {})[phase] = bulk
+            if (row.step, "live") in numbers:
+                numbers[row.step, "live"][phase] = max(0, all_lanes - bulk)
 
 
 def ahead(conn: Connection, step: str, lane: str, priority: int, item_id: int, most: int) -> int:
@@ -64,4 +94,5 @@ def ahead(conn: Connection, step: str, lane: str, priority: int, item_id: int, m
 def _made(place: tuple[str, str], numbers: dict[str, int], workers: Sequence[ProcessRow]) -> QueueRow:
     phases = {phase: numbers.get(phase, 0) for phase in ("ready", "submitted", "executing", "failed", "held")}
     step, lane = place
-    return QueueRow(step=step, lane=lane, workers=sum(takes(worker, step) for worker in workers), **phases)
+    taking = sum(takes(worker, step, lane) for worker in workers)
+    return QueueRow(step=step, lane=lane, workers=taking, **phases)

@@ -14,6 +14,7 @@ from .queues import QueueRow, queues
 from .sites import SiteRow, sites
 
 MOST = 1000
+LANES = ("live", "bulk")
 
 
 class Status(View):
@@ -69,8 +70,13 @@ def _with_problems(found: Status) -> Status:
 def _problems(found: Status) -> list[str]:
     lines = []
     open_work = sum(queue.ready + queue.submitted for queue in found.queues)
-    if not any(process.role == "conductor" for process in found.processes):
+    conductors = [process for process in found.processes if process.role == "conductor"]
+    if not conductors:
         lines.append("no conductor has been heard of lately: nothing changes state")
+    lanes = {lane for process in conductors for lane in process.detail.get("lanes") or LANES}
+    lines += [
+        f"no conductor of the {lane} lane has been heard of lately" for lane in LANES if lanes and lane not in lanes
+    ]
     undecided = found.failed - found.left_out
     if undecided:
         lines.append(f"{undecided} failed: somebody must look and requeue or abandon")
@@ -80,10 +86,15 @@ def _problems(found: Status) -> list[str]:
         letters = "1 dead letter" if found.dead_letters == 1 else f"{_about(found.dead_letters)} dead letters"
         lines.append(f"{letters}: input that could not be used")
     if open_work:
-        idle = [queue.step for queue in found.queues if queue.ready + queue.submitted and not queue.workers]
-        lines += [f"no worker takes step {step}, and work waits for it" for step in dict.fromkeys(idle)]
+        idle = [queue for queue in found.queues if queue.ready + queue.submitted and not queue.workers]
+        lines += [f"no worker takes step {queue.step}{_in_lane(queue, found)}, and work waits for it" for queue in idle]
     lines += [f"site {site.name} is {site.status}: {site.reason}" for site in found.sites if site.status == "down"]
     return lines
+
+
+def _in_lane(queue: QueueRow, found: Status) -> str:
+    others = any(other.step == queue.step and other.workers for other in found.queues)
+    return f" in the {queue.lane} lane" if others else ""
 
 
 def _left_out(conn: Connection, counts: Sequence[Count]) -> int:

@@ -28,9 +28,9 @@ class Machine(Record):
         """Say whether a process of this role was heard of lately; `up` plays every role but the worker's."""
         return any(process.role in (role, "up") for process in self.alive)
 
-    def workers(self, step: str) -> tuple[ProcessRow, ...]:
-        """Give the workers that were heard of lately and take this step."""
-        return tuple(p for p in self.alive if p.role == "worker" and takes(p, step))
+    def workers(self, step: str, lane: str = "") -> tuple[ProcessRow, ...]:
+        """Give the workers that were heard of lately and take this step, in this lane."""
+        return tuple(p for p in self.alive if p.role == "worker" and takes(p, step, lane))
 
 
 class Item(Record):

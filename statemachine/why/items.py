@@ -29,9 +29,10 @@ def stopped(facts: Facts) -> Why | None:
     if item.campaign_status != "open":
         sentence = f"campaign {item.campaign} is {item.campaign_status}"
         return _answer(facts, f"campaign-{item.campaign_status}", sentence, Who.OPERATOR)
-    if item.step and not machine.workers(item.step):
+    if item.step and not machine.workers(item.step, item.lane):
         others = [f"worker {p.owner} on {p.host} takes {_steps(p.detail)}" for p in machine.alive if p.role == "worker"]
-        sentence = f"it waits for step {item.step}, and no worker of that step has been heard of lately"
+        bulk = " that takes the bulk lane" if machine.workers(item.step) else ""
+        sentence = f"it waits for step {item.step}, and no worker of that step{bulk} has been heard of lately"
         evidence = tuple(others[:5]) or ("no worker of any step has been heard of lately",)
         return _answer(facts, "no-worker", sentence, Who.ADMINISTRATOR, evidence=evidence, does="headframe worker")
     return None
@@ -75,7 +76,7 @@ def _submitted(facts: Facts) -> Why:
     if blocked is not None:
         return blocked
     item = facts.item
-    free = len(facts.machine.workers(item.step))
+    free = len(facts.machine.workers(item.step, item.lane))
     sentence = f"its work message is with the broker and waits for one of {plural(free, 'worker')} of step {item.step}"
     return _answer(facts, "submitted", sentence, evidence=(f"sent {at(item.submitted_at)}",))
 
@@ -191,7 +192,9 @@ def _surroundings(facts: Facts) -> tuple[str, ...]:
         if a.step == facts.item.step or facts.item.phase == "done"
     ]
     down = facts.machine.sites_down if facts.item.phase not in ("done", "abandoned") else ()
-    return (*tries, *facts.notes, *down)
+    bulk = facts.item.lane == "bulk" and facts.item.phase in ("ready", "submitted", "executing")
+    lane = ("it is in the bulk lane: live data goes first",) if bulk else ()
+    return (*lane, *tries, *facts.notes, *down)
 
 
 def _reason(code: str) -> str:
@@ -200,4 +203,6 @@ def _reason(code: str) -> str:
 
 def _steps(detail: dict[str, Any]) -> str:
     steps = detail.get("steps") or ("all",)
-    return ", ".join(str(step) for step in steps)
+    lanes = [str(lane) for lane in detail.get("lanes") or ()]
+    only = f" of the {lanes[0]} lane" if len(lanes) == 1 else ""
+    return ", ".join(str(step) for step in steps) + only

@@ -1,11 +1,12 @@
 """What goes out, in which order, and what becomes of work that cannot be sent."""
 
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from headframe.consumers.broker import Names, Outgoing
+from headframe.consumers.broker import LANES, Names, Outgoing
 from headframe.consumers.broker.memory import MemoryBroker
 from headframe.consumers.broker.memory_hub import MemoryHub
 from headframe.consumers.messages import (
@@ -20,9 +21,11 @@ from headframe.consumers.messages import (
     encode,
 )
 from headframe.daemon.conductor import outbox
+from headframe.daemon.conductor.applying import Effects
 from headframe.daemon.conductor.conductor import Conductor, ConductorSettings
 from headframe.daemon.conductor.outbox import Outbox
 from headframe.daemon.sweeper.sweeper import Sweeper, SweeperSettings
+from headframe.statemachine.lifecycle import Trigger
 from headframe.statemachine.pipeline import RunType, Step, build
 from headframe.statemachine.records import ArrivedFile, Content, Location, Outcome
 from headframe.statemachine.store.arrivals import register
@@ -122,6 +125,93 @@ def test_a_report_lets_a_conductor_look_for_what_waits_at_once(machine: SmallMac
     assert conductor._until_refill() < 1
     conductor.turn(1.0)
     assert machine.item(1, 2).phase == "submitted"
+
+
+def conductors(office: Office) -> tuple[Conductor, Conductor]:
+    live, bulk = (
+        Conductor(
+            office.machine.engine,
+            office.broker,
+            office.names,
+            office.machine.book,
+            ConductorSettings(chunk=2),
+            lane=lane,
+        )
+        for lane in LANES
+    )
+    return live, bulk
+
+
+def test_each_lane_has_a_conductor_that_sends_its_own_work_only(machine: SmallMachine) -> None:
+    office = Office(machine)
+    live, bulk = conductors(office)
+    office.register(1, 1, 2)
+    machine.sql("update item set lane = 'bulk' where file_id = (select min(id) from file)")
+    bulk.outbox.refill()
+    assert [machine.item(1, n).phase for n in (1, 2)] == ["submitted", "ready"]
+    live.outbox.refill()
+    assert machine.item(1, 2).phase == "submitted"
+
+
+def test_what_a_batch_makes_ready_in_the_other_lane_is_left_to_its_conductor_who_is_told(machine: SmallMachine) -> None:
+    office, told = Office(machine), list[str]()
+    live, bulk = conductors(office)
+    live.pass_on, bulk.pass_on = lambda: told.append("bulk"), lambda: told.append("live")
+    (first,) = office.register(1, 1)
+    machine.sql("update item set lane = 'bulk' where file_id is not null")
+    said = Outcome(item=first.item, epoch=first.epoch, trigger="fail", step="salt", reason_code="x", permanent=True)
+    for lane in LANES:  # a worker that was given the work before an operator moved it
+        body = encode(Report(reporter=WORKER, lane=lane, outcomes=(said,)))
+        office.broker.publish([Outgoing(key=office.names.reports(lane), body=body)])
+    bulk._send(Effects(ready=(first,)))
+    assert told == ["live"]
+    live.turn(0.0)
+    assert machine.item(1, 1).phase == "failed", "whose lane it is does not matter for a report"
+    machine.act(Trigger.RESOLVE, runs=(1,))
+    live.turn(0.0)
+    assert machine.item(1, 1).phase == "ready"
+    bulk.turn(0.0)
+    assert machine.item(1, 1).phase == "submitted"
+
+
+def test_a_refill_of_the_bulk_lane_goes_out_in_small_pieces_and_goes_on_soon(machine: SmallMachine) -> None:
+    office = Office(machine)
+    _, bulk = conductors(office)
+    machine.arrive(1, 1, 2, 3)
+    machine.sql("update item set lane = 'bulk' where file_id is not null")
+    bulk.outbox.refill()
+    assert [machine.item(1, n).phase for n in (1, 2, 3)] == ["submitted", "submitted", "ready"]
+    assert bulk.outbox.pressed
+    bulk.outbox.refill()
+    assert machine.item(1, 3).phase == "submitted"
+
+
+def test_a_conductor_rests_so_long_that_it_keeps_to_its_share(machine: SmallMachine) -> None:
+    office = Office(machine)
+    settings = ConductorSettings(share=0.25)
+    bulk = Conductor(machine.engine, office.broker, office.names, machine.book, settings, lane="bulk")
+    began = time.monotonic()
+    bulk.turn(0.0)
+    assert 0 < bulk.rest_s() <= 3 * (time.monotonic() - began)
+    live, _ = conductors(office)
+    live.turn(0.0)
+    assert live.rest_s() == 0
+
+
+def test_a_batch_of_large_messages_is_taken_in_parts_and_in_order(machine: SmallMachine) -> None:
+    office = Office(machine)
+    settings = ConductorSettings(batch_bytes=1, refill_s=1000.0)
+    bulk = Conductor(machine.engine, office.broker, office.names, machine.book, settings, lane="bulk")
+    machine.arrive(1, 1)
+    first = machine.item(1, 1)
+    for trigger in ("start", "succeed"):
+        said = Outcome(item=first.id, epoch=first.epoch, trigger=trigger, step="salt")  # type: ignore[arg-type]
+        body = encode(Report(reporter=WORKER, lane="bulk", outcomes=(said,)))
+        office.broker.publish([Outgoing(key=office.names.reports("bulk"), body=body)])
+    assert bulk.turn(1.0) == 1
+    assert machine.item(1, 1).phase == "executing"
+    assert bulk.turn(1.0) == 1
+    assert machine.item(1, 1).state == "salted"
 
 
 def test_a_campaign_that_is_paused_sends_nothing_new(machine: SmallMachine) -> None:

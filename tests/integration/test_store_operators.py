@@ -247,3 +247,54 @@ def test_new_content_goes_through_every_step_from_the_first(machine: SmallMachin
         with pytest.raises(RefusedError, match="reset --new-content --to arrived"):
             reset(state)
     assert reset("arrived") == 1
+
+
+def many(machine: SmallMachine, monkeypatch: pytest.MonkeyPatch) -> Selection:
+    monkeypatch.setattr(actions, "MANY", 3)
+    monkeypatch.setattr(actions, "PAGE", 2)
+    machine.arrive(1, *range(1, 6))
+    return Selection(runs=(1,), scope="file")
+
+
+def test_many_items_go_on_in_the_bulk_lane_and_stay_there_until_they_are_done(
+    machine: SmallMachine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = many(machine, monkeypatch)
+    told = operate(machine.engine, Trigger.RESET, files, actor="anna", reason="r", state="arrived", rest=print)
+    assert (told.changed, told.lane) == (5, "bulk")
+    machine.through(1, *range(1, 6))
+    assert {(machine.item(1, n).lane, machine.item(1, n).phase) for n in range(1, 6)} == {("bulk", "done")}
+
+
+def test_many_items_stay_live_where_somebody_wants_it_and_a_hold_moves_none(
+    machine: SmallMachine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = many(machine, monkeypatch)
+    live = operate(
+        machine.engine, Trigger.RESET, files, actor="a", reason="r", state="arrived", lane="live", rest=print
+    )
+    held = operate(machine.engine, Trigger.HOLD, files, actor="anna", reason="r", rest=print)
+    assert (live.lane, held.lane, machine.item(1, 1).lane) == ("live", None, "live")
+
+
+def test_pages_of_many_items_are_paced(machine: SmallMachine, monkeypatch: pytest.MonkeyPatch) -> None:
+    files, rests = many(machine, monkeypatch), list[float]()
+    operate(machine.engine, Trigger.HOLD, files, actor="anna", reason="r", rest=rests.append)
+    assert len(rests) == 2 and all(0 < rest < 60 for rest in rests)
+    operate(
+        machine.engine, Trigger.RELEASE, Selection(files=("run1_0001.h5",)), actor="a", reason="r", rest=rests.append
+    )
+    assert len(rests) == 2
+
+
+def test_an_action_that_goes_on_keeps_the_lane_that_it_began_with(
+    machine: SmallMachine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = many(machine, monkeypatch)
+    act_with_key(machine, Trigger.HOLD, files, rest=print)
+    arguments: dict[str, Any] = {"actor": "anna", "reason": "r", "idempotency_key": "again", "rest": print}
+    with pytest.raises(Killed):
+        operate(machine.engine, Trigger.RELEASE, files, progress=killed, **arguments)
+    told = operate(machine.engine, Trigger.RELEASE, files, **arguments)
+    assert (told.changed, told.lane) == (5, "bulk")
+    assert {machine.item(1, n).lane for n in range(1, 6)} == {"bulk"}

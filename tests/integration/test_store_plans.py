@@ -70,6 +70,23 @@ def arrivals() -> str:
     return msgspec.json.encode(rows).decode()
 
 
+@pytest.mark.parametrize("lane", ["live", "bulk"])
+def test_what_is_sent_next_is_found_by_index_beside_a_storm_of_bulk_work(full: Engine, lane: str) -> None:
+    with full.begin() as conn:
+        conn.execute(text(STORM))
+    with full.connect() as conn:
+        conn.execute(text("analyze item"))
+        told = plan(conn, "ready_items", step="salt", lane=lane, room=200) + plan(conn, "lanes_in_phase", phase="ready")
+    assert "Seq Scan on item " not in told and "Sort" not in told, told
+    assert told.count("item_ready") >= 3, told
+
+
+STORM = """
+update item set state = 'arrived', phase = 'ready', step = 'salt', lane = 'bulk', version = version + 1
+where phase = 'done'
+"""
+
+
 @pytest.mark.parametrize(
     ("name", "values", "indexes"),
     [

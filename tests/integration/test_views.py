@@ -15,6 +15,7 @@ from headframe.statemachine.store.campaigns import ensure_pipeline
 from headframe.statemachine.store.dead import bury
 from headframe.statemachine.store.operate import Selection, operate
 from headframe.statemachine.store.sweep import fold, forget_silent
+from headframe.statemachine.why import why_file
 
 from ..patience import quickest, within
 from .servers import PostgresServer
@@ -232,6 +233,12 @@ def test_status_names_what_needs_somebody(machine: SmallMachine, conn: Connectio
     assert found.files == {"arrived": {"ready": 1, "failed": 1}}
 
 
+def test_a_lane_without_a_conductor_is_a_problem(machine: SmallMachine, conn: Connection) -> None:
+    machine.alive()
+    machine.sql("""update process set detail = detail || '{"lanes": ["live"]}' where role = 'conductor'""")
+    assert v.status(conn).problems == ("no conductor of the bulk lane has been heard of lately",)
+
+
 def test_queues_count_by_step_and_lane(machine: SmallMachine, conn: Connection) -> None:
     machine.arrive(5, 1, 2, 3)
     machine.submit(5, 1)
@@ -241,6 +248,24 @@ def test_queues_count_by_step_and_lane(machine: SmallMachine, conn: Connection) 
     assert list(rows) == ["salt", "place", "reconstruct", "catalog", "summary"]
     assert (rows["salt"].ready, rows["salt"].submitted, rows["salt"].executing) == (0, 1, 1)
     assert (rows["place"].ready, rows["place"].lane) == (1, "live")
+
+
+def test_what_an_operator_moved_counts_in_the_bulk_lane_and_misses_a_worker_of_it(
+    machine: SmallMachine, conn: Connection
+) -> None:
+    machine.arrive(5, 1, 2, 3)
+    machine.sql("update item set lane = 'bulk' where file_id in (select id from file where sequence > 1)")
+    machine.submit(5, 3)
+    machine.alive("salt")
+    machine.sql("""update process set detail = detail || '{"lanes": ["live"]}'""")
+    rows = {(row.step, row.lane): row for row in v.queues(conn)}
+    live, bulk = rows["salt", "live"], rows["salt", "bulk"]
+    assert (live.ready, live.submitted, live.workers) == (1, 0, 1)
+    assert (bulk.ready, bulk.submitted, bulk.workers) == (1, 1, 0)
+    assert "no worker takes step salt in the bulk lane, and work waits for it" in v.status(conn).problems
+    answer = why_file(conn, "run5_0002.h5")
+    assert answer is not None and answer.code == "no-worker"
+    assert "no worker of that step that takes the bulk lane" in answer.sentence
 
 
 def test_dead_letters_are_listed_until_they_are_cleared(machine: SmallMachine, conn: Connection) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from headframe.consumers.broker import BrokerUnavailableError, Names, Outgoing
+from headframe.consumers.broker import BrokerUnavailableError, Delivery, Names, Outgoing, Subscription
 from headframe.consumers.broker.memory import MemoryBroker
 from headframe.consumers.broker.memory_hub import MemoryHub
 from headframe.consumers.messages import Drop, Halt, Report, Work, WorkItem, decode, encode
@@ -411,6 +411,36 @@ def test_a_step_is_killed_in_time_though_the_broker_is_away(bench: Bench, monkey
     assert killed.wait(20)
     away.clear()
     assert bench.outcome("interrupt").reason_code == "walltime"
+
+
+@pytest.mark.parametrize("lanes", [("live",), ("bulk",), ("live", "bulk")])
+def test_a_worker_takes_its_lanes_only_and_says_which(tmp_path: Path, lanes: tuple[str, ...]) -> None:
+    made = Bench(tmp_path)
+    made.worker.settings = msgspec.structs.replace(made.worker.settings, lanes=lanes)
+    work = made.send("command:quick", 1)
+    second = msgspec.structs.replace(work.parcel[0], item=2)
+    bulk = msgspec.structs.replace(work, lane="bulk", parcel=(second,))
+    made.broker.publish([Outgoing(key=made.names.work("step", "bulk"), body=encode(bulk))])
+    reports = made.broker.subscribe([made.names.reports(lane) for lane in lanes], 0)
+    made.reports.close()
+    made.thread.start()
+    said = [decode(each.body, Report) for each in gathered(reports, len(lanes))]
+    assert [report.lane for report in said] == list(lanes), "live work comes first"
+    assert {report.lanes for report in said} == {lanes}
+    made.stop.set()
+    made.thread.join(60)
+    for lane in ("live", "bulk"):
+        assert made.broker.depth(made.names.work("step", lane)) == (lane not in lanes)
+
+
+def gathered(reports: Subscription, number: int) -> list[Delivery]:
+    """Take so many reports that have a result."""
+    found: list[Delivery] = []
+    end = time.monotonic() + 60
+    while len(found) < number and time.monotonic() < end:
+        taken = [(each, decode(each.body, Report)) for each in reports.take(10, 0.5)]
+        found += [each for each, said in taken if any(outcome.trigger == "succeed" for outcome in said.outcomes)]
+    return found
 
 
 def test_a_report_says_who_sends_it(bench: Bench) -> None:

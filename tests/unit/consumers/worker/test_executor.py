@@ -1,5 +1,6 @@
 """The child process as its reader sees it: however it ends, an answer comes."""
 
+import os
 import subprocess
 from queue import SimpleQueue
 
@@ -44,3 +45,11 @@ def test_a_host_without_room_for_a_process_is_at_fault_itself(monkeypatch: pytes
     with pytest.raises(InfrastructureError) as caught:
         executor._alive()
     assert caught.value.code == "no-process"
+
+
+def test_a_nice_executor_stands_back_behind_its_worker() -> None:
+    executor = Executor(nice=3)
+    executor.warm()
+    child = executor._alive().pid
+    assert os.getpriority(os.PRIO_PROCESS, child) == min(19, os.getpriority(os.PRIO_PROCESS, 0) + 3)
+    executor.kill()

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from headframe.daemon.cli.runs import _spread
+from headframe.statemachine.store import operate
 
 from ....integration.small_machine import SmallMachine
 from .conftest import Headframe, process
@@ -60,6 +61,25 @@ def test_only_lanes_that_have_queues_can_be_named(failed: SmallMachine, headfram
 def test_requeue_moves_to_a_lane(failed: SmallMachine, headframe: Headframe) -> None:
     assert headframe("requeue", "run", "5", "--lane", "bulk", *WHY).code == 0
     assert (failed.item(5, 1).lane, failed.item(5, 1).phase) == ("bulk", "ready")
+
+
+def test_many_items_go_on_in_the_bulk_lane_and_every_answer_says_so(
+    failed: SmallMachine, headframe: Headframe, config_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(operate, "MANY", 1)
+    dry = headframe("requeue", "--run", "5", "--reason", "x", "--dry-run")
+    assert dry.out == "would have requeued 2 items in the bulk lane; nothing was changed\n"
+    done = headframe("requeue", "--run", "5", *WHY)
+    assert done.lines[0] == "requeued 2 items in the bulk lane: run5_0001.h5, run5_0002.h5"
+    assert "it is in the bulk lane: live data goes first" in headframe("why", "file", "5/1").out
+
+
+def test_many_items_stay_in_the_live_lane_where_it_is_named(
+    failed: SmallMachine, headframe: Headframe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(operate, "MANY", 1)
+    assert "requeued 2 items in the live lane: " in headframe("requeue", "--run", "5", "--lane", "live", *WHY).out
+    assert failed.item(5, 1).lane == "live"
 
 
 def test_reset_goes_back_to_a_state(machine: SmallMachine, headframe: Headframe) -> None:

@@ -6,7 +6,10 @@ import sys
 
 import pytest
 
+from headframe.daemon import processes
 from headframe.daemon.cli.main import COMMANDS, cli
+from headframe.daemon.cli.processes import COMMANDS as COMMANDS_OF
+from headframe.daemon.cli.session import Session
 
 HEAVY = ("sqlalchemy", "rich", "flask", "pika", "alembic", "transitions", "msgspec", "structlog", "yaml", "numpy")
 RUN = "from headframe.daemon.cli import main; main({arguments!r})"
@@ -72,3 +75,29 @@ def test_an_unknown_command_names_the_nearest() -> None:
     assert found.returncode == 2
     assert "did you mean requeue?" in found.stderr
     assert found.stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("words", "lanes"),
+    [
+        ((), ("live", "bulk")),
+        (("--lanes", "bulk"), ("bulk",)),
+        (("--lanes", "bulk,live"), ("live", "bulk")),
+        (("--lanes", "bulk", "--lanes", "live"), ("live", "bulk")),
+    ],
+)
+@pytest.mark.parametrize("role", ["conductor", "worker"])
+def test_conductors_and_workers_can_be_started_for_a_lane(
+    role: str, words: tuple[str, ...], lanes: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[tuple[str, ...]] = []
+    monkeypatch.setattr(processes, f"run_{role}", lambda _, lanes: started.append(lanes))
+    monkeypatch.setattr(Session, "config", None)
+    COMMANDS_OF[role].main([*words], obj=Session(None, {}), standalone_mode=False)
+    assert started == [lanes]
+
+
+def test_a_lane_that_there_is_not_is_a_usage_error() -> None:
+    done = python(RUN.format(arguments=["conductor", "--lanes", "fast"]))
+    assert done.returncode == 2
+    assert "there is no lane 'fast'; expected live, bulk, or live,bulk" in done.stderr

@@ -101,6 +101,8 @@ def test_all_mistakes_are_named_at_once(tmp_path: Path) -> None:
         ({"worker": {}}, "worker.work_site", "pipeline.default.step[0] has no site of its own"),
         ({"worker": {"work_site": ""}}, "worker.work_site", "allowed: raw, work"),
         ({"inbox": inbox(path=""), "worker": {"work_site": "raw"}}, "inbox.main.path", "folder of its own"),
+        ({"worker": {"work_site": "work", "count": 2, "bulk": 3}}, "worker.bulk", "worker.count is 2"),
+        ({"conductor": {"bulk_share": 1.5}}, "conductor.bulk_share", "1.5"),
         ({"worker": {"steps": ["slat"]}}, "worker.steps", 'did you mean "salt"?'),
         ({"rundb": {"x": {"use": "manifst"}}}, "rundb.x.use", 'did you mean "manifest"?'),
         ({"run_type": {"led": {"pipeline": "x"}}}, "run_type.led.pipeline", "no pipeline"),
@@ -243,3 +245,15 @@ def test_importing_and_loading_brings_in_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("worker", "takes_bulk"),
+    [({"count": 3}, [True, True, False]), ({"count": 1}, [True]), ({"count": 2, "bulk": 0}, [False, False])],
+)
+def test_half_of_the_local_workers_take_bulk_work_unless_it_says_how_many(
+    tmp_path: Path, worker: dict[str, int], takes_bulk: list[bool]
+) -> None:
+    config = made(tmp_path, worker={"work_site": "work", **worker})
+    assert ["bulk" in config.worker.lanes(n) for n in range(config.worker.count)] == takes_bulk
+    assert all("live" in config.worker.lanes(n) for n in range(config.worker.count))

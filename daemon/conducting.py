@@ -1,0 +1,89 @@
+"""The conductors of one process: one a lane, each in a thread of its own."""
+
+import sys
+import threading
+from collections.abc import Callable, Sequence
+
+from sqlalchemy import Engine
+
+from ..consumers.broker import Broker
+from ..consumers.worker.settings import new_owner
+from . import wiring
+from .conductor.conductor import Conductor, ConductorSettings
+from .config import Config
+
+SESSIONS = 4
+"""Sessions that a process may have open at once: one a lane, one that listens, one for the dead letters."""
+BULK_BATCH = 200
+"""Messages of the bulk lane in one batch, and items of it in one refill: no transaction of it is long."""
+BULK_BYTES = 100_000
+"""Bytes of those messages: a report of a parcel says as much as many messages do. An outcome takes some 500."""
+SWITCH_S = 0.0005
+"""After how long a thread that computes lets another one go on; Python's 5 ms would be added to each answer of the
+database that the live lane waits for."""
+
+
+def settings(config: Config, lane: str) -> ConductorSettings:
+    """Say how a lane is conducted."""
+    batch, refill_s = config.conductor.batch, config.conductor.refill_s
+    if lane == "live":
+        return ConductorSettings(batch=batch, refill_s=refill_s)
+    return ConductorSettings(
+        batch=min(batch, BULK_BATCH),
+        batch_bytes=BULK_BYTES,
+        chunk=BULK_BATCH,
+        refill_s=refill_s,
+        share=config.conductor.bulk_share,
+    )
+
+
+def conductors(config: Config, engine: Engine, broker: Broker, lanes: Sequence[str]) -> list[Conductor]:
+    """Make a process's conductors. They have one name; the first one says for all that they live."""
+    names, book, owner = wiring.names(config), wiring.book(config), new_owner()
+    made = [
+        Conductor(
+            engine,
+            broker,
+            names,
+            book,
+            settings(config, lane),
+            wiring.site_rows(config),
+            lane=lane,
+            owner=owner,
+            presents=tuple(lanes) if lane == lanes[0] else (),
+        )
+        for lane in lanes
+    ]
+    for each in made if len(made) > 1 else ():
+        each.pass_on = _waker([other for other in made if other is not each])
+    return made
+
+
+def run(parts: Sequence[Conductor], stop: threading.Event) -> None:
+    """Let all conduct until told to stop. Where one dies, all stop, and its error is raised."""
+    if len(parts) > 1:
+        sys.setswitchinterval(SWITCH_S)
+    errors: list[BaseException] = []
+
+    def one(part: Conductor) -> None:
+        try:
+            part.run(stop)
+        except BaseException as error:
+            errors.append(error)
+            stop.set()
+
+    threads = [threading.Thread(target=one, args=(part,), name=f"conductor {part.lane}") for part in parts]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if errors:
+        raise errors[0]
+
+
+def _waker(others: Sequence[Conductor]) -> Callable[[], None]:
+    def wake() -> None:
+        for other in others:
+            other.wake()
+
+    return wake
