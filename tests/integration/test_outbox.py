@@ -3,10 +3,12 @@
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from threading import Event
 
 import pytest
+from sqlalchemy import text
 
-from headframe.consumers.broker import LANES, Names, Outgoing
+from headframe.consumers.broker import LANES, Delivery, Names, Outgoing
 from headframe.consumers.broker.memory import MemoryBroker
 from headframe.consumers.broker.memory_hub import MemoryHub
 from headframe.consumers.messages import (
@@ -196,6 +198,35 @@ def test_a_conductor_rests_so_long_that_it_keeps_to_its_share(machine: SmallMach
     live, _ = conductors(office)
     live.turn(0.0)
     assert live.rest_s() == 0
+
+
+def test_a_batch_that_takes_too_long_is_halved_until_it_does_not(
+    machine: SmallMachine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    office, stop, sizes = Office(machine), Event(), list[int]()
+    settings = ConductorSettings(batch=8, refill_s=1000.0)
+    conductor = Conductor(machine.engine, office.broker, office.names, machine.book, settings)
+    whole = conductor.batch.commit
+
+    def slow(deliveries: Sequence[Delivery]) -> Effects:
+        sizes.append(len(deliveries))
+        if len(deliveries) > 3:
+            with machine.engine.begin() as connection:
+                connection.execute(text("set local statement_timeout = 1"))
+                connection.execute(text("select pg_sleep(10)"))
+        if sum(size for size in sizes if size <= 3) == 8:
+            stop.set()
+        return whole(deliveries)
+
+    monkeypatch.setattr(conductor.batch, "commit", slow)
+    machine.arrive(1, *range(1, 9))
+    for n in range(1, 9):
+        said = Outcome(item=machine.item(1, n).id, epoch=machine.item(1, n).epoch, trigger="start", step="salt")
+        body = encode(Report(reporter=WORKER, lane="live", outcomes=(said,)))
+        office.broker.publish([Outgoing(key=office.names.reports("live"), body=body)])
+    conductor.run(stop)
+    assert sizes[:3] == [8, 4, 2]
+    assert [machine.item(1, n).phase for n in range(1, 9)] == ["executing"] * 8
 
 
 def test_a_batch_of_large_messages_is_taken_in_parts_and_in_order(machine: SmallMachine) -> None:
