@@ -54,7 +54,7 @@ def stopping() -> threading.Event:
 def run_watch(config: Config, stop: threading.Event | None = None) -> None:
     """Watch the inboxes and ask the run databases."""
     stop = stop or alone(config)
-    broker, names = wiring.broker(config, "watch"), wiring.names(config)
+    broker, names = wiring.broker(config, "watch", stop), wiring.names(config)
     engine = wiring.engine(config, "watch")
     poller = Poller(config, broker, names)
     asking = threading.Thread(target=poller.run, args=(stop,), name="rundb", daemon=True)
@@ -68,7 +68,7 @@ def run_conductor(config: Config, stop: threading.Event | None = None, lanes: Se
     """Conduct these lanes, each in a thread of its own."""
     stop = stop or alone(config)
     engine = wiring.engine(config, "conductor", pool=max(conducting.SESSIONS, config.database.pool))
-    broker = wiring.broker(config, "conductor")
+    broker = wiring.broker(config, "conductor", stop)
     conductors = conducting.conductors(config, engine, broker, lanes)
     parking = Parking(engine, broker, wiring.names(config))
 
@@ -92,7 +92,7 @@ def run_conductor(config: Config, stop: threading.Event | None = None, lanes: Se
 def run_sweeper(config: Config, stop: threading.Event | None = None) -> None:
     """Sweep."""
     stop = stop or alone(config)
-    broker = wiring.broker(config, "sweeper")
+    broker = wiring.broker(config, "sweeper", stop)
     settings = SweeperSettings(
         interval_s=config.sweeper.interval_s, lost_hint_s=config.sweeper.lost_hint_s, page=config.sweeper.page
     )
@@ -109,7 +109,7 @@ def run_worker(
 ) -> None:
     """Work on steps, of these lanes."""
     stop = stop or alone(config)
-    broker = wiring.broker(config, "worker")
+    broker = wiring.broker(config, "worker", stop)
     worker = Worker(broker, wiring.names(config), wiring.worker_settings(config, steps, name, lanes), stop)
     _waking(stop, worker.wake, worker.run)
     broker.close()

@@ -5,9 +5,10 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import structlog
 from sqlalchemy import Engine, text
 
-from ..consumers.broker import LANES, Broker, Names, Topology
+from ..consumers.broker import LANES, Broker, BrokerRefusedError, BrokerUnavailableError, Names, Topology
 from ..consumers.broker.connect import Tls, connect, vhost_of
 from ..consumers.broker.management import Management
 from ..consumers.worker.settings import SETTLE, CommandSpec, WorkerSettings
@@ -20,8 +21,10 @@ from ..statemachine.store.sites import SiteRow
 from . import embedded
 from .config import Config, ConfigError, read_secret
 
+log = structlog.get_logger("headframe.wiring")
 DAEMON_S, COMMAND_S = 15.0, 5.0
 """How long a daemon and a command wait for each answer of the broker: somebody watches the command."""
+AGAIN_S = 1.0
 ANSWER_S = 60.0
 """How long a daemon waits for an answer of PostgreSQL; commands wait for as long as it takes."""
 DAEMONS = {"conductor", "sweeper", "watch", "web"}
@@ -38,11 +41,21 @@ def engine(config: Config, role: str, pool: int | None = None) -> Engine:
     )
 
 
-def broker(config: Config, role: str) -> Broker:
-    """Connect to the broker and declare what this instance needs there."""
+def broker(config: Config, role: str, stop: threading.Event) -> Broker:
+    """Connect to the broker and declare what this instance needs there; wait for it while it is away.
+
+    Raises `BrokerRefusedError` where it says no, and `BrokerUnavailableError` if `stop` comes first.
+    """
     made = connected(config, role, DAEMON_S)
-    made.declare(topology(config))
-    return made
+    while True:
+        try:
+            made.declare(topology(config))
+            return made
+        except BrokerUnavailableError as error:
+            if isinstance(error, BrokerRefusedError) or stop.wait(AGAIN_S):
+                made.close()
+                raise
+            log.warning("waiting for the broker", cause=str(error))
 
 
 def topology(config: Config) -> Topology:

@@ -8,7 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import make_url
 
+from .proxy import TcpProxy
 from .rabbit_server import RabbitServer
 from .servers import wait_until
 
@@ -67,6 +69,9 @@ class Centre:
         with (self.config.parent / f"{words[0]}.log").open("ab") as log:
             self.running.append(subprocess.Popen(self._argv(*words), stdout=log, stderr=log))
 
+    def log(self, name: str) -> str:
+        return (self.config.parent / f"{name}.log").read_text()
+
     def command(self, *words: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(self._argv(*words), capture_output=True, text=True, check=False, timeout=120)
 
@@ -99,16 +104,20 @@ def centre(tmp_path: Path, empty_database_url: str, rabbit: RabbitServer, rabbit
             process.wait()
 
 
+def take_run_7(centre: Centre) -> None:
+    inbox = centre.config.parent / "mine/inbox"
+    for sequence in range(1, FILES + 1):
+        (inbox / f"run7_{sequence}.raw").write_text(f"content {sequence}")
+    (inbox / "run7.json").write_text(json.dumps({"run": 7, "type": "science", "closed": True, "expected": FILES}))
+
+
 def test_two_of_each_process_catalog_a_run_once_and_leave_when_told(centre: Centre) -> None:
     upgraded = centre.command("db", "upgrade")
     assert upgraded.returncode == 0, upgraded.stderr
     for name in ("conductor", "sweeper", "watch", "worker"):
         centre.start(name)
         centre.start(name)
-    inbox = centre.config.parent / "mine/inbox"
-    for sequence in range(1, FILES + 1):
-        (inbox / f"run7_{sequence}.raw").write_text(f"content {sequence}")
-    (inbox / "run7.json").write_text(json.dumps({"run": 7, "type": "science", "closed": True, "expected": FILES}))
+    take_run_7(centre)
     wait_until(lambda: centre.command("describe", "run", "7").returncode == 0, 90, "run 7 is known")
     done = centre.command("wait", "--for", "state=cataloged", "run", "7", "--timeout", "100s")
     assert done.returncode == 0, done.stdout + done.stderr + centre.logs()
@@ -116,3 +125,32 @@ def test_two_of_each_process_catalog_a_run_once_and_leave_when_told(centre: Cent
     assert verified.returncode == 0, verified.stdout + verified.stderr
     wait_until(lambda: "center" in centre.command("get", "runs", "7", "-o", "json").stdout, 60, "copies are counted")
     assert centre.stop() == [0] * 8, centre.logs()
+
+
+def test_processes_that_start_before_their_servers_wait_for_them(
+    centre: Centre, rabbit: RabbitServer, empty_database_url: str
+) -> None:
+    assert centre.command("db", "upgrade").returncode == 0
+    port = make_url(empty_database_url).port or 5432
+    servers = TcpProxy(rabbit.port), TcpProxy(port)
+    for server in servers:
+        server.refuse()
+    text = centre.config.read_text()
+    text = text.replace(f":{rabbit.port}", f":{servers[0].port}").replace(f":{port}", f":{servers[1].port}")
+    centre.config.write_text(text)
+    names = ("conductor", "sweeper", "watch", "worker")
+    for name in names:
+        centre.start(name)
+    take_run_7(centre)
+    for name in names:
+        wait_until(lambda name=name: "waiting for the broker" in centre.log(name), 60, f"{name} says what it waits for")
+    servers[0].admit()
+    wait_until(lambda: "waiting for a server" in centre.log("conductor"), 60, "the conductor waits for PostgreSQL")
+    servers[1].admit()
+    wait_until(lambda: centre.command("describe", "run", "7").returncode == 0, 90, "run 7 is known")
+    done = centre.command("wait", "--for", "state=cataloged", "run", "7", "--timeout", "100s")
+    assert done.returncode == 0, done.stdout + done.stderr + centre.logs()
+    assert centre.stop() == [0] * 4, centre.logs()
+    assert not any("Traceback" in centre.log(name) for name in names), centre.logs()
+    for server in servers:
+        server.close()
