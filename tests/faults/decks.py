@@ -55,15 +55,16 @@ class Deck:
 
 
 class Clock:
-    """Sets `over` when the time is up and each deck has gone round once, or when patience is."""
+    """Sets `over` when the time is up, each deck has gone round once and the files are `through`; or patience is."""
 
-    def __init__(self, decks: Sequence[Deck], seconds: float, patience_s: float) -> None:
-        self.decks, self.seconds, self.patience_s = decks, seconds, patience_s
+    def __init__(self, decks: Sequence[Deck], seconds: float, patience_s: float, through: Callable[[], bool]) -> None:
+        self.decks, self.seconds, self.patience_s, self.through = decks, seconds, patience_s, through
         self.over = threading.Event()
         self.began = time.monotonic()
 
     def run(self) -> None:
-        while not self.over.wait(0.2):
+        while not self.over.wait(1.0):
             spent = time.monotonic() - self.began
-            if spent >= self.patience_s or (spent >= self.seconds and all(deck.rounds for deck in self.decks)):
+            done = spent >= self.seconds and all(deck.rounds for deck in self.decks) and self.through()
+            if done or spent >= self.patience_s:
                 self.over.set()

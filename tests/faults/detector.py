@@ -6,6 +6,8 @@ import time
 from .centre import Centre
 
 RUN_FILES = 500
+LATER_S = 1.0
+"""After what it was told to write it goes on at this pace, so that late faults have something to hit."""
 
 
 class Detector(threading.Thread):
@@ -21,7 +23,7 @@ class Detector(threading.Thread):
         due = time.monotonic()
         while self.written < self.least or not self.over.is_set():
             self.over.wait(max(0.0, due - time.monotonic()))
-            due += self.pace_s
+            due += self.pace_s if self.written < self.least else max(LATER_S, self.pace_s)
             run, place = divmod(self.written, RUN_FILES)
             if not place:
                 self.centre.open_run(run + 1)  # its type is known from the start: else its files are held until its end
