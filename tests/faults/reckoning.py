@@ -31,13 +31,13 @@ TWICE = (
     "group by file_id, campaign_id having count(*) > 1",
 )
 NOT_ACCEPTED = """
-select 'step ' || h.step || ' of ' || h.item_id from (
-  select history.item_id, s.step, s.makes from history join item on item.id = history.item_id
+select 'step ' || step || ' of ' || item_id from (
+  select history.item_id, s.step from history join item on item.id = history.item_id
   join step_rule s on s.pipeline_id = item.pipeline_id and s.state = history.from_state
-  where history.trigger = 'succeed' and s.scope = 'file') h
-where h.makes <> 'nothing' and not exists (
-  select from replica r left join product p on p.id = r.product_id
-  where r.step = h.step and r.retired_at is null and coalesce(r.item_id, p.item_id) = h.item_id)
+  where history.trigger = 'succeed' and s.scope = 'file' and s.makes <> 'nothing'
+  except (select item_id, step from replica where retired_at is null
+    union all select p.item_id, r.step from replica r join product p on p.id = r.product_id where r.retired_at is null)
+) as missing
 """
 TOUCHED = """
 select 'operation ' || action from operation union all select 'pause ' || what || ' ' || name from pause
