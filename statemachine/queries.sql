@@ -696,9 +696,10 @@ where i.phase = 'submitted' and i.step = :step and i.lane = :lane
 order by i.submitted_at limit :page;
 
 -- name: newest_submitted
--- The hint of a step and lane that went out last.
+-- The hint of a step and lane that went out last, of those that went out once: of one that was sent again the first
+-- message may still come, long before the second one's turn.
 select i.id as item, i.epoch, i.submitted_at from item i
-where i.phase = 'submitted' and i.step = :step and i.lane = :lane
+where i.phase = 'submitted' and i.step = :step and i.lane = :lane and i.submitted_at < i.since + interval '0.1 s'
 order by i.submitted_at desc limit 1;
 
 -- name: taken_up

@@ -40,12 +40,17 @@ def read(delivery: Delivery) -> Part:
 def split(part: Part) -> list[Part]:
     """Give the pieces that a message consists of, in order; nothing where it is one already."""
     if isinstance(part.message, Report):
-        pieces = list(_of_report(part, part.message))
+        pieces, several = list(_of_report(part, part.message)), _says_several(part.message)
     elif isinstance(part.message, Arrived):
         pieces = [msgspec.structs.replace(part, message=each) for each in _of_arrived(part.message)]
+        several = len(pieces) > 1
     else:
         return []
-    return [msgspec.structs.replace(piece, piece=True) for piece in pieces] if len(pieces) > 1 else []
+    return [msgspec.structs.replace(piece, piece=several) for piece in pieces] if len(pieces) > 1 else []
+
+
+def _says_several(report: Report) -> bool:
+    return len(report.outcomes) + len(report.settled) + bool(report.beats) > 1
 
 
 def _of_report(part: Part, report: Report) -> Iterator[Part]:

@@ -293,6 +293,23 @@ def test_a_lost_hint_is_sent_again_behind_a_queue_that_is_never_empty_once_a_lat
     assert office.work("salt")[-1].parcel[0].item == machine.item(1, 1).id
 
 
+def test_a_hint_that_was_sent_again_says_nothing_of_those_before_it(machine: SmallMachine) -> None:
+    office = Office(machine)
+    machine.arrive(1, 1, 2)
+    office.outbox().refill()
+    machine.sql("update item set submitted_at = now() - interval '1 hour' where phase = 'submitted'")
+    machine.sql("update item set since = submitted_at where phase = 'submitted'")
+    machine.sql("insert into watermark (lane, applied_at) values ('live', now() + interval '1 hour')")
+    machine.sql("update item set submitted_at = now() where file_id = (select id from file where sequence = 2)")
+    sweeper = office.sweeper()
+    sweeper.settings = SweeperSettings(lost_hint_s=600.0)
+    sweeper.resend()
+    machine.say(1, 2, "start")
+    before = office.depth("salt")
+    sweeper.resend()
+    assert office.depth("salt") == before
+
+
 def test_hints_of_a_step_that_left_the_configuration_are_sent_again(machine: SmallMachine) -> None:
     office = Office(machine, [step for step in STEPS if step != "salt"])
     machine.arrive(1, 1)
