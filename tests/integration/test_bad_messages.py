@@ -89,6 +89,10 @@ class Town(Centre):
             for row in self.ask("select queue, substr(body, 1, 2000) as begin from dead_letter where body is not null")
         }
 
+    def missing(self, wanted: set[tuple[str, bytes]]) -> list[tuple[str, bytes]]:
+        """Give what should be a dead letter and is none, shortened."""
+        return [(queue, body[:60]) for queue, body in sorted(wanted - self.letters())]
+
     def until(self, true: Any, what: str | Callable[[], str], seconds: float = 90) -> None:
         try:
             wait_until(true, seconds, "")
@@ -154,7 +158,7 @@ def test_every_bad_message_on_every_queue_is_a_dead_letter_and_real_work_still_f
         for queue in queues:
             town.put(queue, body)
         assert town.all_run(), name
-    town.until(lambda: len(town.letters() & wanted) == len(wanted), "all bad messages are dead letters")
+    town.until(lambda: not town.missing(wanted), lambda: f"all bad messages are dead letters: {town.missing(wanted)}")
     assert town.letters() == wanted
     codes = {(row.code, row.dead) for row in town.ask("select distinct code, queue = '' as dead from dead_letter")}
     assert codes == {("message-unreadable", False), ("message-refused", False), ("stray", True)}
