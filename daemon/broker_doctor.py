@@ -8,7 +8,7 @@ from typing import Any
 from ..consumers.broker.base import BrokerRefusedError, BrokerUnavailableError
 from ..consumers.broker.connect import Endpoint, vhost_of
 from ..consumers.broker.management import Management
-from ..consumers.broker.policies import wanted_for
+from ..consumers.broker.policies import Policy, wanted_for
 from ..consumers.broker.rabbit import RabbitBroker
 from ..consumers.broker.rabbit_inspect import absent, lacking, server_version, tls_facts
 from . import wiring
@@ -17,7 +17,7 @@ from .finding import Finding
 
 OLDEST = (3, 10)
 TLS_DAYS = 30
-YOUNG_S = 6.0
+YOUNG_S = 10.0
 DECLARE = "headframe broker declare"
 QUICK = "work is acknowledged after a second at the latest, so RabbitMQ's consumer_timeout matters only below a minute"
 
@@ -131,39 +131,44 @@ def _management(config: Config) -> Iterator[Finding]:
 
 def _queues(config: Config, management: Management) -> Iterator[Finding]:
     names, limit = wiring.names(config), config.broker.delivery_limit
-    wrong = 0
     topology = wiring.topology(config)
+    wrong = 0
+    patience = time.monotonic() + YOUNG_S
     for queue in topology.queues:
-        found = _told(management, queue.name)
-        if found is None:
-            continue
-        kind = found.get("type", found.get("arguments", {}).get("x-queue-type", "classic"))
-        if kind != "quorum":
-            wrong += 1
-            todo = f"stop all, let it run empty, delete it, {DECLARE}"
-            yield Finding("fail", f"queue {queue.name}", f"is of type {kind}, not quorum", todo)
-            continue
         policy = wanted_for(names, queue.name, limit)
-        effective = found.get("effective_policy_definition") or {}
-        differs = [key for key, value in policy.definition.items() if effective.get(key) != value]
-        if differs:
+        finding = _differing(management, queue.name, policy, patience)
+        if finding is not None:
             wrong += 1
-            held = f"policy {found['policy']}" if found.get("policy") else "no policy"
-            todo = f"{DECLARE}, and give no other policy for it a priority of {policy.priority} or more"
-            yield Finding("fail", f"queue {queue.name}", f"{held} holds, without {', '.join(sorted(differs))}", todo)
+            yield finding
     if not wrong:
         sentence = f"in force on {len(topology.queues)} quorum queues; work is delivered {limit + 1} times at most"
         yield Finding("ok", "policies", sentence)
 
 
-def _told(management: Management, queue: str) -> dict[str, Any] | None:
-    """Ask about a queue; the management API says nothing of a new one's policy for its first seconds."""
-    end = time.monotonic() + YOUNG_S
+def _differing(management: Management, queue: str, policy: Policy, patience: float) -> Finding | None:
+    """Say what a queue lacks. The management API is seconds late with policies: it is asked again until `patience`."""
     while True:
         found = management.queue(queue)
-        if found is None or "effective_policy_definition" in found or time.monotonic() > end:
-            return found
+        if found is None:
+            return None
+        kind = found.get("type", found.get("arguments", {}).get("x-queue-type", "classic"))
+        if kind != "quorum":
+            todo = f"stop all, let it run empty, delete it, {DECLARE}"
+            return Finding("fail", f"queue {queue}", f"is of type {kind}, not quorum", todo)
+        finding = _lacking(queue, found, policy)
+        if finding is None or time.monotonic() > patience:
+            return finding
         time.sleep(0.5)
+
+
+def _lacking(queue: str, found: dict[str, Any], policy: Policy) -> Finding | None:
+    effective = found.get("effective_policy_definition") or {}
+    differs = [key for key, value in policy.definition.items() if effective.get(key) != value]
+    if not differs:
+        return None
+    held = f"policy {found['policy']}" if found.get("policy") else "no policy"
+    todo = f"{DECLARE}, and give no other policy for it a priority of {policy.priority} or more"
+    return Finding("fail", f"queue {queue}", f"{held} holds, without {', '.join(sorted(differs))}", todo)
 
 
 def _alarms(management: Management) -> Iterator[Finding]:

@@ -53,7 +53,7 @@ class Declaring:
             if self.management is not None and part.state != "there":
                 self.management.set_policy(policy)
                 yield Part(what="policy", name=policy.name, state="set")
-        broker = self._connected()
+        broker = self._connected(wiring.DAEMON_S)  # a queue takes its time to be made
         try:
             broker.declare(self.topology)
         finally:
@@ -76,8 +76,8 @@ class Declaring:
         present = self.management.policies()
         return [Part(what="policy", name=policy.name, state=_state(policy, present)) for policy in self.policies]
 
-    def _connected(self) -> RabbitBroker:
-        broker = wiring.connected(self.config, "declare")
+    def _connected(self, timeout_s: float = wiring.COMMAND_S) -> RabbitBroker:
+        broker = wiring.connected(self.config, "declare", timeout_s)
         assert isinstance(broker, RabbitBroker)  # noqa: S101 (memory is refused above)
         return broker
 

@@ -20,6 +20,8 @@ from ..statemachine.store.sites import SiteRow
 from . import embedded
 from .config import Config, ConfigError, read_secret
 
+DAEMON_S, COMMAND_S = 15.0, 5.0
+"""How long a daemon and a command wait for each answer of the broker: somebody watches the command."""
 ANSWER_S = 60.0
 """How long a daemon waits for an answer of PostgreSQL; commands wait for as long as it takes."""
 DAEMONS = {"conductor", "sweeper", "watch", "web"}
@@ -38,7 +40,7 @@ def engine(config: Config, role: str, pool: int | None = None) -> Engine:
 
 def broker(config: Config, role: str) -> Broker:
     """Connect to the broker and declare what this instance needs there."""
-    made = connected(config, role)
+    made = connected(config, role, DAEMON_S)
     made.declare(topology(config))
     return made
 
@@ -48,7 +50,7 @@ def topology(config: Config) -> Topology:
     return names(config).topology((*step_names(config), SETTLE))
 
 
-def connected(config: Config, role: str) -> Broker:
+def connected(config: Config, role: str, timeout_s: float = COMMAND_S) -> Broker:
     """Connect to the broker, and declare nothing."""
     settings = config.broker
     tls = Tls(
@@ -58,7 +60,7 @@ def connected(config: Config, role: str) -> Broker:
     )
     password = read_secret(settings.password_file, "broker.password_file") if settings.password_file else None
     url = f"memory:{config.instance}" if settings.url == "memory:" else settings.url
-    return connect(url, user=settings.user or None, password=password, tls=tls, name=role)
+    return connect(url, user=settings.user or None, password=password, tls=tls, name=role, timeout_s=timeout_s)
 
 
 def management(config: Config) -> Management | None:

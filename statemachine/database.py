@@ -60,11 +60,10 @@ def connect(
     arguments: dict[str, Any] = {"options": settings, **TCP}
     if password is not None:
         arguments["password"] = password
-    engine = create_engine(
-        _with_driver(url), pool_size=pool, max_overflow=2, pool_pre_ping=True, connect_args=arguments
-    )
+    engine = create_engine(_with_driver(url), pool_size=pool, max_overflow=2, connect_args=arguments)
     event.listen(engine, "handle_error", _mark_disconnect)
     event.listen(engine, "connect", lambda raw, _: patience.limit(raw, answer_s or float("inf")))
+    patience.replace_lost(engine)
     patience.install()
     return engine
 

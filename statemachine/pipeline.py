@@ -102,6 +102,13 @@ class Pipeline(Record):
         wanted = step.inputs if step.inputs is not None else (self._before(step),)
         return tuple(dict.fromkeys(self._resolve(role, kind) for role in wanted))
 
+    def written(self, step: Step, kind: str) -> frozenset[str]:
+        """Give the sites that a step writes to for a run type; none for a type that is not known."""
+        if kind not in self.run_types:
+            return frozenset()
+        copies = self.run_types[kind].placed_when if step.makes == "copy" else ()
+        return frozenset(copies or (step.site,))
+
     def _before(self, step: Step) -> str:
         earlier = self.steps[: self.steps.index(step)]
         return next((s.name for s in reversed(earlier) if s.makes != "nothing" and s.scope == "file"), "raw")

@@ -86,12 +86,14 @@ where m.item > m.first
     and r.retired_at is null and r.item_id <> m.item));
 
 -- name: succeed
--- ready, submitted, executing -> next state: the owner of the epoch, or its first report, has a result.
+-- ready, submitted, executing -> next state: the owner of the epoch, or its first report, has a result. `passable`: the
+-- next step may need no work (`advance_quietly`).
 with wanted as (
   select * from jsonb_to_recordset(cast(:rows as jsonb)) as r(item bigint, epoch bigint, owner text,
     host text, job text, log text, reason_code text, reason text, skipped boolean)
 ), locked as (
-  select i.id, w.*, i.epoch as was_epoch, s.step as was_step, s.owned_by, s.makes, s.to_state, n.step as next_step
+  select i.id, w.*, i.epoch as was_epoch, s.step as was_step, s.owned_by, s.makes, s.to_state, n.step as next_step,
+    n.owned_by = 'file' or i.kind = any(n.bypassed_by) as passable
   from wanted w join item i on i.id = w.item
   join step_rule s on s.pipeline_id = i.pipeline_id and s.state = i.state
   left join step_rule n on n.pipeline_id = i.pipeline_id and n.state = s.to_state and n.scope = i.scope
@@ -108,7 +110,7 @@ update item i set
   since = clock_timestamp(), changed_at = clock_timestamp()
 from locked l where i.id = l.id
 returning i.id as item, l.was_epoch as epoch, i.epoch as now_epoch, i.run_id, i.file_id, i.campaign_id,
-  l.was_step as step, l.owned_by, l.makes, i.step as next_step, i.lane, i.phase;
+  l.was_step as step, l.owned_by, l.makes, i.step as next_step, i.lane, i.phase, l.passable;
 
 -- name: fail
 -- ready, submitted, executing -> ready not before T while the retry budget lasts, then failed.
@@ -315,7 +317,15 @@ join campaign c on c.id = w.campaign_id join run on run.id = w.run_id
 join step_rule s on s.pipeline_id = c.pipeline_id and s.rank = 0
 order by w.run_id, w.file_id
 on conflict do nothing
-returning id as item, epoch, run_id, file_id, campaign_id, step, lane, phase, scope;
+returning id as item, epoch, run_id, file_id, campaign_id, step, lane, phase, scope,
+  exists (select from step_rule s where s.pipeline_id = item.pipeline_id and s.step = item.step
+    and (s.owned_by = 'file' or item.kind = any(s.bypassed_by))) as passable;
+
+-- name: hold_runs
+-- These runs, locked in id order; none of them where one is missing, for it has to be made before any is locked.
+select number, kind from run where number = any(:numbers)
+  and (select count(*) from run r where r.number = any(:numbers)) = cardinality(cast(:numbers as bigint[]))
+order by id for no key update;
 
 -- name: insert_files
 insert into file (run_id, sequence, name, site, path, size, mtime_ns, closed_ns, inbox, registered_at)
@@ -349,13 +359,27 @@ returning id;
 -- What is said now of an announced file's sum counts, of one that came before its announcement too; no sum changes
 -- nothing. Gives the files that have been read already.
 with wanted as (
-  select f.id, w.adler32 from jsonb_to_recordset(cast(:rows as jsonb)) as w(run_id bigint, name text, adler32 text)
+  select f.id, w.adler32, f.expected_adler32 as before
+  from jsonb_to_recordset(cast(:rows as jsonb)) as w(run_id bigint, name text, adler32 text)
   join file f on f.run_id = w.run_id and f.name = w.name
   where w.adler32 <> '' and f.expected_adler32 is distinct from w.adler32
   order by f.id for no key update of f
 )
 update file f set expected_adler32 = wanted.adler32 from wanted where f.id = wanted.id
-returning f.name, f.path, f.adler32, f.expected_adler32;
+returning f.id, f.name, f.path, f.adler32, f.expected_adler32, wanted.before;
+
+-- name: items_announced
+-- The items of files of which another sum is announced now.
+select i.id from jsonb_to_recordset(cast(:rows as jsonb)) as w(run bigint, name text, adler32 text)
+join run on run.number = w.run join file f on f.run_id = run.id and f.name = w.name
+join item i on i.file_id = f.id
+where w.adler32 <> '' and f.expected_adler32 is distinct from w.adler32;
+
+-- name: failed_of_files
+-- The items of these files that failed for this reason and that nobody has put aside since.
+select id as item, version from item
+where file_id = any(:files) and phase = 'failed' and reason_code = :reason_code
+order by id;
 
 -- name: announced_sums
 -- The files of these items of which a sum was announced.
@@ -364,10 +388,18 @@ from item i join file f on f.id = i.file_id join run on run.id = f.run_id
 where i.id = any(:ids) and f.expected_adler32 <> '';
 
 -- name: insert_raw_replicas
+-- Files that are registered now: their raw replicas; and what stood in their way is over, but not what stands in that
+-- of one at another site.
+with arrived as materialized (
+  select * from jsonb_to_recordset(cast(:rows as jsonb))
+    as w(run_id bigint, file_id bigint, site text, path text, size bigint, place text)
+), cleared as (
+  update dead_letter d set cleared_at = clock_timestamp() from arrived w
+  where d.subject = w.path and d.queue = 'arrivals' and d.cleared_at is null
+    and (d.payload = w.place or right(d.payload, length(w.path) + 1) <> ':' || w.path)
+)
 insert into replica (run_id, file_id, role, step, site, path, status, size)
-select w.run_id, w.file_id, 'raw', '', w.site, w.path, 'present', w.size
-from jsonb_to_recordset(cast(:rows as jsonb))
-  as w(run_id bigint, file_id bigint, site text, path text, size bigint)
+select w.run_id, w.file_id, 'raw', '', w.site, w.path, 'present', w.size from arrived w
 order by w.file_id
 on conflict do nothing;
 
@@ -480,14 +512,24 @@ order by w.site, w.path
 on conflict (action, site, path) do nothing;
 
 -- name: fold_counts
--- Folds the deltas that are visible now into the totals. One process at a time (an advisory lock).
+-- Folds the deltas that are visible now into the totals: of each run, and of all together. One process at a time (an
+-- advisory lock).
 with taken as (
   delete from count_delta where id in (select id from count_delta order by id limit :page) returning *
+), of_runs as (
+  insert into count_total (run_id, campaign_id, scope, state, phase, site, n)
+  select run_id, campaign_id, scope, state, phase, site, sum(n) from taken
+  group by run_id, campaign_id, scope, state, phase, site
+  on conflict (run_id, campaign_id, scope, state, phase, site) do update set n = count_total.n + excluded.n
 )
-insert into count_total (run_id, campaign_id, scope, state, phase, site, n)
-select run_id, campaign_id, scope, state, phase, site, sum(n) from taken
-group by run_id, campaign_id, scope, state, phase, site
-on conflict (run_id, campaign_id, scope, state, phase, site) do update set n = count_total.n + excluded.n;
+insert into count_whole (campaign_id, scope, state, phase, site, n)
+select campaign_id, scope, state, phase, site, sum(n) from taken
+group by campaign_id, scope, state, phase, site
+on conflict (campaign_id, scope, state, phase, site) do update set n = count_whole.n + excluded.n;
+
+-- name: drop_zero_counts
+-- A run that is done leaves a row for where its files are, and none for where they have been.
+delete from count_total where n = 0;
 
 -- name: insert_dead
 insert into dead_letter (fingerprint, queue, code, sentence, subject, run_number, payload, size, mtime_ns)
@@ -552,13 +594,6 @@ where d.id = w.id;
 update dead_letter d set asked_at = null, replay_error = w.error
 from jsonb_to_recordset(cast(:rows as jsonb)) as w(id bigint, error text) where d.id = w.id;
 
--- name: clear_dead
--- A file that is registered now: what stood in its way is over, but not what stands in that of one at another site.
-update dead_letter d set cleared_at = clock_timestamp()
-from jsonb_to_recordset(cast(:rows as jsonb)) as w(path text, place text)
-where d.subject = w.path and d.queue = 'arrivals' and d.cleared_at is null
-  and (d.payload = w.place or right(d.payload, length(w.path) + 1) <> ':' || w.path);
-
 -- name: begin_reigns
 -- Somebody else, or the same one over a new channel, consumes a lane now. Others may have been given what was sent
 -- before this moment, and may not have applied it.
@@ -567,6 +602,40 @@ select w.lane, w.reign, '-infinity' from jsonb_to_recordset(cast(:rows as jsonb)
 order by w.lane
 on conflict (lane) do update set reign = excluded.reign, reign_since = clock_timestamp()
 where watermark.reign <> excluded.reign;
+
+-- name: store_checkpoints
+-- Where replay starts for the items :after to :upto, once their history from :first to :until is gone. Said again it
+-- changes nothing; of two months the later version counts, and of what happened earlier the first or last in either.
+insert into history_checkpoint as c
+  (item_id, version, at, state, phase, epoch, campaign_id, accepted_epoch, duplicate_version, released_version)
+select distinct on (item_id) item_id, version, at, to_state, to_phase, to_epoch, campaign_id,
+  coalesce(max(epoch) filter (where trigger in ('succeed', 'skipped')) over mine, 0),
+  min(version) filter (where reason_code = 'duplicate-content') over mine,
+  max(version) filter (where trigger in ('release', 'recover')) over mine
+from history where at >= :first and at < :until and item_id > :after and item_id <= :upto
+window mine as (partition by item_id)
+order by item_id, version desc
+on conflict (item_id) do update set
+  (version, at, state, phase, epoch, campaign_id) = (select later.* from (values
+    (excluded.version, excluded.at, excluded.state, excluded.phase, excluded.epoch, excluded.campaign_id),
+    (c.version, c.at, c.state, c.phase, c.epoch, c.campaign_id)) as later(v) order by later.v desc limit 1),
+  accepted_epoch = greatest(c.accepted_epoch, excluded.accepted_epoch),
+  duplicate_version = least(c.duplicate_version, excluded.duplicate_version),
+  released_version = greatest(c.released_version, excluded.released_version)
+where excluded.version > c.version or excluded.accepted_epoch > c.accepted_epoch
+  or least(c.duplicate_version, excluded.duplicate_version) is distinct from c.duplicate_version
+  or greatest(c.released_version, excluded.released_version) is distinct from c.released_version;
+
+-- name: without_checkpoint
+-- Whether a line from :first to :until has no checkpoint that covers it: it came after its item's page was stored.
+select count(*) as n from history h
+where h.at >= :first and h.at < :until
+  and not exists (select from history_checkpoint c where c.item_id = h.item_id and c.version >= h.version)
+having count(*) > 0;
+
+-- name: drop_late
+-- Reports that came too late before :until; only who, when and why is lost.
+delete from late where id in (select id from late where at < :until order by id limit :page) returning id;
 
 -- name: mark_applied
 -- A marker sent within the present reign has come: one consumer has applied everything that was sent before it.
@@ -578,12 +647,22 @@ where m.lane = w.lane and m.reign = w.reign and m.reign_since < w.sent_at;
 select exists (select from item where phase = 'executing') or exists (select from item where phase = 'submitted');
 
 -- name: see_process
-insert into process (owner, role, host, pid, version, detail)
-select w.owner, w.role, w.host, w.pid, w.version, w.detail
-from jsonb_to_recordset(cast(:rows as jsonb))
-  as w(owner text, role text, host text, pid bigint, version text, detail jsonb)
-order by w.owner
-on conflict (owner) do update set seen_at = clock_timestamp(), detail = excluded.detail;
+-- Processes were heard of; written once a second, or where they say something new. Gives what is paused, of which a
+-- worker that is heard of has to be told.
+with seen as (
+  insert into process (owner, role, host, pid, version, detail)
+  select w.owner, w.role, w.host, w.pid, w.version, w.detail
+  from jsonb_to_recordset(cast(:rows as jsonb))
+    as w(owner text, role text, host text, pid bigint, version text, detail jsonb)
+  order by w.owner
+  on conflict (owner) do update set seen_at = clock_timestamp(), detail = excluded.detail
+  where process.detail <> excluded.detail or process.seen_at < clock_timestamp() - interval '1 second'
+)
+select what, name from pause where what <> 'site';
+
+-- name: forget_silent
+delete from process p where p.seen_at < clock_timestamp() - interval '7 days'
+  and exists (select from process o where o.role = p.role and o.seen_at > p.seen_at);
 
 -- name: ready_items
 -- What waits for a step and lane, oldest first, leaving out what is paused or not due.
@@ -610,12 +689,26 @@ where i.phase = 'executing' and i.id > :after and i.lease_until < clock_timestam
 order by i.id limit :page for no key update of i skip locked;
 
 -- name: lost_hints
--- Submitted for longer than :older_s although everything sent by then has been applied.
+-- Still submitted although the message has left its queue and everything that could be said of it has been applied.
 select i.id as item, i.epoch from item i
 where i.phase = 'submitted' and i.step = :step and i.lane = :lane
-  and i.submitted_at < clock_timestamp() - make_interval(secs => :older_s)
-  and i.submitted_at < coalesce((select applied_at from watermark where lane = :lane), '-infinity')
+  and i.submitted_at <= :gone_by and i.submitted_at < clock_timestamp() - make_interval(secs => :older_s)
 order by i.submitted_at limit :page;
+
+-- name: newest_submitted
+-- The hint of a step and lane that went out last.
+select i.id as item, i.epoch, i.submitted_at from item i
+where i.phase = 'submitted' and i.step = :step and i.lane = :lane
+order by i.submitted_at desc limit 1;
+
+-- name: taken_up
+-- Those of some hints that a worker has said a word of; not those that an operator took away.
+select a.item_id as item, a.epoch
+from jsonb_to_recordset(cast(:rows as jsonb)) as w(item bigint, epoch bigint)
+join attempt a on a.item_id = w.item and a.epoch = w.epoch;
+
+-- name: applied_until
+select greatest(max(applied_at), '1900-01-01') as applied_at from watermark where lane = :lane;
 
 -- name: resent
 -- The same hint has gone out again: the wait begins anew, the epoch stays. Not a change of state.
@@ -676,6 +769,13 @@ cross join lateral (
 ) found
 where a.outcome in ('succeeded', 'skipped') and found.is_it;
 
+-- name: accepted_attempts
+-- Which of these attempts have been accepted: whatever folders they have stay.
+select a.item_id as item, a.epoch, a.owner
+from jsonb_to_recordset(cast(:rows as jsonb)) as w(item bigint, epoch bigint, owner text)
+join attempt a on a.item_id = w.item and a.epoch = w.epoch and a.owner = w.owner
+where a.outcome in ('succeeded', 'skipped');
+
 -- name: item_names
 select i.id as item, run.number, c.name as campaign, s.owned_by, f.name as file, f.sequence
 from item i join run on run.id = i.run_id join campaign c on c.id = i.campaign_id
@@ -694,16 +794,21 @@ on conflict do nothing;
 
 -- name: hold_duplicates
 -- ready -> held: this file's content is another file's, and its run type does not allow that. What an operator has
--- let through stays through; a reset or another run type lets nothing through.
-with locked as (
+-- let through stays through, also where the history of that was dropped; a reset or another run type lets nothing
+-- through. Doubles are few, so they are found first: only for them is history read.
+with doubles as materialized (
   select i.id, other.name as other, other_run.number as other_run
   from item i join file f on f.id = i.file_id join pipeline p on p.id = i.pipeline_id
   join original o on o.blake3 = f.blake3 and o.file_id <> f.id
   join file other on other.id = o.file_id join run other_run on other_run.id = other.run_id
-  where i.id = any(:ids) and i.phase = any(:sources)
-    and p.definition -> 'run_types' -> i.kind ->> 'duplicates' is distinct from 'allow'
-    and not exists (select from history h join history r on r.item_id = h.item_id and r.version > h.version
-      where h.item_id = i.id and h.reason_code = 'duplicate-content' and r.trigger in ('release', 'recover'))
+  where i.id = any(:ids) and p.definition -> 'run_types' -> i.kind ->> 'duplicates' is distinct from 'allow'
+), locked as (
+  select i.id, d.other, d.other_run
+  from doubles d join item i on i.id = d.id left join history_checkpoint c on c.item_id = i.id
+  where i.phase = any(:sources) and not coalesce((
+    select greatest(max(h.version) filter (where h.trigger in ('release', 'recover')), c.released_version)
+      > least(min(h.version) filter (where h.reason_code = 'duplicate-content'), c.duplicate_version)
+    from history h where h.item_id = i.id), false)
   order by i.id for no key update of i
 )
 update item i set
@@ -805,16 +910,25 @@ with recursive pairs as (
 )
 select step, lane from pairs;
 
+-- name: begin_sending
+-- Become the only one who sends in a step and lane until this transaction ends; nothing where a pause says that not all
+-- may go. What this transaction writes may be forgotten if PostgreSQL crashes now: it is then sent once more.
+select set_config('synchronous_commit', 'off', true), case when exists (select from pause
+    where (what = 'step' and name = :step) or (what = 'lane' and name = :lane) or what = 'site') then null
+  else pg_try_advisory_xact_lock(hashtext(current_schema() || '.refill'), hashtext(:step || '.' || :lane)) end as mine;
+
 -- name: still_ready
--- Which of these may be sent now.
-select i.id as item from jsonb_to_recordset(cast(:rows as jsonb)) as w(item bigint, epoch bigint)
+-- Which of these may be sent now, and how many of their step and lane are with the broker; counts at most a window.
+select i.id as item, (select count(*) from (select from item where phase = 'submitted' and step = :step and lane = :lane
+    limit :window) as each) as sent
+from jsonb_to_recordset(cast(:rows as jsonb)) as w(item bigint, epoch bigint)
 join item i on i.id = w.item and i.epoch = w.epoch join campaign c on c.id = i.campaign_id
 where i.phase = 'ready' and c.status = 'open';
 
 -- name: items_to_send
 -- Items that are still ready or submitted in the epoch for which a message is wanted.
 select i.id, i.epoch, i.step, i.lane, i.pipeline_id, i.campaign_id, i.run_id, i.file_id, i.kind, i.conditions,
-  i.request, c.name as campaign, run.number, run.metadata, f.name, f.sequence
+  i.request, i.nodes <> '{}' as suspect, c.name as campaign, run.number, run.metadata, f.name, f.sequence
 from jsonb_to_recordset(cast(:rows as jsonb)) as w(item bigint, epoch bigint)
 join item i on i.id = w.item and i.epoch = w.epoch
 join campaign c on c.id = i.campaign_id join run on run.id = i.run_id
@@ -824,15 +938,17 @@ order by i.id;
 
 -- name: file_contents
 -- What can be read of these files: the raw file and accepted products, each at every site that has it. Only the
--- original has the time that is known: a copy got its own when it was written.
+-- original has the time that is known: a copy got its own when it was written. A paused site is avoided.
 select f.id as file_id, null::bigint as product_id, 'raw' as role, null::bigint as campaign_id, f.name, f.sequence,
   f.size, case when r.item_id is null then f.mtime_ns end as mtime_ns, f.adler32, f.blake3, f.event_first,
-  f.event_last, f.events, r.site, r.path, r.id as replica_id, r.item_id is not null as copied
+  f.event_last, f.events, r.site, r.path, r.id as replica_id, r.item_id is not null as copied,
+  exists (select from pause where what = 'site' and name = r.site) as avoided
 from file f join replica r on r.file_id = f.id and r.product_id is null and r.retired_at is null
 where f.id = any(:ids)
 union all
 select f.id, p.id, p.step, p.campaign_id, p.name, f.sequence, p.size, null, p.adler32, p.blake3, p.event_first,
-  p.event_last, p.events, r.site, r.path, r.id, r.step <> p.step
+  p.event_last, p.events, r.site, r.path, r.id, r.step <> p.step,
+  exists (select from pause where what = 'site' and name = r.site)
 from file f join product p on p.file_id = f.id and p.superseded_at is null
 join replica r on r.product_id = p.id and r.retired_at is null
 where f.id = any(:ids);
@@ -842,12 +958,13 @@ where f.id = any(:ids);
 select * from (
   select f.id as file_id, null::bigint as product_id, 'raw' as role, f.name, f.sequence, f.size,
     case when r.item_id is null then f.mtime_ns end as mtime_ns, f.adler32, f.blake3, f.event_first, f.event_last,
-    f.events, r.site, r.path, r.id as replica_id, r.item_id is not null as copied
+    f.events, r.site, r.path, r.id as replica_id, r.item_id is not null as copied,
+    exists (select from pause where what = 'site' and name = r.site) as avoided
   from file f join replica r on r.file_id = f.id and r.product_id is null and r.retired_at is null
   where f.run_id = :run_id and :role = 'raw'
   union all
   select f.id, p.id, p.step, p.name, f.sequence, p.size, null, p.adler32, p.blake3, p.event_first, p.event_last,
-    p.events, r.site, r.path, r.id, r.step <> p.step
+    p.events, r.site, r.path, r.id, r.step <> p.step, exists (select from pause where what = 'site' and name = r.site)
   from product p join file f on f.id = p.file_id join replica r on r.product_id = p.id and r.retired_at is null
   where p.run_id = :run_id and p.step = :role and p.superseded_at is null
     and (p.campaign_id is null or p.campaign_id = :campaign_id)

@@ -112,7 +112,10 @@ class Resources(Record):
 
 
 class Outcome(Record):
-    """One item's part of a report: what happened to it in the attempt with this epoch."""
+    """One item's part of a report: what happened to it in the attempt with this epoch.
+
+    `beside` names the folders of other attempts that lay beside its own when it was done.
+    """
 
     item: int
     epoch: int
@@ -131,6 +134,7 @@ class Outcome(Record):
     usage: Usage | None = None
     log: Location | None = None
     folder: Location | None = None
+    beside: tuple[str, ...] = ()
     started_at: datetime | None = None
 
 

@@ -17,6 +17,8 @@ from .storable import LONGEST_CODE, one_line
 
 TRIGGERS = {"succeed": "succeed", "skip": "succeed", "fail": "fail", "interrupt": "interrupt"}
 
+MOST_BESIDE = 100
+
 
 class Attempt:
     """One item of a parcel, worked on in one epoch by one owner."""
@@ -77,6 +79,7 @@ class Attempt:
             usage=answer.usage,
             log=self._kept_log(),
             folder=self.folder,
+            beside=self._beside() if TRIGGERS[answer.kind] == "succeed" else (),
             started_at=self.started_at,
         )
         if result is None:
@@ -131,6 +134,16 @@ class Attempt:
             return self.log if site is not None and site.open_path(self.log.path).exists() else None
         except OSError:
             return self.log
+
+    def _beside(self) -> tuple[str, ...]:
+        """Name the folders of other attempts: somebody who died before his first report may have left them."""
+        if not self.made:
+            return ()
+        own = self.settings.sites[self.folder.site].open_path(self.folder.path)
+        try:
+            return tuple(sorted(entry.name for entry in own.parent.iterdir() if entry.name != own.name)[:MOST_BESIDE])
+        except OSError:
+            return ()
 
     def _site(self, name: str) -> Site:
         if name not in self.settings.sites:

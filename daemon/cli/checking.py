@@ -39,6 +39,7 @@ def verify(session: Session, deep: bool, output: str, every: bool) -> int:
     broken = 0
     checks = module.checks(_inboxes(session.config), _resolver(session.config) if deep else None)
     with session.looking() as conn:
+        module.keep_history(conn)
         for check in checks:
             found = _settled(session, check, conn) if check.settles else check.run(conn)
             faults = _tell(found, output, every=every)

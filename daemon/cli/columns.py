@@ -132,6 +132,14 @@ LETTERS = (
     field("QUEUE", wide=True),
 )
 
+PAUSES = (
+    field("KIND", "what"),
+    field("NAME"),
+    field("SINCE", kind="time"),
+    field("BY", "actor"),
+    field("REASON"),
+)
+
 CATALOG = (
     Column("PATH", lambda row: row.shown, "plain"),
     field("RUN", kind="number"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -18,7 +18,7 @@ from .units import printable
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-    from ...statemachine.views import FileDetail, FileRow, RunDetail
+    from ...statemachine.views import Dropped, FileDetail, FileRow, RunDetail
 
 REPLICAS = (
     field("ROLE"),
@@ -116,6 +116,7 @@ def _run_screen(screen: Screen, found: RunDetail) -> None:
     screen.table("Dead letters", found.dead_letters, LETTERS)
     screen.table("What operators did", found.operations, OPERATIONS)
     screen.table("History", found.history, HISTORY)
+    _dropped(screen, found.dropped)
     screen.text("", f"next: headframe why run {row.number}, headframe get files --run {row.number}")
 
 
@@ -144,7 +145,14 @@ def _file_screen(screen: Screen, found: FileDetail) -> None:
     screen.table("Attempts", found.attempts, ATTEMPTS)
     screen.table("Dead letters", found.dead_letters, LETTERS)
     screen.table("History", found.history, HISTORY)
+    _dropped(screen, found.dropped)
     screen.text("", f"next: headframe why file {printable(found.name)}")
+
+
+def _dropped(screen: Screen, dropped: Sequence[Dropped]) -> None:
+    for then in dropped:
+        left_off = f"dropped; it left off at {then.state} {then.phase}, epoch {then.epoch}"
+        screen.fields([("older history", left_off), ("that was on", then.at)])
 
 
 def _item(screen: Screen, item: FileRow) -> None:

@@ -41,8 +41,15 @@ KINDS = {
     "sites": Kind(c.SITES, "name"),
     "attempts": Kind(c.ATTEMPTS, "file", ("run", "step", "outcome", "reason_code", "host", "running")),
     "dead-letters": Kind(c.LETTERS, "subject", ("run", "reason_code")),
+    "pauses": Kind(c.PAUSES, "name"),
 }
-KEYS = {"runs": ("number",), "files": ("item",), "attempts": ("item", "epoch"), "dead-letters": ("id",)}
+KEYS = {
+    "runs": ("number",),
+    "files": ("item",),
+    "attempts": ("item", "epoch"),
+    "dead-letters": ("id",),
+    "pauses": ("what", "name"),
+}
 SINGULAR = {name.removesuffix("s"): name for name in KINDS}
 
 
@@ -78,7 +85,7 @@ class KindName(click.ParamType[str]):
 @output_options
 @pass_session
 def get(session: Session, /, kind: str, names: tuple[str, ...], **options: Any) -> int:
-    """List runs, files, campaigns, sites, attempts or dead-letters, newest first.
+    """List runs, files, campaigns, sites, attempts, dead-letters or pauses, newest first.
 
     \b
     headframe get runs --phase waiting
@@ -219,11 +226,19 @@ def _sites(session: Session, _: Asked, name: str | None, conn: Connection, page:
     return Listed(tuple(row for row in configured(session.config, sites(conn)) if name in (None, row.name)), "")
 
 
+def _pauses(_: Asked, name: str | None, conn: Connection, page: Page) -> Listed[Any]:
+    from ...statemachine.views import Listed, pauses
+
+    found = tuple(row for row in reversed(pauses(conn)) if name in (None, row.name))
+    return Listed(found[: page.limit], "")
+
+
 ASK: dict[str, Callable[..., Listed[Any]]] = {
     "runs": _runs,
     "files": _files,
     "attempts": _attempts,
     "campaigns": _campaigns,
     "dead-letters": _dead_letters,
+    "pauses": _pauses,
 }
 COMMANDS = {"get": get}

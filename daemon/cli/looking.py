@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .codes import Code
-from .columns import Column, field
+from .columns import PAUSES, Column, field
 from .output import write_one
 from .session import Session, pass_session
 from .text import Screen
@@ -30,7 +30,6 @@ PROCESSES = (
     Column("ALIVE", lambda row: row[1], "number"),
     Column("HOSTS", lambda row: row[2]),
 )
-PAUSES = (field("WHAT"), field("NAME"), field("BY", "actor"), field("SINCE", kind="time"), field("REASON"))
 
 
 @click.command()

@@ -44,7 +44,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
     "Processes": {
         "up": ("processes", "everything in one process tree"),
         "demo": ("processes", "a simulated detector, from file to catalog"),
-        "db": ("processes", "bring the database's schema up to date"),
+        "db": ("db", "upgrade the schema, show sizes, drop old history"),
         "broker": ("brokers", "declare queues, exchanges and policies"),
         "watch": ("processes", "watch the inboxes"),
         "conductor": ("processes", "apply reports and send work out"),

@@ -47,26 +47,6 @@ def demo(exit_when_done: bool, folder: Path | None) -> int:
     return module.run(exit_when_done, folder)
 
 
-@click.group()
-def db() -> None:
-    """Look after the database."""
-
-
-@db.command()
-@pass_session
-def upgrade(session: Session) -> int:
-    """Make the database's schema, or bring it up to date. Safe to repeat."""
-    from ...statemachine.database import explained, revisions
-    from ...statemachine.database import upgrade as bring_up
-
-    with explained():
-        bring_up(session.engine, session.config.instance)
-        present, _ = revisions(session.engine)
-    click.echo(f"the schema {session.config.instance} is at revision {present}")
-    click.echo("next: headframe doctor")
-    return Code.DONE
-
-
 @click.command()
 @pass_session
 def watch(session: Session) -> int:
@@ -122,7 +102,6 @@ def web(session: Session) -> int:
 COMMANDS = {
     "up": up,
     "demo": demo,
-    "db": db,
     "watch": watch,
     "conductor": conductor,
     "sweeper": sweeper,

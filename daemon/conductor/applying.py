@@ -1,7 +1,7 @@
 """Applies a sorted batch in one transaction, and lets the touched runs follow in a second."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Collection
 from typing import Any
 
 from sqlalchemy import Connection, Engine
@@ -9,6 +9,7 @@ from sqlalchemy import Connection, Engine
 from ... import __version__
 from ...consumers.messages import Report
 from ...statemachine.records import Record, Trouble
+from ...statemachine.store.announced import items_announced
 from ...statemachine.store.arrivals import register
 from ...statemachine.store.campaigns import Book
 from ...statemachine.store.core import Ready, Touched, execute, lock_items
@@ -54,25 +55,26 @@ def apply(connection: Connection, batch: Sorted, book: Book, reign: str = "") ->
     `reign` names who took the batch.
     """
     touched: Touched = set()
-    hold_runs(connection, [*(info.run for info in batch.runs), *(file.run for file in batch.files)])
-    lock_items(connection, [*_spoken_of(batch), *items_to_pin(connection, _typed(batch))])
+    untyped = hold_runs(connection, [*(info.run for info in batch.runs), *(file.run for file in batch.files)])
+    pinned = items_to_pin(connection, untyped.intersection(_typed(batch)))
+    lock_items(connection, [*_spoken_of(batch), *pinned, *items_announced(connection, batch.runs)])
     troubles: list[Trouble] = []
     for info in batch.runs:
         troubles += inform(connection, info, book)
         touched |= campaigns_of(connection, info.run)
     # Troubles first: a file that has come since is no trouble any more.
     bury(connection, [*troubles, *batch.troubles])
-    arrived = register(connection, batch.files, book)
+    arrived = register(connection, batch.files, book, held=True)
     bury(connection, arrived.troubles)
-    reports = apply_reports(connection, batch.said)
+    reports = apply_reports(connection, batch.said, locked=True)
     stale = [*reports.stale, *renew(connection, batch.beats)]
     settled(connection, [(entry.id, entry.done, entry.error) for entry in batch.settled])
-    see(connection, batch.workers.values())
+    told = see(connection, batch.workers.values())
     mark_applied(connection, _marks(batch, reign))
     return Effects(
         ready=(*arrived.ready, *reports.ready),
         stale=tuple(stale),
-        told=tuple(to_tell(connection, map(_seen, batch.workers.values()))),
+        told=tuple(told),
         touched=frozenset(touched) | arrived.touched | reports.touched,
         reported=bool(batch.said),
     )
@@ -111,9 +113,10 @@ def _seen(report: Report) -> WorkerSeen:
     return WorkerSeen(owner=reporter.owner, name=reporter.worker, halted=report.halted)
 
 
-def see(connection: Connection, reports: Iterable[Report]) -> None:
-    """Write down which workers were heard of."""
-    execute(connection, "see_process", [_worker_row(report) for report in reports])
+def see(connection: Connection, reports: Collection[Report]) -> list[Told]:
+    """Write down which workers were heard of; give what they have to be told."""
+    paused = execute(connection, "see_process", [_worker_row(report) for report in reports])
+    return to_tell(map(_seen, reports), ((row.what, row.name) for row in paused))
 
 
 def see_self(connection: Connection, owner: str, role: str, host: str, detail: dict[str, Any]) -> None:

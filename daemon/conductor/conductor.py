@@ -18,7 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from ...consumers.broker import Broker, BrokerUnavailableError, Delivery, Names
 from ...consumers.worker.settings import new_owner
-from ...statemachine.database import first_line, is_busy, is_unreachable
+from ...statemachine.database import first_line, is_busy, is_passing, is_unreachable
 from ...statemachine.records import Record
 from ...statemachine.store.campaigns import Book
 from ...statemachine.store.core import notify
@@ -76,7 +76,7 @@ class Conductor:
         self._refilled = self._seen = self._worked = 0.0
         self._wanted = threading.Event()
         self._taken: list[Delivery] = []
-        self._failed = False
+        self._failed, self._limit = False, settings.batch
         queues = [names.reports("live"), names.arrivals] if lane == "live" else [names.reports(lane)]
         self.subscription = broker.subscribe(queues, prefetch=2 * settings.batch)
 
@@ -100,6 +100,7 @@ class Conductor:
                     log.warning("others were in the way; it is tried again", cause=first_line(error), seconds=backoff)
                 else:
                     log.error("a turn failed; it is tried again", cause=first_line(error), exc_info=error)
+                self._size_up(error)
                 stop.wait(backoff)
                 backoff = min(LONGEST_BACKOFF_S, backoff * 2)
         self.subscription.close()
@@ -125,18 +126,22 @@ class Conductor:
         self._worked = time.monotonic() - began
         return len(deliveries)
 
+    def _size_up(self, error: Exception) -> None:
+        """Take half as much after what may have been too much for PostgreSQL, and all after what was not."""
+        self._limit = max(1, len(self._portion()) // 2) if is_passing(error) else self.settings.batch
+
     def rest_s(self) -> float:
         """Give how long to rest after this turn, so that others have their share of database, broker and cores."""
         return min(LONGEST_REST_S, self._worked * (1 / self.settings.share - 1))
 
     def _portion(self) -> list[Delivery]:
-        """Give what goes into one transaction. A batch that failed grows, see `turn`."""
-        if self._failed or not self.settings.batch_bytes:
+        """Give what goes into one transaction. Too long a one is halved; one that cannot be grows, see `turn`."""
+        if self._failed and self._limit >= self.settings.batch:
             return list(self._taken)
         size, portion = 0, list[Delivery]()
-        for delivery in self._taken:
+        for delivery in self._taken[: self._limit]:
             size += len(delivery.body)
-            if portion and size > self.settings.batch_bytes:
+            if portion and size > (self.settings.batch_bytes or size):
                 break
             portion.append(delivery)
         return portion
@@ -159,6 +164,7 @@ class Conductor:
         self._failed = True
         effects = self.batch.commit(deliveries)
         self._failed, self._taken = False, self._taken[len(deliveries) :]
+        self._limit = min(self.settings.batch, 2 * self._limit)
         if effects.reported:
             self.outbox.freed()
         try:

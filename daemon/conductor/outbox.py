@@ -12,7 +12,7 @@ from ...consumers.messages import LARGEST_WORK, Drain, Drop, Halt, Settle, Settl
 from ...consumers.worker.settings import SETTLE
 from ...statemachine.batches import batched
 from ...statemachine.records import Outcome, Reporter
-from ...statemachine.store import dispatch, pauses, settling
+from ...statemachine.store import dispatch, settling
 from ...statemachine.store.core import Ready, lock_items
 from ...statemachine.store.dispatch import Order
 from ...statemachine.store.fold import Said
@@ -74,12 +74,12 @@ class Outbox:
 
     def _send_new(self, step: str, lane: str, entries: Sequence[Ready]) -> None:
         with self.engine.begin() as connection:
-            if pauses.paused(connection, step, lane) or pauses.paused_sites(connection):
+            mine, room, going = dispatch.begin_sending(connection, step, lane), 0, list(entries)
+            if mine is None:
                 return  # the refiller knows what may go
-            mine, room, going = dispatch.lock_lane(connection, step, lane), 0, list(entries)
             if mine:
-                room = self._room(connection, step, lane)
-                going = dispatch.still_ready(connection, entries)
+                window = self.windows.get(step, DEFAULT_WINDOW)
+                going, room = dispatch.still_ready(connection, step, lane, entries, window)
                 self.send(connection, going[: max(0, room)])
         if len(going) > room:
             self.backlogged.add((step, lane))
@@ -126,8 +126,9 @@ class Outbox:
         """Publish these items' work, epochs unchanged; give what went out. What cannot be done is failed."""
         orders = dispatch.describe(connection, ready)
         sent, refused = self._publish(orders)
-        lock_items(connection, [order.item for order in orders])  # all in order, and none while the broker answers
-        self._refuse(connection, refused)
+        if refused:  # all in order, and none while the broker answers; without refusals one statement changes all
+            lock_items(connection, [order.item for order in orders])
+            self._refuse(connection, refused)
         return sent
 
     def _publish(self, orders: Iterable[Order]) -> tuple[list[Ready], list[Refusal]]:
@@ -222,7 +223,7 @@ class Outbox:
             for each in refused
         ]
         if said:
-            apply_reports(connection, said)
+            apply_reports(connection, said, locked=True)
 
 
 def _told_apart(orders: Iterable[Order]) -> tuple[list[Order], list[Refusal]]:
@@ -253,9 +254,15 @@ def _by_lane(ready: Iterable[Ready]) -> dict[tuple[str, str], list[Ready]]:
 
 
 def _parcels(orders: Iterable[Order]) -> Iterator[Parcel]:
-    """Group orders of one campaign, step and lane into parcels of the step's size."""
+    """Group orders of one campaign, step and lane into parcels of the step's size.
+
+    What was with a worker that died goes alone: else the others of its parcel would be blamed for its next deaths.
+    """
     groups: dict[tuple[str, str, str], list[Order]] = {}
     for order in orders:
+        if order.suspect:
+            yield (order,)
+            continue
         groups.setdefault((order.campaign, order.step.name, order.lane), []).append(order)
     for group in groups.values():
         yield from batched(group, group[0].step.parcel)

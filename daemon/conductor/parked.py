@@ -38,7 +38,13 @@ def read(delivery: Delivery, names: Names) -> Parked:
     if isinstance(work, Work):
         reason_code = code if code == "delivery-limit" else UNDELIVERED
         items = tuple(
-            Undelivered(item=each.item, epoch=each.epoch, code=reason_code, reason=f"its work message {why}")
+            Undelivered(
+                item=each.item,
+                epoch=each.epoch,
+                code=reason_code,
+                reason=f"its work message {why}",
+                refused=not by_broker,
+            )
             for each in work.parcel
         )
         same = f"{work.step} of items {', '.join(str(each.item) for each in items)}"

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import msgspec
 
 from ...consumers.broker import Delivery
-from ...consumers.messages import Arrived, Marker, Message, MessageError, Report, decode
+from ...consumers.messages import Arrived, Marker, Message, MessageError, Report, decode, encode
 from ...statemachine.records import Record
 
 
@@ -13,13 +13,19 @@ class Part(Record):
     """A message as it came, or a piece of one; where it is none, `reason` says why.
 
     `whole`: it says who reports. Only one of a report's pieces does, so that a reporter that cannot be written
-    down takes no outcome with it.
+    down takes no outcome with it. `piece`: there is more in the message, which was dealt with by itself.
     """
 
     delivery: Delivery
     message: Message | None = None
     reason: str = ""
     whole: bool = True
+    piece: bool = False
+
+    @property
+    def body(self) -> bytes:
+        """Give the message as it came, or as one that says no more than this piece."""
+        return encode(self.message) if self.piece and self.message is not None else self.delivery.body
 
 
 def read(delivery: Delivery) -> Part:
@@ -39,7 +45,7 @@ def split(part: Part) -> list[Part]:
         pieces = [msgspec.structs.replace(part, message=each) for each in _of_arrived(part.message)]
     else:
         return []
-    return pieces if len(pieces) > 1 else []
+    return [msgspec.structs.replace(piece, piece=True) for piece in pieces] if len(pieces) > 1 else []
 
 
 def _of_report(part: Part, report: Report) -> Iterator[Part]:

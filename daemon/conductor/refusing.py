@@ -66,7 +66,7 @@ def letter(connection: Connection | None, part: Part, cause: Exception) -> Lette
 
 
 def put_away(connection: Connection, part: Part, written: Letter) -> None:
-    """Write a letter down: a file's or a run's as it is, a message's with all of the message, to be replayed."""
+    """Write a letter down: a file's or a run's as it is, a message's with what was refused of it, to be replayed."""
     trouble = written.trouble
     if written.queue == ARRIVALS:
         bury(connection, [trouble], ARRIVALS)
@@ -76,7 +76,7 @@ def put_away(connection: Connection, part: Part, written: Letter) -> None:
         queue=delivery.queue,
         code=trouble.code,
         sentence=trouble.sentence,
-        body=delivery.body,
+        body=part.body,
         headers=delivery.headers,
         same=trouble.subject,
         run=trouble.run,

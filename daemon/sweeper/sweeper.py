@@ -4,9 +4,10 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from datetime import datetime
 
 import structlog
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
 from ...consumers.broker import LANES, Broker, BrokerRefusedError, BrokerUnavailableError, Names, Outgoing
@@ -20,11 +21,12 @@ from ...statemachine.store.dispatch import lock_lane
 from ...statemachine.store.pauses import forget_drained, paused
 from ..conductor.applying import Effects, follow, see_self
 from ..conductor.outbox import Outbox
+from .passing import Passings
 
 log = structlog.get_logger("headframe.sweeper")
 
-QUEUED_FACTOR = 20
-"""How many times longer a hint may take while its queue is not empty."""
+MOMENTS_S = 5.0
+"""Within how long a worker says that it has begun, and a page of hints goes out."""
 LOCK_S = 0.5
 PARTITION_AGAIN_S = 60.0
 
@@ -45,6 +47,7 @@ class Sweeper:
         self.engine, self.broker, self.names, self.settings = engine, broker, names, settings
         self.owner = new_owner()
         self.outbox = Outbox(engine, broker, names, self.owner)
+        self.passings = Passings(min(MOMENTS_S, settings.lost_hint_s / 2))
         self._partition_due = 0.0
 
     def run(self, stop: threading.Event) -> None:
@@ -64,9 +67,10 @@ class Sweeper:
             self._guarded(task)
 
     def present(self) -> None:
-        """Write down that this sweeper is alive."""
+        """Write down that this sweeper is alive, and forget who has long not been."""
         with self.engine.begin() as connection:
             see_self(connection, self.owner, "sweeper", socket.gethostname(), {})
+            sweep.forget_silent(connection)
 
     def mark(self) -> None:
         """Send a marker through each report lane: once applied, all that was sent before it has been too."""
@@ -90,29 +94,39 @@ class Sweeper:
     def resend(self) -> None:
         """Send lost hints again, at most a page a step, lane and round: doubles are safe, storms are not.
 
-        While messages wait in the queue, an old hint is most likely among them, and is given much longer. It goes
-        by what items have, for a step that has left the configuration still has some. One sweeper at a time: two that
-        find the same hints would send each of them twice, and so have it done twice.
+        A hint is lost that has left its queue without a word of a worker. It goes by what items have, for a step that
+        has left the configuration still has some. One sweeper at a time: two that find the same hints would send each
+        of them twice, and so have it done twice.
         """
         with self.engine.begin() as connection:
             pairs = sweep.sent_lanes(connection)
         for step, lane in pairs:
-            older_s = self.settings.lost_hint_s * (QUEUED_FACTOR if self._queued(step, lane) else 1)
             with self.engine.begin() as connection:
-                if paused(connection, step, lane) or not lock_lane(connection, step, lane, "resend"):
-                    continue
-                lost = sweep.lost_hints(connection, step, lane, older_s, self.settings.page)
-                if lost:
-                    sent = self.outbox.send_again(connection, lost)
-                    sweep.resent(connection, sent)
-                    log.warning("hints sent again", step=step, lane=lane, items=len(sent), of=len(lost))
+                gone_by = self._gone_by(connection, step, lane)
+                if gone_by is not None and not paused(connection, step, lane):
+                    self._resend(connection, step, lane, gone_by)
 
-    def _queued(self, step: str, lane: str) -> bool:
-        """Say whether messages wait; a queue that is not there has none."""
+    def _resend(self, connection: Connection, step: str, lane: str, gone_by: datetime) -> None:
+        if not lock_lane(connection, step, lane, "resend"):
+            return
+        settings = self.settings
+        lost = sweep.lost_hints(connection, step, lane, gone_by, settings.lost_hint_s, settings.page)
+        if lost:
+            sent = self.outbox.send_again(connection, lost)
+            sweep.resent(connection, sent)
+            log.warning("hints sent again", step=step, lane=lane, items=len(sent), of=len(lost))
+
+    def _gone_by(self, connection: Connection, step: str, lane: str) -> datetime | None:
+        """Give up to when hints have left. The clock is read first: what was sent before is in the queue, or was."""
+        looked_at = database_time(connection)
+        return self.passings.gone_by(connection, step, lane, looked_at, empty=self._empty(step, lane))
+
+    def _empty(self, step: str, lane: str) -> bool:
+        """Say whether no messages wait; a queue that is not there has none."""
         try:
-            return self.broker.depth(self.names.work(step, lane)) > 0
+            return self.broker.depth(self.names.work(step, lane)) == 0
         except BrokerRefusedError:
-            return False
+            return True
 
     def recheck_runs(self) -> None:
         """Let runs move that should have: a crash may have come between their files' commit and their own."""

@@ -8,7 +8,7 @@
 from .columns import metadata
 from .content import catalog_entry, original, product, replica, salt_record, settle, site
 from .machine import campaign, file, item, pipeline, run, run_operation, step_rule
-from .record import attempt, count_delta, count_total, history, history_checkpoint, late
+from .record import attempt, count_delta, count_total, count_whole, history, history_checkpoint, late
 from .service import dead_letter, operation, pause, pilot, process, watermark
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "catalog_entry",
     "count_delta",
     "count_total",
+    "count_whole",
     "dead_letter",
     "file",
     "history",

@@ -1,6 +1,6 @@
 """What the machine leaves behind: history, attempts, late reports, kept counts."""
 
-from sqlalchemy import BigInteger, Column, ForeignKey, Index, PrimaryKeyConstraint, Table, Text
+from sqlalchemy import BigInteger, Column, ForeignKey, Index, PrimaryKeyConstraint, Table, Text, text
 
 from .columns import NOW, TIME, facts, key, metadata, moment, number, words
 
@@ -40,7 +40,11 @@ history_checkpoint = Table(
     words("state", None),
     words("phase", None),
     number("epoch"),
-    comment="where replay starts for an item whose older history was dropped",
+    Column("campaign_id", BigInteger, nullable=False),
+    number("accepted_epoch"),
+    Column("duplicate_version", BigInteger, comment="first held as the double of another file"),
+    Column("released_version", BigInteger, comment="last released or recovered by an operator"),
+    comment="where replay starts for an item whose older history was dropped, and what of that still matters",
 )
 
 attempt = Table(
@@ -62,6 +66,9 @@ attempt = Table(
     facts("usage"),
     PrimaryKeyConstraint("item_id", "epoch"),
     Index("attempt_ended", "ended_at"),
+    Index("attempt_host", "host", "ended_at"),
+    Index("attempt_step", "step", "ended_at"),
+    Index("attempt_trouble", "ended_at", postgresql_where=text("outcome <> 'succeeded'")),
 )
 
 late = Table(
@@ -88,7 +95,24 @@ def _counted() -> list[Column[object]]:
     return [Column(name, kind, nullable=False) for name, kind in zip(_COUNTED, kinds, strict=True)]
 
 
-count_total = Table("count_total", metadata, *_counted(), number("n"), PrimaryKeyConstraint(*_COUNTED))
+count_total = Table(
+    "count_total",
+    metadata,
+    *_counted(),
+    number("n"),
+    PrimaryKeyConstraint(*_COUNTED),
+    Index("count_total_zero", "run_id", postgresql_where=text("n = 0")),
+    comment="kept counts by run; what has become zero goes",
+)
+
+count_whole = Table(
+    "count_whole",
+    metadata,
+    *_counted()[1:],
+    number("n"),
+    PrimaryKeyConstraint(*_COUNTED[1:]),
+    comment="the same of all runs together, so that the whole instance is not summed over every run there ever was",
+)
 
 count_delta = Table(
     "count_delta",
@@ -97,5 +121,5 @@ count_delta = Table(
     *_counted(),
     number("n"),
     Index("count_delta_run", "run_id"),
-    comment="signed, in the transaction of the change itself; folded into count_total by one process",
+    comment="signed, in the transaction of the change itself; folded into count_total and count_whole by one process",
 )

@@ -53,6 +53,7 @@ dead_letter = Table(
     Index("dead_letter_subject", "subject"),
     Index("dead_letter_last", "last_at"),
     Index("dead_letter_asked", "id", postgresql_where=text("asked_at is not null")),
+    Index("dead_letter_open", "last_at", "id", postgresql_where=text("cleared_at is null")),
 )
 
 operation = Table(

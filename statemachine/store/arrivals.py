@@ -26,11 +26,14 @@ class Registered(Record):
     files: int = 0
 
 
-def register(connection: Connection, arrivals: Sequence[ArrivedFile], book: Book) -> Registered:
-    """Register arrived files: their runs, their rows, their items. Idempotent; refuses with troubles."""
+def register(connection: Connection, arrivals: Sequence[ArrivedFile], book: Book, *, held: bool = False) -> Registered:
+    """Register arrived files: their runs, their rows, their items. Idempotent; refuses with troubles.
+
+    `held`: the caller holds the runs.
+    """
     if not arrivals:
         return Registered()
-    runs = pin_runs(connection, _kinds(arrivals), book)
+    runs = pin_runs(connection, _kinds(arrivals), book, held=held)
     waiting = list({(a.run, a.sequence, a.path): a for a in arrivals}.values())
     troubles: list[Trouble] = []
     made: list[dict[str, Any]] = []
@@ -45,7 +48,7 @@ def register(connection: Connection, arrivals: Sequence[ArrivedFile], book: Book
         done = {(row["site"], row["path"]) for row in rows}
         waiting = [arrival for arrival, _ in wanted if (arrival.site, arrival.path) not in done]
     ready, touched = _make_items(connection, made, runs)
-    rewind(connection, {run for run, _ in touched})
+    rewind(connection, {run for run, _ in touched} & {run.id for run in runs.values() if run.closed})
     return Registered(ready=tuple(ready), touched=frozenset(touched), troubles=tuple(troubles), files=len(made))
 
 
@@ -130,13 +133,19 @@ def _make_items(
     ]
     items = execute(connection, "insert_items", rows, actor="conductor")
     replicas = [
-        {"run_id": f["run_id"], "file_id": f["id"], "site": f["site"], "path": f["path"], "size": f["size"]}
+        {
+            "run_id": f["run_id"],
+            "file_id": f["id"],
+            "site": f["site"],
+            "path": f["path"],
+            "size": f["size"],
+            "place": place_of(f["site"], f["path"]),
+        }
         for f in files
     ]
     execute(connection, "insert_raw_replicas", replicas)
-    cleared = [{"path": f["path"], "place": place_of(f["site"], f["path"])} for f in files]
-    execute(connection, "clear_dead", cleared)
-    return quietly(connection, ready_of(items)), {(row.run_id, row.campaign_id) for row in items}
+    passable = {row.item for row in items if row.passable}
+    return quietly(connection, ready_of(items), passable), {(row.run_id, row.campaign_id) for row in items}
 
 
 def _unwaive(connection: Connection, runs: set[int]) -> None:

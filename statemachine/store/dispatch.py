@@ -20,7 +20,10 @@ from .pauses import blocked_by_sites, paused, paused_sites
 
 
 class Order(Record):
-    """One item's work, described: the step, where to write, what to read. `problem` says why it cannot be done."""
+    """One item's work, described: the step, where to write, what to read. `problem` says why it cannot be done.
+
+    A `suspect` was with a worker that died.
+    """
 
     item: int
     epoch: int
@@ -38,6 +41,7 @@ class Order(Record):
     resources: Resources = Resources()
     metadata: dict[str, Any] = {}
     problem: str = ""
+    suspect: bool = False
 
 
 def waiting(connection: Connection, step: str, lane: str, room: int) -> list[Ready]:
@@ -52,11 +56,17 @@ def waiting(connection: Connection, step: str, lane: str, room: int) -> list[Rea
     return [Ready(item=row.item, epoch=row.epoch, step=step, lane=lane) for row in rows]
 
 
-def still_ready(connection: Connection, entries: Sequence[Ready]) -> list[Ready]:
-    """Give those that nobody has sent, or moved otherwise, meanwhile, and whose campaign sends at present."""
-    rows = execute(connection, "still_ready", [{"item": entry.item, "epoch": entry.epoch} for entry in entries])
+def still_ready(
+    connection: Connection, step: str, lane: str, entries: Sequence[Ready], window: int
+) -> tuple[list[Ready], int]:
+    """Give those that nobody has sent, or moved otherwise, meanwhile, and whose campaign sends at present.
+
+    And how many items of the step and lane there is room for, as `window_room` says. None goes where there is none.
+    """
+    wanted = [{"item": entry.item, "epoch": entry.epoch} for entry in entries]
+    rows = execute(connection, "still_ready", wanted, step=step, lane=lane, window=window)
     found = {row.item for row in rows}
-    return [entry for entry in entries if entry.item in found]
+    return [entry for entry in entries if entry.item in found], window - rows[0].sent if rows else 0
 
 
 def window_room(connection: Connection, step: str, lane: str, window: int) -> int:
@@ -81,12 +91,11 @@ def describe(connection: Connection, ready: Sequence[Ready]) -> list[Order]:
     if not rows:
         return []
     contents = _contents(connection, [row.file_id for row in rows if row.file_id is not None])
-    avoided = paused_sites(connection)
     orders = []
     for row in rows:
         pipeline = load_pipeline(connection, row.pipeline_id)
         step = pipeline.step(row.step)
-        inputs = _inputs(connection, row, pipeline, step, contents, avoided)
+        inputs = _inputs(connection, row, pipeline, step, contents)
         orders.append(_order(row, pipeline, step, inputs))
     return orders
 
@@ -122,6 +131,7 @@ def _order(row: Row[Any], pipeline: Pipeline, step: Step, inputs: dict[str, tupl
         resources=_resources(step, row.request),
         metadata=row.metadata,
         problem=_problem(missing, row.file_id) if missing else "",
+        suspect=row.suspect,
     )
 
 
@@ -150,27 +160,26 @@ def _inputs(
     pipeline: Pipeline,
     step: Step,
     contents: dict[int, list[Row[Any]]],
-    avoided: frozenset[str],
 ) -> dict[str, tuple[Content, ...]]:
     found: dict[str, tuple[Content, ...]] = {}
     for role in pipeline.inputs(step, row.kind):
         if row.file_id is None:
             rows = execute(connection, "run_contents", run_id=row.run_id, campaign_id=row.campaign_id, role=role)
-            found[role] = tuple(_content(entry) for entry in _best(rows, step.site, avoided))
+            found[role] = tuple(_content(entry) for entry in _best(rows, step.site))
         else:
             mine = [
                 entry
                 for entry in contents.get(row.file_id, ())
                 if entry.role == role and entry.campaign_id in (None, row.campaign_id)
             ]
-            found[role] = tuple(_content(entry) for entry in _best(mine, step.site, avoided))
+            found[role] = tuple(_content(entry) for entry in _best(mine, step.site))
     return found
 
 
-def _best(rows: Iterable[Row[Any]], site: str, avoided: frozenset[str]) -> list[Row[Any]]:
+def _best(rows: Iterable[Row[Any]], site: str) -> list[Row[Any]]:
     """Keep one replica a content: at the wanted site if there is one, else the newest copy; at a paused site last."""
     best: dict[tuple[Any, Any], Row[Any]] = {}
-    for row in sorted(rows, key=lambda r: (r.site in avoided, r.site != site, not r.copied, r.replica_id)):
+    for row in sorted(rows, key=lambda r: (r.avoided, r.site != site, not r.copied, r.replica_id)):
         best.setdefault((row.file_id, row.product_id), row)
     return sorted(best.values(), key=lambda r: (r.sequence or 0, r.product_id or 0))
 
@@ -200,6 +209,12 @@ def _content(row: Row[Any]) -> Content:
         file=row.file_id,
         sequence=row.sequence,
     )
+
+
+def begin_sending(connection: Connection, step: str, lane: str) -> bool | None:
+    """Take a lane's lock to send what is new; False if another has it, none where a pause keeps something back."""
+    mine: bool | None = execute(connection, "begin_sending", step=step, lane=lane)[0].mine
+    return mine
 
 
 def lock_lane(connection: Connection, step: str, lane: str, task: str = "refill") -> bool:

@@ -67,7 +67,9 @@ def rewind(connection: Connection, runs: Iterable[int]) -> None:
 
     In the transaction that changes the files, after the runs' rows were locked: runs come before items.
     """
-    execute(connection, "rewind", ids=sorted(set(runs)))
+    wanted = sorted(set(runs))
+    if wanted:
+        execute(connection, "rewind", ids=wanted)
 
 
 def lock_runs(connection: Connection, runs: Iterable[int]) -> None:

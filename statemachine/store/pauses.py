@@ -83,17 +83,14 @@ def drain(connection: Connection, name: str, actor: str, reason: str) -> list[st
     return owners
 
 
-def to_tell(connection: Connection, seen: Iterable[WorkerSeen]) -> list[Told]:
-    """Compare what workers say that they have been told with what is so now; give what has to be told."""
-    workers = list(seen)
-    if not workers:
-        return []
-    rows = connection.execute(text("select what, name from pause where what <> 'site' order by what, name")).all()
-    common = tuple(f"{row.what}:{row.name}" for row in rows if row.what in ("step", "lane"))
-    paused = {row.name for row in rows if row.what == "worker"}
-    leaving = {row.name for row in rows if row.what == DRAIN}
+def to_tell(seen: Iterable[WorkerSeen], paused_now: Iterable[tuple[str, str]]) -> list[Told]:
+    """Compare what workers say that they have been told with what is paused now; give what has to be told."""
+    now = sorted(paused_now)
+    common = tuple(f"{what}:{name}" for what, name in now if what in ("step", "lane"))
+    paused = {name for what, name in now if what == "worker"}
+    leaving = {name for what, name in now if what == DRAIN}
     told = []
-    for worker in workers:
+    for worker in seen:
         halted = ("worker", *common) if {worker.owner, worker.name} & paused else common
         if halted != worker.halted or worker.owner in leaving:
             told.append(Told(owner=worker.owner, halted=halted, drain=worker.owner in leaving))
@@ -123,7 +120,7 @@ def blocked_by_sites(connection: Connection, sites: frozenset[str], step: str) -
         {"pipeline_id": number, "kind": kind}
         for number, pipeline in pipelines.items()
         for kind in pipeline.run_types
-        if sites & _written(pipeline, step, kind)
+        if sites & pipeline.written(pipeline.step(step), kind)
     ]
 
 
@@ -135,12 +132,6 @@ def forget_drained(connection: Connection) -> None:
             "and w.seen_at > clock_timestamp() - interval '1 hour')"
         )
     )
-
-
-def _written(pipeline: Pipeline, step: str, kind: str) -> set[str]:
-    found = pipeline.step(step)
-    copies = pipeline.run_types[kind].placed_when if found.makes == "copy" else ()
-    return {*copies} or {found.site}
 
 
 def _check(connection: Connection, what: What, name: str) -> None:

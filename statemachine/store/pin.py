@@ -1,8 +1,9 @@
 """Runs come into being and pin their pipeline: at the first file or the first word of the run database."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Any
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, Row, text
 
 from ..records import Record
 from .campaigns import Book, Pinned, realtime_campaign
@@ -24,12 +25,19 @@ class RunRow(Record):
     kind: str | None
     known_kind: bool
     campaign_id: int
+    closed: bool = False
     reclassified: bool = False
 
 
-def pin_runs(connection: Connection, kinds: dict[int, str | None], book: Book) -> dict[int, RunRow]:
-    """Make the runs that are missing, learn the types that were unknown, pin pipelines; give all, by number."""
-    hold_runs(connection, kinds)
+def pin_runs(
+    connection: Connection, kinds: dict[int, str | None], book: Book, *, held: bool = False
+) -> dict[int, RunRow]:
+    """Make the runs that are missing, learn the types that were unknown, pin pipelines; give all, by number.
+
+    `held`: the caller holds them (`hold_runs`).
+    """
+    if not held:
+        hold_runs(connection, kinds)
     rows = connection.execute(
         text(_RUNS),
         {"numbers": sorted(kinds)},
@@ -40,26 +48,35 @@ def pin_runs(connection: Connection, kinds: dict[int, str | None], book: Book) -
             pinned[row.number] = RunRow(**row._mapping)
         else:
             kind = row.kind or kinds[row.number]
-            pinned[row.number] = _pin(connection, row.id, row.number, kind, row.campaign_id, book)
+            pinned[row.number] = _pin(connection, row, kind, book)
     return pinned
 
 
 _RUNS = """
-select id, number, kind, known_kind, campaign_id,
+select id, number, kind, known_kind, campaign_id, closed_at is not null as closed,
   exists (select from run_operation o where o.run_id = run.id and o.operation = 'reclassify') as reclassified
 from run where number = any(:numbers) order by id
 """
 
 
-def hold_runs(connection: Connection, numbers: Iterable[int]) -> None:
-    """Make the runs that are missing and lock all, in id order. Numbers that no run can have are left out."""
+def hold_runs(connection: Connection, numbers: Iterable[int]) -> set[int]:
+    """Make the runs that are missing and lock all, in id order; give the numbers of those whose type is unknown.
+
+    Numbers that no run can have are left out.
+    """
     wanted = sorted({number for number in numbers if 0 <= number <= LARGEST_RUN})
     if not wanted:
-        return
-    statement = text("insert into run (number) select unnest(cast(:numbers as bigint[])) on conflict do nothing")
-    connection.execute(statement, {"numbers": wanted})
-    lock = text("select id from run where number = any(:numbers) order by id for no key update")
-    connection.execute(lock, {"numbers": wanted})
+        return set()
+    rows = _hold(connection, wanted)
+    if not rows:
+        statement = text("insert into run (number) select unnest(cast(:numbers as bigint[])) on conflict do nothing")
+        connection.execute(statement, {"numbers": wanted})
+        rows = _hold(connection, wanted)
+    return {row.number for row in rows if row.kind is None}
+
+
+def _hold(connection: Connection, numbers: list[int]) -> Sequence[Row[Any]]:
+    return execute(connection, "hold_runs", numbers=numbers)
 
 
 def items_to_pin(connection: Connection, numbers: Iterable[int]) -> list[int]:
@@ -74,24 +91,23 @@ def items_to_pin(connection: Connection, numbers: Iterable[int]) -> list[int]:
     return list(connection.execute(statement, {"numbers": wanted}).scalars())
 
 
-def _pin(
-    connection: Connection, run_id: int, number: int, kind: str | None, campaign_id: int | None, book: Book
-) -> RunRow:
-    pinned = realtime_campaign(connection, book.pipeline_for(kind), book.period, number)
+def _pin(connection: Connection, run: Row[Any], kind: str | None, book: Book) -> RunRow:
+    pinned = realtime_campaign(connection, book.pipeline_for(kind), book.period, run.number)
     known = book.known(kind)
     connection.execute(
         text(
             "update run set kind = :kind, known_kind = :known, campaign_id = :campaign, version = version + 1 "
             "where id = :id"
         ),
-        {"kind": kind, "known": known, "campaign": pinned.campaign_id, "id": run_id},
+        {"kind": kind, "known": known, "campaign": pinned.campaign_id, "id": run.id},
     )
-    if campaign_id is None:
-        row = {"run_id": run_id, "file_id": None, "scope": "run", "campaign_id": pinned.campaign_id}
+    if run.campaign_id is None:
+        row = {"run_id": run.id, "file_id": None, "scope": "run", "campaign_id": pinned.campaign_id}
         execute(connection, "insert_items", [row], actor="conductor")
     else:
-        move_items(connection, run_id, campaign_id, pinned, kind, known, "conductor", f"run type is {kind}")
-    return RunRow(id=run_id, number=number, kind=kind, known_kind=known, campaign_id=pinned.campaign_id)
+        move_items(connection, run.id, run.campaign_id, pinned, kind, known, "conductor", f"run type is {kind}")
+    learned = {"kind": kind, "known_kind": known, "campaign_id": pinned.campaign_id}
+    return RunRow(**{**run._mapping, **learned})
 
 
 def move_items(

@@ -12,7 +12,7 @@ from .accept import accept
 from .announced import other_content
 from .core import Ready, Touched, execute, lock_items, ready_of
 from .fold import Said, fold, of_trigger
-from .folders import clean_order
+from .folders import clean_order, order_orphans
 from .quiet import quietly
 from .share import give_way
 
@@ -47,6 +47,7 @@ class Batch:
         self.connection = connection
         self.actor = actor
         self.ready: dict[int, Ready] = {}
+        self.passable: set[int] = set()
         self.touched: Touched = set()
         self.stale: list[Stale] = []
         self.changed = 0
@@ -76,6 +77,7 @@ class Batch:
         self.touched |= {(row.run_id, row.campaign_id) for row in rows}
         if said[0].outcome.trigger == "succeed":  # the others wait for a while; the refiller finds them when due
             self.ready |= {entry.item: entry for entry in ready_of(rows)}
+            self.passable |= {row.item for row in rows if row.passable}
 
     def _late(self, said: list[Said]) -> None:
         rows = execute(self.connection, "insert_late", [_late_row(entry) for entry in said])
@@ -83,17 +85,23 @@ class Batch:
         clean_unaccepted(self.connection, said)
 
 
-def apply_reports(connection: Connection, said: Iterable[Said], actor: str = "conductor") -> Applied:
-    """Apply reports in queue order. What does not match the present epoch and owner changes nothing."""
+def apply_reports(
+    connection: Connection, said: Iterable[Said], actor: str = "conductor", *, locked: bool = False
+) -> Applied:
+    """Apply reports in queue order. What does not match the present epoch and owner changes nothing.
+
+    `locked`: the caller has locked the items.
+    """
     entries = list(said)
     if not entries:
         return Applied()
-    lock_items(connection, [entry.outcome.item for entry in entries])
+    if not locked:
+        lock_items(connection, [entry.outcome.item for entry in entries])
     batch = Batch(connection, actor)
     for round_ in fold(entries):
         batch.round(round_)
     return Applied(
-        ready=tuple(quietly(connection, list(batch.ready.values()))),
+        ready=tuple(quietly(connection, list(batch.ready.values()), batch.passable)),
         touched=frozenset(batch.touched),
         stale=tuple(batch.stale),
         changed=batch.changed,
@@ -109,7 +117,9 @@ def succeed(connection: Connection, said: Sequence[Said]) -> list[Row[Any]]:
     """Ready, submitted, executing -> next state, and what the attempts made is accepted."""
     rows = execute(connection, "succeed", map(row_of, said), sources=list(sources(Trigger.SUCCEED)))
     results = {entry.attempt[:2]: entry.outcome for entry in said}
-    accept(connection, [(row, results[row.item, row.epoch]) for row in rows])
+    accepted = [(row, results[row.item, row.epoch]) for row in rows]
+    accept(connection, accepted)
+    order_orphans(connection, accepted)
     return rows
 
 

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Row, text
 
 from ..pipeline import Pipeline
 from ..records import RunInfo, Trouble
-from .announced import CODE, same_sum
+from .announced import CODE, same_sum, try_again
 from .campaigns import Book, realtime_campaign
 from .core import Touched, execute, notify
 from .errors import NotFoundError, RefusedError
@@ -159,13 +159,17 @@ def _check_kind(connection: Connection, run: Row[Any], info: RunInfo) -> tuple[T
 
 
 def _expect_files(connection: Connection, run: Row[Any], info: RunInfo) -> tuple[Trouble, ...]:
-    """Write down the files announced. Of those that were read before, say which have another sum; once."""
+    """Write down the files announced. Of those that were read before, say which have another sum; once.
+
+    Those that failed for the sum that was announced before are tried again.
+    """
     rows = [
         {"run_id": run.id, "sequence": f.sequence, "name": f.name, "size": f.size, "adler32": f.adler32}
         for f in info.files
     ]
     execute(connection, "insert_expected", rows)
     again = execute(connection, "announce_again", [row for row in rows if row["adler32"]])
+    try_again(connection, run.id, again, info.source)
     return tuple(
         _trouble(
             info,

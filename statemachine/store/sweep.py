@@ -51,10 +51,39 @@ def sent_lanes(connection: Connection) -> list[tuple[str, str]]:
     return [(row.step, row.lane) for row in execute(connection, "lanes_in_phase", phase=Phase.SUBMITTED)]
 
 
-def lost_hints(connection: Connection, step: str, lane: str, older_s: float, page: int) -> list[Ready]:
-    """Give submitted items whose message has surely been lost, at most a page."""
-    rows = execute(connection, "lost_hints", step=step, lane=lane, older_s=older_s, page=page)
+class Hint(Record):
+    """A work message of an item's epoch, and when it went out last."""
+
+    item: int
+    epoch: int
+    sent_at: datetime
+
+
+def lost_hints(
+    connection: Connection, step: str, lane: str, gone_by: datetime, older_s: float, page: int
+) -> list[Ready]:
+    """Give items still submitted whose message was sent by `gone_by`, and is older than `older_s`; at most a page."""
+    rows = execute(connection, "lost_hints", step=step, lane=lane, gone_by=gone_by, older_s=older_s, page=page)
     return [Ready(item=row.item, epoch=row.epoch, step=step, lane=lane) for row in rows]
+
+
+def newest_submitted(connection: Connection, step: str, lane: str) -> Hint | None:
+    """Give the hint that went out last."""
+    for row in execute(connection, "newest_submitted", step=step, lane=lane):
+        return Hint(item=row.item, epoch=row.epoch, sent_at=row.submitted_at)
+    return None
+
+
+def taken_up(connection: Connection, hints: Iterable[Hint]) -> set[tuple[int, int]]:
+    """Give those (item, epoch) that a worker has taken up."""
+    rows = [{"item": hint.item, "epoch": hint.epoch} for hint in hints]
+    return {(row.item, row.epoch) for row in execute(connection, "taken_up", rows)} if rows else set()
+
+
+def applied_until(connection: Connection, lane: str) -> datetime:
+    """Give up to when all reports of a lane have been applied; long ago where none are known to be."""
+    applied: datetime = execute(connection, "applied_until", lane=lane)[0].applied_at
+    return applied
 
 
 def resent(connection: Connection, sent: list[Ready]) -> int:
@@ -72,6 +101,7 @@ def fold(connection: Connection, page: int) -> None:
     mine = connection.execute(text("select pg_try_advisory_xact_lock(hashtext(current_schema() || '.fold'))")).scalar()
     if mine:
         execute(connection, "fold_counts", page=page)
+        execute(connection, "drop_zero_counts")
 
 
 class Mark(Record):
@@ -122,6 +152,11 @@ _NO_MONTH = """
 select to_regclass(:name) is null
   and not exists (select from history_default where at >= :first and at < :following)
 """
+
+
+def forget_silent(connection: Connection) -> None:
+    """Forget processes that were not heard of for a week, but for the last one of each role: a row a start adds up."""
+    execute(connection, "forget_silent")
 
 
 def restart_local(connection: Connection) -> int:

@@ -1,8 +1,9 @@
 """Kept counts against recounts."""
 
 from collections.abc import Iterator
+from typing import Any
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, Row, text
 
 from .fault import Fault
 
@@ -28,10 +29,29 @@ where coalesce(kept.n, 0) <> coalesce(counted.n, 0)
 order by run_id, scope, state, phase, site
 """)
 
+WHOLE = text("""
+with kept as (
+  select campaign_id, scope, state, phase, site, sum(n) as n from count_whole
+  group by campaign_id, scope, state, phase, site having sum(n) <> 0
+), of_runs as (
+  select campaign_id, scope, state, phase, site, sum(n) as n from count_total
+  group by campaign_id, scope, state, phase, site having sum(n) <> 0
+)
+select scope, state, phase, site, coalesce(kept.n, 0) as kept, coalesce(of_runs.n, 0) as counted
+from kept full join of_runs using (campaign_id, scope, state, phase, site)
+where coalesce(kept.n, 0) <> coalesce(of_runs.n, 0)
+order by campaign_id, scope, state, phase, site
+""")
+
 
 def recounted(conn: Connection) -> Iterator[Fault]:
-    """Totals plus deltas are what counting items and replicas gives."""
+    """Totals plus deltas are what counting items and replicas gives; those of all runs are the sum of the runs'."""
     for row in conn.execute(RECOUNTED):
-        where = f" at {row.site}" if row.site else ""
-        sentence = f"{row.scope} {row.state} {row.phase}{where}: kept {row.kept}, counted {row.counted}"
-        yield Fault(code="count-differs", subject=row.run, sentence=sentence)
+        yield Fault(code="count-differs", subject=row.run, sentence=_said(row))
+    for row in conn.execute(WHOLE):
+        yield Fault(code="count-differs", subject="all runs together", sentence=_said(row))
+
+
+def _said(row: Row[Any]) -> str:
+    where = f" at {row.site}" if row.site else ""
+    return f"{row.scope} {row.state} {row.phase}{where}: kept {row.kept}, counted {row.counted}"

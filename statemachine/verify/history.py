@@ -9,11 +9,12 @@ from .moves import Book, Step, is_legal
 
 CHAINED = named("""
 with h as (
-  select item_id, version, trigger, from_state, from_phase, epoch,
-    lag(version) over w as last_version, lag(to_state) over w as last_state,
+  select h.item_id, h.version, trigger, from_state, from_phase, h.epoch,
+    lag(h.version) over w as last_version, lag(to_state) over w as last_state,
     lag(to_phase) over w as last_phase, lag(to_epoch) over w as last_epoch
-  from history where item_id > :after and item_id <= :upto
-  window w as (partition by item_id order by version, at)
+  from history h left join history_checkpoint c on c.item_id = h.item_id
+  where h.item_id > :after and h.item_id <= :upto and h.version > coalesce(c.version, 0)
+  window w as (partition by h.item_id order by h.version, h.at)
 ), joined as (
   select h.item_id, h.version, h.trigger, h.from_state, h.from_phase, h.epoch,
     coalesce(h.last_version, c.version) as last_version, coalesce(h.last_state, c.state) as last_state,
@@ -37,34 +38,51 @@ where case when j.last_version is null then j.version <> 1 or j.from_state is no
 order by j.item_id, j.version
 """)
 
+# A checkpoint is stored before the lines that it stands for are dropped; in between both are there, and agree.
+CHECKPOINTS = named("""
+select {subject} as subject, 'checkpoint-differs' as code,
+  'its checkpoint says ' || c.state || ' ' || c.phase || ', epoch ' || c.epoch || ' at version ' || c.version
+  || ', history says ' || h.to_state || ' ' || h.to_phase || ', epoch ' || h.to_epoch as sentence
+from history_checkpoint c join history h on h.item_id = c.item_id and h.version = c.version
+join item i on i.id = c.item_id {names}
+where c.item_id > :after and c.item_id <= :upto
+  and (h.to_state, h.to_phase, h.to_epoch, h.campaign_id) is distinct from (c.state, c.phase, c.epoch, c.campaign_id)
+order by c.item_id
+""")
+
 REPLAYS = named("""
 with last as (
-  select distinct on (item_id) item_id, version, to_state, to_phase, to_epoch
-  from history where item_id > :after and item_id <= :upto order by item_id, version desc
+  select distinct on (h.item_id) h.item_id, h.version, to_state, to_phase, to_epoch
+  from history h left join history_checkpoint c on c.item_id = h.item_id
+  where h.item_id > :after and h.item_id <= :upto and h.version > coalesce(c.version, 0)
+  order by h.item_id, h.version desc
 )
-select {subject} as subject, 'history-present' as code,
-  'it is ' || i.state || ' ' || i.phase || ', epoch ' || i.epoch || ', version ' || i.version || '; history says '
+select (select {subject} from item i {names} where i.id = o.id) as subject, 'history-present' as code,
+  'it is ' || o.state || ' ' || o.phase || ', epoch ' || o.epoch || ', version ' || o.version || '; history says '
   || coalesce(l.to_state || ' ' || l.to_phase || ', epoch ' || l.to_epoch || ', version ' || l.version, 'nothing')
   as sentence
-from item i left join history_checkpoint c on c.item_id = i.id left join last l on l.item_id = i.id {names}
-where i.id > :after and i.id <= :upto
-  and (i.version, i.state, i.phase, i.epoch) is distinct from
+from item o left join history_checkpoint c on c.item_id = o.id left join last l on l.item_id = o.id
+where o.id > :after and o.id <= :upto
+  and (o.version, o.state, o.phase, o.epoch) is distinct from
     (coalesce(l.version, c.version), coalesce(l.to_state, c.state), coalesce(l.to_phase, c.phase),
      coalesce(l.to_epoch, c.epoch))
-order by i.id
+order by o.id
 """)
 
 MOVES = named("""
 with h as (
-  select item_id, version, trigger, from_state, from_phase, to_state, to_phase, campaign_id,
-    lag(campaign_id) over (partition by item_id order by version, at) as last_campaign
-  from history where item_id > :after and item_id <= :upto
+  select h.item_id, h.version, trigger, from_state, from_phase, to_state, to_phase, h.campaign_id,
+    coalesce(lag(h.campaign_id) over (partition by h.item_id order by h.version, h.at), c.campaign_id) as last_campaign
+  from history h left join history_checkpoint c on c.item_id = h.item_id
+  where h.item_id > :after and h.item_id <= :upto and h.version > coalesce(c.version, 0)
+), moves as (
+  select h.campaign_id, h.last_campaign, i.scope, h.trigger, h.from_state, h.from_phase, h.to_state, h.to_phase,
+    count(*) as n, min(h.item_id) as item_id, min(h.version) as version
+  from h join item i on i.id = h.item_id group by 1, 2, 3, 4, 5, 6, 7, 8
 )
-select c.pipeline_id, p.pipeline_id as from_pipeline_id, i.scope, h.trigger, h.from_state, h.from_phase, h.to_state,
-  h.to_phase, count(*) as n, min(h.item_id) as item_id, min({subject}) as subject, min(h.version) as version
-from h join item i on i.id = h.item_id join campaign c on c.id = h.campaign_id
-left join campaign p on p.id = h.last_campaign {names}
-group by 1, 2, 3, 4, 5, 6, 7, 8
+select m.*, c.pipeline_id, p.pipeline_id as from_pipeline_id,
+  (select {subject} from item i {names} where i.id = m.item_id) as subject
+from moves m join campaign c on c.id = m.campaign_id left join campaign p on p.id = m.last_campaign
 """)
 
 EPOCHS = named("""
@@ -77,11 +95,16 @@ where h.item_id > :after and h.item_id <= :upto and h.from_state is not null
 order by h.item_id, h.version
 """)
 
+# Epochs grow with versions, so an epoch that was accepted before a checkpoint is none that is accepted after it, and
+# the greatest one stands for all whose lines were dropped.
 ACCEPTED = named("""
 with doubled as (
-  select item_id, epoch, count(*) as n from history
-  where item_id > :after and item_id <= :upto and trigger in ('succeed', 'skipped')
-  group by item_id, epoch having count(*) > 1
+  select h.item_id, h.epoch,
+    count(*) + count(*) filter (where h.version > c.version and h.epoch <= c.accepted_epoch) as n
+  from history h left join history_checkpoint c on c.item_id = h.item_id
+  where h.item_id > :after and h.item_id <= :upto and h.trigger in ('succeed', 'skipped')
+  group by h.item_id, h.epoch
+  having count(*) > 1 or count(*) filter (where h.version > c.version and h.epoch <= c.accepted_epoch) > 0
 )
 select {subject} as subject, 'accepted-twice' as code,
   'epoch ' || d.epoch || ' was accepted ' || d.n || ' times' as sentence
@@ -96,8 +119,9 @@ def chained(conn: Connection) -> Iterator[Fault]:
 
 
 def replays(conn: Connection) -> Iterator[Fault]:
-    """The last line of history is what the item is now."""
-    return faults(conn, REPLAYS)
+    """The last line of history (or a checkpoint) is what the item is now; a checkpoint says what its line says."""
+    yield from faults(conn, CHECKPOINTS)
+    yield from faults(conn, REPLAYS)
 
 
 def epochs(conn: Connection) -> Iterator[Fault]:

@@ -8,21 +8,18 @@ from sqlalchemy import Connection, text
 from .fault import Fault, faults, named
 
 ACCEPTED = named("""
-with made as (
-  select p.*, exists (select from history h where h.item_id = p.item_id and h.epoch = p.epoch
-      and h.trigger = 'succeed') as accepted,
-    exists (select from history_checkpoint c where c.item_id = p.item_id and c.epoch >= p.epoch) as forgotten
-  from product p where p.item_id > :after and p.item_id <= :upto
-)
-select {subject} as subject, 'product-not-accepted' as code,
+select (select {subject} from item i {names} where i.id = p.item_id) as subject, 'product-not-accepted' as code,
   p.name || ' of epoch ' || p.epoch || ' is in the catalog, but that epoch was never accepted' as sentence
-from made p join item i on i.id = p.item_id {names}
-where not p.accepted and not p.forgotten
+from product p where p.item_id > :after and p.item_id <= :upto
+  and not exists (select from history h where h.item_id = p.item_id and h.epoch = p.epoch and h.trigger = 'succeed'
+    and h.item_id > :after and h.item_id <= :upto)
+  and not exists (select from history_checkpoint c join attempt a on a.item_id = c.item_id
+    where c.item_id = p.item_id and a.epoch = p.epoch and c.accepted_epoch >= p.epoch and a.outcome = 'succeeded'
+    and c.item_id > :after and c.item_id <= :upto and a.item_id > :after and a.item_id <= :upto)
 union all
-select min({subject}), 'products-of-two-epochs',
+select (select {subject} from item i {names} where i.id = p.item_id), 'products-of-two-epochs',
   'step ' || p.step || ' has products of epochs ' || string_agg(distinct p.epoch::text, ', ') || ' that stand'
-from made p join item i on i.id = p.item_id {names}
-where p.superseded_at is null
+from product p where p.item_id > :after and p.item_id <= :upto and p.superseded_at is null
 group by p.item_id, p.step having count(distinct p.epoch) > 1
 """)
 

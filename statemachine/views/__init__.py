@@ -1,7 +1,7 @@
 """What people and programs look at: read-only questions to the database that give frozen records.
 
 Lists are paged by key, newest first unless a docstring says otherwise, and never read the whole item table:
-numbers of files come from the kept counts (`count_total` plus `count_delta`).
+numbers of files come from the kept counts (`count_total` or `count_whole`, plus `count_delta`).
 """
 
 from .attempts import AttemptFilter, AttemptRow, attempts, attempts_of
@@ -12,6 +12,7 @@ from .counts import Count, totals
 from .deadletters import DeadLetterRow, dead_letter_body, dead_letter_of, dead_letters, dead_letters_about
 from .fields import View
 from .filedetail import (
+    Dropped,
     FileDetail,
     HistoryRow,
     LateRow,
@@ -31,6 +32,7 @@ from .queues import QueueRow, queues
 from .rundetail import Operation, ReasonCount, RunDetail, run
 from .runs import RunFilter, RunRow, runs
 from .sites import SiteRow, sites
+from .sizes import TableSize, sizes
 from .status import Status, status
 
 __all__ = [
@@ -42,6 +44,7 @@ __all__ = [
     "CellRow",
     "Count",
     "DeadLetterRow",
+    "Dropped",
     "FileDetail",
     "FileFilter",
     "FileRow",
@@ -66,6 +69,7 @@ __all__ = [
     "RunRow",
     "SiteRow",
     "Status",
+    "TableSize",
     "View",
     "attempts",
     "attempts_of",
@@ -88,6 +92,7 @@ __all__ = [
     "run",
     "runs",
     "sites",
+    "sizes",
     "status",
     "totals",
 ]

@@ -105,6 +105,9 @@ def _narrowed(where: AttemptFilter) -> Select[Any]:
     if where.running:
         # Only what executes can have a running attempt, and that index is short.
         wanted = wanted.where(attempt.c.outcome == "running", item.c.phase == "executing")
+    if where.reason_code is not None:
+        # What succeeded has no reason, and what did not is few.
+        wanted = wanted.where(attempt.c.outcome != "succeeded")
     for column, value in (
         (item.c.file_id, where.file),
         (attempt.c.step, where.step),
@@ -118,6 +121,6 @@ def _narrowed(where: AttemptFilter) -> Select[Any]:
 
 
 def _made(row: Row[Any]) -> AttemptRow:
-    found = row._mapping
-    values = {name: found[name] for name in AttemptRow.__struct_fields__}
-    return AttemptRow(**{**values, "file": values["file"] or ""})
+    values = dict(zip(row._fields, row, strict=True))
+    values["file"] = values["file"] or ""
+    return AttemptRow(**values)

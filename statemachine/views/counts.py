@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import BigInteger, ColumnElement, Connection, Subquery, cast, func, select, union_all
 
-from ..schema import count_delta, count_total
+from ..schema import count_delta, count_total, count_whole
 from .fields import View
 
 KEYS = ("run_id", "campaign_id", "scope", "state", "phase", "site")
@@ -33,7 +33,8 @@ def by_run(conn: Connection, run_ids: Sequence[int]) -> dict[int, list[Count]]:
     """Give the counts of each of these runs, without those that are zero."""
     found: dict[int, list[Count]] = {run_id: [] for run_id in run_ids}
     for row in conn.execute(_summed(KEYS, run_ids=run_ids)):
-        found[row.run_id].append(Count(**{name: row._mapping[name] for name in (*KEYS[1:], "n")}))
+        values = dict(zip(row._fields, row, strict=True))
+        found[values.pop("run_id")].append(Count(**values))
     return found
 
 
@@ -45,10 +46,14 @@ def _summed(keys: Sequence[str], *, run_ids: Sequence[int] | None = None, scope:
 
 
 def _both(run_ids: Sequence[int] | None, scope: Sequence[str]) -> Subquery:
-    """Both tables in one statement, so that a fold in between is seen wholly or not at all."""
+    """Both tables in one statement, so that a fold in between is seen wholly or not at all.
+
+    What is asked of all runs is not summed over them: that grows for ever.
+    """
     parts = []
-    for table in (count_total, count_delta):
-        part = select(*(table.c[key] for key in KEYS), table.c.n)
+    for table in (count_whole if run_ids is None else count_total, count_delta):
+        keys = KEYS[1:] if run_ids is None else KEYS
+        part = select(*(table.c[key] for key in keys), table.c.n)
         if run_ids is not None:
             part = part.where(table.c.run_id == func.any(list(run_ids)))
         if scope:

@@ -8,8 +8,8 @@ from sqlalchemy import ColumnElement, Connection, Select, select
 from ..schema import campaign as campaign_table
 from ..schema import file as file_table
 from ..schema import history as history_table
+from ..schema import history_checkpoint, late, product, replica, run
 from ..schema import item as item_table
-from ..schema import late, product, replica, run
 from .attempts import AttemptRow, attempts_of
 from .deadletters import DeadLetterRow, dead_letters_about
 from .fields import View
@@ -86,6 +86,17 @@ class HistoryRow(View):
     reason: str
 
 
+class Dropped(View):
+    """What an item was when the month ended whose history, with all before, was dropped."""
+
+    item: int
+    version: int
+    at: datetime
+    state: str
+    phase: str
+    epoch: int
+
+
 class LateRow(View):
     """A report that came too late to count."""
 
@@ -128,6 +139,7 @@ class FileDetail(View):
     replicas: tuple[ReplicaRow, ...]
     products: tuple[ProductRow, ...]
     history: tuple[HistoryRow, ...]
+    dropped: tuple[Dropped, ...]
     attempts: tuple[AttemptRow, ...]
     late: tuple[LateRow, ...]
     dead_letters: tuple[DeadLetterRow, ...]
@@ -147,6 +159,7 @@ def file(conn: Connection, wanted: str | int, run_number: int | None = None) -> 
         replicas=replicas_of(conn, replica.c.file_id == found.id),
         products=products_of(conn, product.c.file_id == found.id),
         history=history(conn, ids),
+        dropped=dropped(conn, ids),
         attempts=attempts_of(conn, ids),
         late=_late(conn, ids),
         dead_letters=dead_letters_about(conn, subjects=_subjects(found)),
@@ -163,6 +176,12 @@ def history(conn: Connection, items: list[int], most: int = MOST) -> tuple[Histo
         .limit(most)
     )
     return tuple(reversed(_records(conn, wanted, HistoryRow)))
+
+
+def dropped(conn: Connection, items: list[int]) -> tuple[Dropped, ...]:
+    """Give where the history of these items begins, for those whose older history was dropped."""
+    wanted = select(history_checkpoint, history_checkpoint.c.item_id.label("item"))
+    return _records(conn, wanted.where(history_checkpoint.c.item_id.in_(items)).order_by("item"), Dropped)
 
 
 def replicas_of(conn: Connection, *which: ColumnElement[bool]) -> tuple[ReplicaRow, ...]:

@@ -9,7 +9,7 @@ from ..schema import campaign, file, item, product, replica, run_operation, step
 from ..schema import run as run_table
 from .deadletters import DeadLetterRow, dead_letters_about
 from .fields import View
-from .filedetail import HistoryRow, ProductRow, ReplicaRow, history, products_of, replicas_of
+from .filedetail import Dropped, HistoryRow, ProductRow, ReplicaRow, dropped, history, products_of, replicas_of
 from .files import TROUBLE
 from .gaps import Gaps, came
 from .paging import Page
@@ -58,6 +58,7 @@ class RunDetail(View):
     gaps: Gaps
     reasons: tuple[ReasonCount, ...]
     history: tuple[HistoryRow, ...]
+    dropped: tuple[Dropped, ...]
     operations: tuple[Operation, ...]
     products: tuple[ProductRow, ...]
     replicas: tuple[ReplicaRow, ...]
@@ -85,6 +86,7 @@ def run(conn: Connection, number: int) -> RunDetail | None:
         gaps=come.gaps,
         reasons=_reasons(conn, row, shown.phases),
         history=history(conn, own, 200),
+        dropped=dropped(conn, own),
         operations=_operations(conn, row.id),
         products=products_of(conn, product.c.run_id == row.id, product.c.file_id.is_(None)),
         replicas=replicas_of(conn, replica.c.run_id == row.id, replica.c.file_id.is_(None)),

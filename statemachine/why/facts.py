@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 from datetime import datetime
 
+import msgspec
 from sqlalchemy import ColumnElement, Connection, case, func, select
 
+from ..pipeline import Pipeline
 from ..records import Record
-from ..schema import campaign, item, site, step_rule
+from ..schema import campaign, item, pipeline, site, step_rule
 from ..views import AttemptRow, PauseRow, ProcessRow, attempts_of, pauses, processes
 from ..views.queues import ahead, takes
 
@@ -63,7 +65,10 @@ class Item(Record):
 
 
 class Facts(Record):
-    """An item, how its subject is named, and what surrounds it. `named` are the words that select it."""
+    """An item, how its subject is named, and what surrounds it. `named` are the words that select it.
+
+    `paused_site` stands in its way: its step would write there.
+    """
 
     subject: str
     named: tuple[str, ...]
@@ -73,6 +78,7 @@ class Facts(Record):
     ahead: int
     attempts: tuple[AttemptRow, ...]
     notes: tuple[str, ...] = ()
+    paused_site: PauseRow | None = None
 
 
 def facts(
@@ -81,16 +87,30 @@ def facts(
     """Collect the facts of one item. Raises `sqlalchemy.exc.NoResultFound` where there is none."""
     found = _item(conn, item_id)
     waits = found.phase == "ready"
+    around = machine(conn)
     return Facts(
         subject=subject,
         named=named,
         run=run,
         item=found,
-        machine=machine(conn),
+        machine=around,
         ahead=ahead(conn, found.step, found.lane, found.priority, found.id, MOST_AHEAD) if waits else 0,
         attempts=attempts_of(conn, [item_id], 5),
         notes=tuple(notes),
+        paused_site=_paused_site(conn, found, around.pauses) if waits else None,
     )
+
+
+def _paused_site(conn: Connection, found: Item, paused: Sequence[PauseRow]) -> PauseRow | None:
+    """Give the pause of a site that the item's step would write to."""
+    sites = [pause for pause in paused if pause.what == "site"]
+    if not sites:
+        return None
+    wanted = select(pipeline.c.definition, item.c.kind).join(item, item.c.pipeline_id == pipeline.c.id)
+    row = conn.execute(wanted.where(item.c.id == found.id)).one()
+    pinned = msgspec.convert(row.definition, Pipeline)
+    written = pinned.written(pinned.step(found.step), row.kind)
+    return next((pause for pause in sites if pause.name in written), None)
 
 
 def machine(conn: Connection) -> Machine:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
+from ..views import PauseRow
 from .answer import Who, Why, at, command, plural
 from .facts import MOST_AHEAD, Facts
 
@@ -22,9 +23,9 @@ def stopped(facts: Facts) -> Why | None:
         return _answer(facts, "no-conductor", sentence, Who.ADMINISTRATOR, evidence=(seen,), does="headframe conductor")
     for pause in machine.pauses:
         if (pause.what, pause.name) in (("step", item.step), ("lane", item.lane)):
-            sentence = f"{pause.what} {pause.name} is paused by {pause.actor}: {pause.reason}"
-            does = command("resume", f"--{pause.what}", pause.name)
-            return _answer(facts, "paused", sentence, Who.OPERATOR, since=pause.since, does=does)
+            return _paused(facts, pause)
+    if facts.paused_site is not None:
+        return _paused(facts, facts.paused_site, f"; step {item.step} writes there")
     if item.campaign_status != "open":
         sentence = f"campaign {item.campaign} is {item.campaign_status}"
         return _answer(facts, f"campaign-{item.campaign_status}", sentence, Who.OPERATOR)
@@ -35,6 +36,12 @@ def stopped(facts: Facts) -> Why | None:
         evidence = tuple(others[:5]) or ("no worker of any step has been heard of lately",)
         return _answer(facts, "no-worker", sentence, Who.ADMINISTRATOR, evidence=evidence, does="headframe worker")
     return None
+
+
+def _paused(facts: Facts, pause: PauseRow, concerns: str = "") -> Why:
+    sentence = f"{pause.what} {pause.name} is paused by {pause.actor}: {pause.reason}{concerns}"
+    does = command("resume", f"--{pause.what}", pause.name)
+    return _answer(facts, "paused", sentence, Who.OPERATOR, since=pause.since, does=does)
 
 
 def _ready(facts: Facts) -> Why:

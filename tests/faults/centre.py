@@ -27,6 +27,8 @@ url = "{database}"
 url = "{broker}"
 user = "{user}"
 password_file = "broker.password"
+management = "{management}"
+delivery_limit = {delivery_limit}
 [web]
 port = {web_port}
 [site.mine]
@@ -65,6 +67,7 @@ DEFAULTS: dict[str, Any] = {
     "refill_s": 1,
     "interval_s": 1,
     "lost_hint_s": 5,
+    "delivery_limit": 10,
 }
 
 
@@ -94,10 +97,18 @@ class Centre:
         for made in (self.orders, self.inbox, folder / "center"):
             made.mkdir(parents=True)
         (folder / "broker.password").write_text(rabbit.password)
-        servers = {"instance": instance, "database": database, "broker": rabbit.url, "user": rabbit.user}
+        servers = {
+            "instance": instance,
+            "database": database,
+            "broker": rabbit.url,
+            "user": rabbit.user,
+            "management": f"http://127.0.0.1:{rabbit.api_port}",
+        }
         self.config.write_text(CONFIG.format(**servers, **{**DEFAULTS, **changes}))
         self.members: list[Member] = []
         self.ended = Counter[str]()
+        self.written = set[str]()
+        self.verify_s = 0.0
         self.engine = create_engine(database.replace("postgresql://", "postgresql+psycopg2://"), pool_pre_ping=True)
         self._over = threading.Event()
         self._keeper = threading.Thread(target=self._keep, daemon=True)
@@ -163,17 +174,33 @@ class Centre:
         folder.mkdir(exist_ok=True)
         hidden = self.inbox.parent / f"{run}_{sequence}.part"
         hidden.write_text(f"content {sequence} of run {run}\n")
+        self.written.add(f"run{run}_{sequence}.raw")
         hidden.rename(folder / f"run{run}_{sequence}.raw")
 
+    def open_run(self, run: int) -> None:
+        """Write a run's first manifest: it goes on."""
+        self._announce(run, closed=False)
+
     def close_run(self, run: int, files: int) -> None:
-        """Write a run's manifest: closed, with so many files."""
+        """Write a run's last manifest: closed, with so many files."""
+        self._announce(run, closed=True, expected=files)
+
+    def _announce(self, run: int, **facts: object) -> None:
         hidden = self.inbox.parent / f"{run}.json.part"
-        hidden.write_text(json.dumps({"run": run, "type": "science", "closed": True, "expected": files}))
+        hidden.write_text(json.dumps({"run": run, "type": "science", **facts}))
         hidden.rename(self.inbox / f"run{run}.json")
 
-    def order(self, point: str) -> None:
-        """Order the next process that passes a crash point to be killed there."""
-        (self.orders / f"at {point}").touch()
+    def order(self, point: str, *, freeze: bool = False) -> None:
+        """Order the next process that passes a crash point to be killed there, or frozen."""
+        fresh = self.orders / f"new {point}"
+        fresh.write_text("freeze" if freeze else "")
+        fresh.rename(self.orders / f"at {point}")
+
+    def frozen_at_point(self) -> Member:
+        """Give the process that was frozen last at a crash point. Raises `ValueError` where it is gone."""
+        pid = int((self.orders / "frozen").read_text().split()[-1])
+        (found,) = (each for each in self.members if each.process is not None and each.process.pid == pid)
+        return found
 
     def hit(self, point: str, within_s: float = 30) -> bool:
         """Wait until it was; take the order back where it was not."""

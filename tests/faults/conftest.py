@@ -36,10 +36,12 @@ def option(request: pytest.FixtureRequest) -> Callable[[str, Any], Any]:
 
 
 @pytest.fixture
-def seed(option: Callable[[str, Any], Any]) -> int:
-    """Give the seed of all chance, printed so that it can be had again."""
+def seed(option: Callable[[str, Any], Any], request: pytest.FixtureRequest) -> int:
+    """Give the seed of all chance, printed, and said with a failure too, so that it can be had again."""
     chosen: int = option("seed", time.time_ns() % 1_000_000)
-    print(f'\nseed {chosen}; the same again: make faults ARGS="--seed {chosen}"')
+    said = f'seed {chosen}; the same again: make faults ARGS="-k storm --seed {chosen}"'
+    print(f"\n{said}")
+    request.node.add_report_section("setup", "seed", said)
     random.seed(chosen)
     return chosen
 
@@ -65,6 +67,7 @@ def centres(tmp_path_factory: pytest.TempPathFactory, postgres: PostgresServer, 
                 if server.process is None or server.process.popen.poll() is not None:
                     server.start()
             rabbit.delete(f"{name}.")
+            rabbit.delete_policies(f"{name}-")
             on_server(postgres, f"DROP DATABASE {name} WITH (FORCE)")
 
     return make

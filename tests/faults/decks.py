@@ -28,9 +28,18 @@ class Deck:
         self.name, self.faults, self.pause_s = name, list(faults), pause_s
         self.chance = random.Random(f"{seed} {name}")
         self.rounds = 0
+        self.error: BaseException | None = None
 
     def play(self, centre: Centre, over: threading.Event) -> None:
-        """Strike until it is over. What hit nothing comes again at the end of its round."""
+        """Strike until it is over; a fault of the suite's own ends it for all, and is kept in `error`."""
+        try:
+            self._play(centre, over)
+        except BaseException as error:
+            self.error = error
+            over.set()
+
+    def _play(self, centre: Centre, over: threading.Event) -> None:
+        """Play one round after another. What hit nothing comes again at the end of its round."""
         while not over.is_set():
             hand = self.faults.copy()
             self.chance.shuffle(hand)

@@ -23,6 +23,8 @@ class Detector(threading.Thread):
             self.over.wait(max(0.0, due - time.monotonic()))
             due += self.pace_s
             run, place = divmod(self.written, RUN_FILES)
+            if not place:
+                self.centre.open_run(run + 1)  # its type is known from the start: else its files are held until its end
             self.centre.write(run + 1, place + 1)
             self.written += 1
             if place + 1 == RUN_FILES:

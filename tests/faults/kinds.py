@@ -1,12 +1,18 @@
-"""The kinds of fault: of processes, of servers, of the network, of messages, of disks, at crash points."""
+"""The kinds of fault: of processes, of servers, of the network, of messages, of disks, at crash points.
 
+What the centre is set up with (clocks a minute wrong) is counted there.
+"""
+
+import contextlib
 import random
 import threading
+import time
 from collections.abc import Callable
 
 from .centre import Centre
 from .decks import Fault
 from .disk import Disk
+from .executions import at_two_workers
 from .member import Member
 from .test_crash_points import CONDUCTOR, WORKER
 
@@ -101,42 +107,74 @@ def of_lines(centre: Centre) -> list[Fault]:
     return [fault(server, how) for server in ("broker", "database") for how in ("cut", "stall")]
 
 
-def of_messages(centre: Centre, disk: Disk) -> list[Fault]:
-    """Spells in which messages are garbled, and in which the disk is full. The garblers count each message."""
+def of_messages(centre: Centre, disk: Disk, lease_s: float) -> list[Fault]:
+    """Spells in which messages are garbled, and in which the disk is full. Each message and each step counts itself."""
 
-    def spell(kind: str, rate: float) -> Fault:
+    def spell(kind: str, rate: float, longest_s: float = 5.0) -> Fault:
         def strike(chance: random.Random) -> bool:
             before = centre.noted()[kind]
             centre.garble({kind: rate, "late_s": 4.0})
-            WAIT.wait(chance.uniform(2, 5))
+            WAIT.wait(chance.uniform(0.4 * longest_s, longest_s))
             centre.garble(None)
             return centre.noted()[kind] > before
 
         return Fault(kind, strike, counts_itself=True)
 
-    def fill(chance: random.Random) -> bool:
-        disk.fill()
-        WAIT.wait(chance.uniform(0.5, 2))
-        disk.free()
-        return True
+    def share(_: random.Random) -> bool:
+        before = at_two_workers(centre)
+        centre.garble({"work doubled": 0.5})
+        struck = _within(5, lambda: at_two_workers(centre) > before)
+        centre.garble(None)
+        return struck
 
-    garbled = [
+    def fill(_: random.Random) -> bool:
+        before = centre.noted()["disk full"]
+        disk.fill()
+        struck = _within(5, lambda: centre.noted()["disk full"] > before)
+        disk.free()
+        return struck
+
+    return [
         spell("report doubled", 0.3),
         spell("report delayed", 0.2),
+        spell("report overtaken by the next one", 0.3),
         spell("work doubled", 0.3),
-        spell("heartbeat lost", 1.0),
+        spell("heartbeat lost", 1.0, longest_s=3 * lease_s),
+        Fault("two workers with the same attempt", share),
+        Fault("disk full", fill, counts_itself=True),
     ]
-    return [*garbled, Fault("disk full", fill)]
 
 
-def at_points(centre: Centre) -> list[Fault]:
-    """Deaths at exact places; the process that dies counts itself."""
+def at_points(centre: Centre, lease_s: float) -> list[Fault]:
+    """Deaths at exact places, where the process that dies counts itself; a conductor also stands still there."""
 
-    def fault(point: str) -> Fault:
+    def death(point: str) -> Fault:
         def strike(_: random.Random) -> bool:
             centre.order(point)
             return centre.hit(point, within_s=5)
 
         return Fault(point, strike, counts_itself=True)
 
-    return [fault(point) for point in (*CONDUCTOR, *WORKER)]
+    def stop(point: str) -> Fault:
+        def strike(chance: random.Random) -> bool:
+            centre.order(point, freeze=True)
+            if not centre.hit(point, within_s=5):
+                return False
+            WAIT.wait(chance.uniform(1.0, 2 * lease_s))
+            with contextlib.suppress(ValueError):  # it was killed meanwhile
+                centre.frozen_at_point().thaw()
+            return True
+
+        return Fault(point.replace("conductor ", "conductor frozen "), strike)
+
+    return [*map(death, (*CONDUCTOR, *WORKER)), *map(stop, CONDUCTOR)]
+
+
+def _within(seconds: float, struck: Callable[[], bool]) -> bool:
+    """Say whether something happens in so many seconds."""
+    end = time.monotonic() + seconds
+    while not struck():
+        if time.monotonic() > end:
+            return False
+        WAIT.wait(0.2)
+    return True

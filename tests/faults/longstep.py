@@ -25,15 +25,18 @@ def steps(lease_s: float) -> str:
 
 
 class Attempt:
-    """An epoch of it: who works on it."""
+    """An epoch of it: who owns it."""
 
     def __init__(self, centre: Centre, item: int, epoch: int, owner: str) -> None:
-        self.item, self.epoch, self.owner = item, epoch, owner
-        lines = [line.split() for line in centre.noted("executions")]
-        (pid,) = (int(pid) for i, _, e, pid in lines if (int(i), int(e)) == (item, epoch))
-        (self.worker,) = (m for m in centre.members if m.process is not None and m.process.pid == pid)
+        self.centre, self.item, self.epoch, self.owner = centre, item, epoch, owner
 
-    worker: Member
+    @property
+    def worker(self) -> Member:
+        """Give the process that works on it. Raises `ValueError` where that has died, or where two do."""
+        lines = [line.split() for line in self.centre.noted("executions")]
+        (pid,) = (int(pid) for i, _, e, pid in lines if (int(i), int(e)) == (self.item, self.epoch))
+        (found,) = (m for m in self.centre.members if m.process is not None and m.process.pid == pid)
+        return found
 
 
 class LongStep:
@@ -71,6 +74,11 @@ class LongStep:
         """Give how often the step was begun."""
         lines = [line.split() for line in self.centre.noted("executions").elements()]
         return sum(int(item) == self.first.item and step == "reconstruct" for item, step, _, _ in lines)
+
+    def interrupts(self) -> int:
+        """Give how often it was taken back."""
+        asked = "select count(*) from history where item_id = :item and trigger = 'interrupt'"
+        return int(self.centre.value(asked, item=self.first.item))
 
     def end(self) -> None:
         """Give the word."""

@@ -7,7 +7,8 @@ import pytest
 
 from .centre import Centre, step
 from .conftest import Make
-from .reckoning import executions, reckon, rest
+from .executions import executions
+from .reckoning import reckon, rest
 
 FILES = 4
 STEPS = "\n".join(
@@ -46,7 +47,7 @@ def small(centres: Make) -> Iterator[Centre]:
 
 def _through(centre: Centre, point: str) -> int:
     """Send a run through while a process dies at a point; give how many steps were executed more than once."""
-    before, run = executions(centre)[1], next(runs)
+    before, run = executions(centre).again, next(runs)
     centre.order(point)
     for sequence in range(1, FILES + 1):
         centre.write(run, sequence)
@@ -54,7 +55,7 @@ def _through(centre: Centre, point: str) -> int:
     assert centre.hit(point), f"nobody came to it: {point}\n{centre.last_words()}"
     rest(centre, run * FILES, 60)
     assert reckon(centre, run * FILES) == {"cataloged done": run * FILES}
-    return executions(centre)[1] - before
+    return executions(centre).again - before
 
 
 @pytest.mark.parametrize("point", CONDUCTOR)

@@ -121,6 +121,12 @@ class RabbitServer:
                     with contextlib.suppress(urllib.error.HTTPError):
                         self.api("DELETE", f"/{kind}/%2F/{urllib.parse.quote(name, safe='')}")
 
+    def delete_policies(self, prefix: str) -> None:
+        """Delete the policies whose names begin with a prefix."""
+        for each in self.api("GET", "/policies/%2F"):
+            if each["name"].startswith(prefix):
+                self.api("DELETE", f"/policies/%2F/{urllib.parse.quote(each['name'], safe='')}")
+
     def close_connections(self) -> int:
         """Close every client's connection from the server's side; give the number."""
         code = 'length([rabbit_networking:close_connection(P, "by a test") || P <- rabbit_networking:connections()]).'

@@ -1,5 +1,6 @@
 """A raw file whose checksum its run announced: other content goes no further, and the right one mends it."""
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -7,6 +8,11 @@ from blake3 import blake3
 from sqlalchemy import text
 from zlib_ng import zlib_ng
 
+from headframe.consumers.broker import Delivery
+from headframe.consumers.messages import Arrived, Message, Report
+from headframe.daemon.conductor.applying import apply
+from headframe.daemon.conductor.parts import Part
+from headframe.daemon.conductor.sorting import Sorted
 from headframe.statemachine.lifecycle import Trigger
 from headframe.statemachine.records import (
     ArrivedFile,
@@ -14,6 +20,7 @@ from headframe.statemachine.records import (
     Copy,
     ExpectedFile,
     Location,
+    Outcome,
     Product,
     RunInfo,
     Trouble,
@@ -25,6 +32,7 @@ from headframe.statemachine.store.dead import bury
 from headframe.statemachine.store.operate import Selection, operate
 from headframe.statemachine.verify import verify
 
+from .servers import wait_until
 from .small_machine import WORKER, SmallMachine
 
 NAME = "run1_0001.h5"
@@ -124,16 +132,90 @@ def test_the_corrected_file_is_taken_with_its_new_content(machine: SmallMachine)
     assert (machine.item(1, 1).state, machine.item(1, 1).adler32) == ("salted", RIGHT.adler32)
 
 
-def test_a_corrected_announcement_counts_when_it_is_tried_again(machine: SmallMachine) -> None:
+def failed_by_its_announcement(machine: SmallMachine) -> Any:
+    """Fail a sound file, for its announcement is wrong; give its item."""
     announce(machine, WRONG.adler32)
     machine.arrive(1, 1)
     salted(machine, RIGHT)
-    assert machine.item(1, 1).reason_code == "checksum-differs"
+    found = machine.item(1, 1)
+    assert (found.phase, found.reason_code) == ("failed", "checksum-differs")
+    return found
+
+
+def test_a_file_that_failed_for_its_announcement_is_tried_again_when_that_is_corrected(machine: SmallMachine) -> None:
+    before = failed_by_its_announcement(machine)
     assert announce(machine, RIGHT.adler32) == ()
-    announce(machine, None)
-    assert machine.act(Trigger.RESOLVE, files=(NAME,)) == 1
+    found = machine.item(1, 1)
+    assert (found.phase, found.trigger, found.actor) == ("ready", "resolve", "conductor")
+    assert (found.reason_code, found.reason) == ("announcement-corrected", "rundb announces another checksum of it now")
+    assert (found.epoch, found.failures, found.trouble_since) == (before.epoch + 1, 0, None)
     salted(machine, RIGHT)
     assert machine.item(1, 1).state == "salted"
+    with machine.engine.connect() as conn:
+        assert list(verify(conn)) == []
+
+
+def test_what_is_announced_in_other_words_or_no_more_tries_nothing_again(machine: SmallMachine) -> None:
+    failed_by_its_announcement(machine)
+    announce(machine, f"0x{WRONG.adler32.upper()}")
+    announce(machine, None)
+    assert machine.item(1, 1).phase == "failed"
+
+
+def test_an_operator_who_put_the_file_aside_keeps_it_aside(machine: SmallMachine) -> None:
+    failed_by_its_announcement(machine)
+    assert machine.act(Trigger.HOLD, files=(NAME,)) == 1
+    announce(machine, RIGHT.adler32)
+    assert (machine.item(1, 1).phase, machine.item(1, 1).actor) == ("held", "anna")
+
+
+def test_a_file_that_failed_otherwise_stays_failed(machine: SmallMachine) -> None:
+    announce(machine, WRONG.adler32)
+    machine.arrive(1, 1)
+    machine.say(1, 1, "fail", permanent=True, reason_code="unreadable", reason="no events")
+    announce(machine, RIGHT.adler32)
+    assert machine.item(1, 1).reason_code == "unreadable"
+
+
+def test_a_run_that_went_on_without_the_file_waits_for_it_again(machine: SmallMachine) -> None:
+    failed_by_its_announcement(machine)
+    machine.inform(1, expected=1, closed=True)
+    announce(machine, RIGHT.adler32)
+    assert values(machine, "select rewound_at is not null from run") == [True]
+
+
+def test_a_correction_that_comes_while_the_result_is_judged_is_not_missed(machine: SmallMachine) -> None:
+    announce(machine, WRONG.adler32)
+    machine.arrive(1, 1)
+    info = RunInfo(run=1, source="rundb", files=(ExpectedFile(name=NAME, sequence=1, adler32=RIGHT.adler32),))
+
+    def correct() -> None:
+        with machine.engine.begin() as other:
+            apply(other, Sorted([said(Arrived(runs=(info,)))]), machine.book)
+
+    with ThreadPoolExecutor() as pool:
+        with machine.engine.begin() as conn:
+            apply(conn, Sorted([said(result_of(machine, RIGHT))]), machine.book)
+            correcting = pool.submit(correct)
+            until_somebody_waits(machine)
+        correcting.result(60)
+    assert (machine.item(1, 1).phase, machine.item(1, 1).reason_code) == ("ready", "announcement-corrected")
+
+
+def said(message: Message) -> Part:
+    return Part(delivery=Delivery(queue="q", body=b"", tag=1), message=message)
+
+
+def result_of(machine: SmallMachine, raw: Checksums) -> Report:
+    found = machine.item(1, 1)
+    outcome = Outcome(item=found.id, epoch=found.epoch, trigger="succeed", step=found.step, raw=raw)
+    return Report(reporter=WORKER, lane="live", outcomes=(outcome,))
+
+
+def until_somebody_waits(machine: SmallMachine) -> None:
+    """Wait until another transaction is held up by a lock."""
+    blocked = "select count(*) from pg_stat_activity where cardinality(pg_blocking_pids(pid)) > 0"
+    wait_until(lambda: values(machine, blocked) != [0], 60, "another transaction waits")
 
 
 def test_an_announcement_that_comes_after_the_file_counts_too(machine: SmallMachine) -> None:

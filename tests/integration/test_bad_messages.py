@@ -2,7 +2,7 @@
 
 import json
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -89,11 +89,11 @@ class Town(Centre):
             for row in self.ask("select queue, substr(body, 1, 2000) as begin from dead_letter where body is not null")
         }
 
-    def until(self, true: Any, what: str, seconds: float = 90) -> None:
+    def until(self, true: Any, what: str | Callable[[], str], seconds: float = 90) -> None:
         try:
-            wait_until(true, seconds, what)
+            wait_until(true, seconds, "")
         except TimeoutError as error:
-            raise AssertionError(f"{error}\n{self.logs()}") from error
+            raise AssertionError(f"not so: {what if isinstance(what, str) else what()}\n{self.logs()}") from error
 
     def all_run(self) -> bool:
         return all(process.poll() is None for process in self.running)
@@ -231,5 +231,6 @@ def replayed_again_the_same(town: Town) -> None:
     assert f"asked the conductors to replay {unreadable[0]} dead letters" in done.stdout, done.stderr
     assert done.returncode == 3, "the oversized ones cannot be"
     again = "select count(*) from dead_letter where code = 'message-unreadable' and count = 2 and cleared_at is null"
-    town.until(lambda: town.ask(again) == [unreadable], "all have come back")
+    odd = "select queue, count, replays, replay_error, cleared_reason, body_size from dead_letter where count <> 2"
+    town.until(lambda: town.ask(again) == [unreadable], lambda: f"all have come back, but {town.ask(odd)}")
     assert town.letters() == before

@@ -17,7 +17,7 @@ from headframe.statemachine.database import connect
 from headframe.statemachine.lifecycle import Trigger
 from headframe.statemachine.records import ExpectedFile, RunInfo
 from headframe.statemachine.store import runs, sweep
-from headframe.statemachine.store.core import Ready
+from headframe.statemachine.store.core import Ready, database_time
 from headframe.statemachine.store.errors import RefusedError
 from headframe.statemachine.store.operate import Selection, count, operate
 
@@ -337,11 +337,10 @@ class TwoConductors(RuleBasedStateMachine, StoreBesideModel):
     @happens(1)
     def hints_are_lost(self) -> None:
         self.sql("update item set submitted_at = now() - interval '1 hour' where phase = 'submitted'")
-        self.watermark("10 seconds")
         lost: list[Ready] = []
         with self.engine.begin() as conn:
             for step in {step.name for way in WAYS.values() for step in way.steps}:
-                lost += sweep.lost_hints(conn, step, "live", 60, 100)
+                lost += sweep.lost_hints(conn, step, "live", database_time(conn), 60, 100)
             assert sweep.resent(conn, lost) == len(lost)
         submitted = {row.id for key, row in self.rows().items() if self.model.items[key].phase == "submitted"}
         assert {entry.item for entry in lost} == submitted

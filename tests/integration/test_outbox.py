@@ -3,10 +3,12 @@
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from threading import Event
 
 import pytest
+from sqlalchemy import text
 
-from headframe.consumers.broker import LANES, Names, Outgoing
+from headframe.consumers.broker import LANES, Delivery, Names, Outgoing
 from headframe.consumers.broker.memory import MemoryBroker
 from headframe.consumers.broker.memory_hub import MemoryHub
 from headframe.consumers.messages import (
@@ -74,12 +76,12 @@ class Office:
             return register(conn, files, self.machine.book).ready
 
     def lose_hints(self) -> None:
-        """Let all that is submitted be long overdue, the first items first, with every report applied."""
+        """Let all that is submitted be long overdue, the first items first, and every report applied for an hour."""
         self.machine.sql(
             "update item set submitted_at = now() - interval '1 hour' + make_interval(secs => id) "
             "where phase = 'submitted'"
         )
-        self.machine.sql("insert into watermark (lane, applied_at) values ('live', now())")
+        self.machine.sql("insert into watermark (lane, applied_at) values ('live', now() + interval '1 hour')")
 
 
 def test_what_is_new_does_not_overtake_what_waits_behind_a_full_window(machine: SmallMachine) -> None:
@@ -198,6 +200,35 @@ def test_a_conductor_rests_so_long_that_it_keeps_to_its_share(machine: SmallMach
     assert live.rest_s() == 0
 
 
+def test_a_batch_that_takes_too_long_is_halved_until_it_does_not(
+    machine: SmallMachine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    office, stop, sizes = Office(machine), Event(), list[int]()
+    settings = ConductorSettings(batch=8, refill_s=1000.0)
+    conductor = Conductor(machine.engine, office.broker, office.names, machine.book, settings)
+    whole = conductor.batch.commit
+
+    def slow(deliveries: Sequence[Delivery]) -> Effects:
+        sizes.append(len(deliveries))
+        if len(deliveries) > 3:
+            with machine.engine.begin() as connection:
+                connection.execute(text("set local statement_timeout = 1"))
+                connection.execute(text("select pg_sleep(10)"))
+        if sum(size for size in sizes if size <= 3) == 8:
+            stop.set()
+        return whole(deliveries)
+
+    monkeypatch.setattr(conductor.batch, "commit", slow)
+    machine.arrive(1, *range(1, 9))
+    for n in range(1, 9):
+        said = Outcome(item=machine.item(1, n).id, epoch=machine.item(1, n).epoch, trigger="start", step="salt")
+        body = encode(Report(reporter=WORKER, lane="live", outcomes=(said,)))
+        office.broker.publish([Outgoing(key=office.names.reports("live"), body=body)])
+    conductor.run(stop)
+    assert sizes[:3] == [8, 4, 2]
+    assert [machine.item(1, n).phase for n in range(1, 9)] == ["executing"] * 8
+
+
 def test_a_batch_of_large_messages_is_taken_in_parts_and_in_order(machine: SmallMachine) -> None:
     office = Office(machine)
     settings = ConductorSettings(batch_bytes=1, refill_s=1000.0)
@@ -240,6 +271,26 @@ def test_lost_hints_whose_input_is_gone_fail_and_block_no_others(machine: SmallM
     assert [machine.item(1, n).phase for n in (1, 2, 3, 4)] == ["failed"] * 3 + ["submitted"]
     sweeper.resend()
     assert office.depth("reconstruct") == 1
+
+
+def test_a_lost_hint_is_sent_again_behind_a_queue_that_is_never_empty_once_a_later_one_is_taken_up(
+    machine: SmallMachine,
+) -> None:
+    office = Office(machine)
+    machine.arrive(1, 1, 2, 3)
+    machine.submit(1, 1)
+    office.lose_hints()
+    office.outbox().refill()
+    sweeper = office.sweeper()
+    sweeper.settings = SweeperSettings(lost_hint_s=600.0)
+    before = office.depth("salt")
+    sweeper.resend()
+    assert office.depth("salt") == before > 0
+    for n in (2, 3):
+        machine.say(1, n, "start")
+    sweeper.resend()
+    assert office.depth("salt") == before + 1
+    assert office.work("salt")[-1].parcel[0].item == machine.item(1, 1).id
 
 
 def test_hints_of_a_step_that_left_the_configuration_are_sent_again(machine: SmallMachine) -> None:
@@ -290,6 +341,20 @@ def test_a_parcel_that_is_too_large_goes_out_in_smaller_ones(
     works = office.work("look")
     assert 1 < len(works) < 20 and max(len(encode(work)) for work in works) <= 2000
     assert sorted(item.sequence or 0 for work in works for item in work.parcel) == list(range(1, 21))
+    machine.engine.dispose()
+
+
+def test_items_that_were_with_a_worker_that_died_go_out_alone(database_url: str, tmp_path: Path) -> None:
+    look = Step(name="look", to="seen", makes="nothing", parcel=3)
+    machine = SmallMachine(database_url, tmp_path, build("default", [look], {"science": RunType()}))
+    office = Office(machine, ("look", "settle"))
+    machine.arrive(1, *range(1, 6))
+    for n in (1, 2):
+        machine.say(1, n, "start")
+        machine.say(1, n, "interrupt", reason_code="lost-lease")
+    office.outbox().refill()
+    parcels = [[item.sequence for item in work.parcel] for work in office.work("look")]
+    assert sorted(parcels) == [[1], [2], [3, 4, 5]]
     machine.engine.dispose()
 
 

@@ -6,13 +6,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from sqlalchemy import text
 
 from headframe.consumers.broker import Broker, Names, Outgoing, connect
 from headframe.consumers.broker.management import Management
 from headframe.consumers.broker.policies import policies
-from headframe.consumers.messages import LARGEST, Settle, SettleItem, encode
+from headframe.consumers.messages import LARGEST, Settle, SettleItem, Work, decode, encode
 from headframe.daemon.conductor.conductor import Conductor, ConductorSettings
 from headframe.daemon.conductor.outbox import Outbox
 from headframe.daemon.conductor.parking import Parking
@@ -178,6 +179,51 @@ def test_work_that_a_worker_cannot_read_comes_back_too_and_stays_on_the_list(dep
     assert "version 2" in letter.sentence
     item = depot.machine.item(1, 1)
     assert (item.phase, item.reason_code) == ("ready", "undelivered")
+
+
+def test_a_large_work_message_that_is_given_up_ends_as_any_other(depot: Depot) -> None:
+    depot.machine.arrive(1, 1)
+    for _ in range(3):
+        depot.send(1, 1)
+        queue = depot.names.work("salt", "live")
+        worker = depot.broker.subscribe([queue], 1)
+        (small,) = gather(worker, 1)
+        large = swollen(small.body)
+        worker.ack([small])
+        worker.close()
+        depot.broker.publish([Outgoing(key=queue, body=large)])
+        assert depot.die_of(queue) == LIMIT + 1
+        (letter,) = depot.drain()
+    assert (letter.code, letter.count, letter.standing) == ("delivery-limit", 3, "cleared")
+    assert (letter.body_size, letter.replayable) == (len(large), False)
+    assert large.startswith(depot.body(letter))
+    item = depot.machine.item(1, 1)
+    assert (item.phase, item.reason_code) == ("failed", "kills-workers")
+
+
+def test_work_that_workers_put_aside_again_and_again_fails_with_their_reason(depot: Depot) -> None:
+    depot.machine.arrive(1, 1)
+    tries = 0
+    while depot.machine.item(1, 1).phase == "ready":
+        tries += 1
+        assert tries < 10
+        depot.send(1, 1)
+        worker = depot.broker.subscribe([depot.names.work("salt", "live")], 1)
+        worker.reject(gather(worker, 1), "it leads out of its site")
+        worker.close()
+        (letter,) = depot.drain()
+    item = depot.machine.item(1, 1)
+    assert (item.phase, item.reason_code, item.failures) == ("failed", "undelivered", 4)
+    assert item.reason == "its work message was put aside by a worker: it leads out of its site"
+    assert (letter.count, letter.standing) == (tries, "open")
+
+
+def swollen(body: bytes) -> bytes:
+    """Give a work message more to say than other messages may have."""
+    work = decode(body, Work)
+    metadata = {"remark": "x" * (LARGEST + 1)}
+    parcel = tuple(msgspec.structs.replace(item, metadata=metadata) for item in work.parcel)
+    return encode(msgspec.structs.replace(work, parcel=parcel))
 
 
 def test_settle_work_that_is_given_up_needs_nobody_because_it_is_sent_again(depot: Depot) -> None:

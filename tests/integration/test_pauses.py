@@ -35,6 +35,11 @@ def conn(machine: SmallMachine) -> Iterator[Connection]:
         yield connection
 
 
+def to_tell(conn: Connection, seen: list[WorkerSeen]) -> list[Told]:
+    rows = conn.execute(text("select what, name from pause"))
+    return pauses.to_tell(seen, [(row.what, row.name) for row in rows])
+
+
 def going_out(conn: Connection) -> int:
     return len(dispatch.waiting(conn, "salt", "live", 10))
 
@@ -70,29 +75,29 @@ def test_what_is_not_there_cannot_be_paused_resumed_or_drained(conn: Connection)
 
 
 def test_workers_are_told_until_their_reports_show_that_they_know(conn: Connection) -> None:
-    assert pauses.to_tell(conn, [ANNA]) == []
+    assert to_tell(conn, [ANNA]) == []
     pauses.pause(conn, "step", "salt", "shifter", "because")
-    assert pauses.to_tell(conn, [ANNA]) == [Told(owner="a1", halted=("step:salt",))]
+    assert to_tell(conn, [ANNA]) == [Told(owner="a1", halted=("step:salt",))]
     knows = WorkerSeen(owner="a1", name="anna", halted=("step:salt",))
-    assert pauses.to_tell(conn, [knows]) == []
+    assert to_tell(conn, [knows]) == []
     pauses.resume(conn, "step", "salt", "shifter", "go on")
-    assert pauses.to_tell(conn, [knows]) == [Told(owner="a1", halted=())]
+    assert to_tell(conn, [knows]) == [Told(owner="a1", halted=())]
 
 
 @pytest.mark.parametrize("name", ["anna", "a1"])
 def test_a_worker_is_paused_by_its_name_or_its_owner(conn: Connection, name: str) -> None:
     pauses.pause(conn, "worker", name, "shifter", "bad disk")
     bert = WorkerSeen(owner="b1", name="bert", halted=())
-    assert pauses.to_tell(conn, [ANNA, bert]) == [Told(owner="a1", halted=("worker",))]
+    assert to_tell(conn, [ANNA, bert]) == [Told(owner="a1", halted=("worker",))]
 
 
 def test_a_drain_means_the_workers_of_that_name_that_run_now(conn: Connection) -> None:
     assert pauses.drain(conn, "bert", "shifter", "new version") == ["b1", "b2"]
     seen = [WorkerSeen(owner=owner, name="bert", halted=()) for owner in ("b1", "b2", "b3")]
-    assert [told.owner for told in pauses.to_tell(conn, seen) if told.drain] == ["b1", "b2"]
+    assert [told.owner for told in to_tell(conn, seen) if told.drain] == ["b1", "b2"]
     conn.execute(text("update process set seen_at = now() - interval '2 hours' where owner = 'b1'"))
     pauses.forget_drained(conn)
-    assert [told.owner for told in pauses.to_tell(conn, seen) if told.drain] == ["b2"]
+    assert [told.owner for told in to_tell(conn, seen) if told.drain] == ["b2"]
 
 
 def test_every_pause_is_written_down_with_who_and_why(conn: Connection) -> None:

@@ -12,13 +12,15 @@ from sqlalchemy import text
 from headframe.consumers.broker import Names, Outgoing
 from headframe.consumers.broker.memory import MemoryBroker
 from headframe.consumers.broker.memory_hub import MemoryHub
-from headframe.consumers.messages import Arrived, Marker, Message, Report, encode
+from headframe.consumers.messages import Arrived, Marker, Message, Report, decode, encode
 from headframe.daemon.conductor.batch import TurnFailedError
 from headframe.daemon.conductor.conductor import Conductor, ConductorSettings
+from headframe.daemon.conductor.parking import Parking
 from headframe.statemachine.records import ArrivedFile, Checksums, ExpectedFile, Location, Outcome, Product, RunInfo
 from headframe.statemachine.records import Trouble as Bad
 from headframe.statemachine.store.core import database_time
-from headframe.statemachine.views import dead_letters
+from headframe.statemachine.store.letters import ask_replay
+from headframe.statemachine.views import dead_letter_body, dead_letters
 
 from .small_machine import WORKER, SmallMachine
 
@@ -105,6 +107,23 @@ def test_a_result_that_is_refused_fails_its_item_and_takes_no_other_with_it(
         cleaned = text("select path from settle where action = 'clean'")
         assert conn.execute(cleaned).scalars().all() == [f"attempts/{failed.id}"]
     assert machine.left() == 0
+
+
+def test_a_letter_of_a_refused_part_keeps_and_replays_that_part_alone(machine: Conducted) -> None:
+    machine.arrive(1, 1, 2, 3)
+    bad = machine.outcome(2, **NUL)
+    machine.hear(report(machine.outcome(1), bad, machine.outcome(3)))
+    before = [machine.item(1, n).version for n in (1, 2, 3)]
+    with machine.engine.begin() as conn:
+        (letter,) = dead_letters(conn).rows
+        assert decode(dead_letter_body(conn, letter.id), Report).outcomes == (bad,)
+        ask_replay(conn, [letter.id], None, actor="anna", reason="let us see")
+    Parking(machine.engine, machine.broker, machine.names, look_s=0).turn(0.0)
+    assert machine.conductor.turn(1.0) == 1
+    with machine.engine.connect() as conn:
+        assert conn.execute(text("select item_id, cause from late")).all() == [(bad.item, "phase-failed")]
+        assert dead_letters(conn).rows == ()
+    assert [machine.item(1, n).version for n in (1, 2, 3)] == before
 
 
 def test_a_failure_that_cannot_be_written_down_still_is_one_and_keeps_its_words(machine: Conducted) -> None:

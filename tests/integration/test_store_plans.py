@@ -95,6 +95,7 @@ where phase = 'done'
         ("lost_hints", {"step": "salt", "lane": "live", "older_s": 60, "page": 100}, ["item_submitted"]),
         ("expired_leases", {"after": 0, "page": 100}, ["item_executing"]),
         ("lanes_in_phase", {"phase": "ready"}, ["item_ready"]),
+        ("still_ready", {"rows": "[]", "step": "salt", "lane": "live", "window": 100}, ["item_submitted"]),
         ("known_arrivals", {"rows": arrivals()}, ["file_place", "dead_letter_subject"]),
         ("files_like", {"rows": arrivals()}, ["file_place", "_name on", "file_run_sequence"]),
     ],

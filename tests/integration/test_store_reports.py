@@ -192,6 +192,41 @@ def test_the_second_folder_of_a_runs_own_step_is_removed_too(machine: SmallMachi
     assert cleaned(machine) == {f"{first}.2"}
 
 
+def test_folders_that_workers_left_who_never_reported_are_removed_once_another_is_accepted(
+    machine: SmallMachine,
+) -> None:
+    machine.arrive(1, 1)
+    apply(machine, word(machine, 1, "interrupt", reason_code="drain", reason="told to leave"))
+    found = machine.item(1, 1)
+    strange = ("e99-later", "..", "e1-x/../y", "e1-..", "notes.txt", "e-anna", "e1-")
+    result = word(machine, 1, "succeed", BERT, beside=("e1-dead", "e1-dead.2", "e2-other", *strange))
+    apply(machine, word(machine, 1, "succeed", BERT, beside=("e1-late",), epoch=1))
+    assert not any("late" in path and "bert" not in path for path in cleaned(machine)), "it was not accepted"
+    before = cleaned(machine)
+    apply(machine, result)
+    work = f"attempts/{campaign_of(machine)}/run000001/{found.id % 1000:03d}/{found.id}-salt"
+    assert cleaned(machine) - before == {f"{work}/{name}" for name in ("e1-dead", "e1-dead.2", "e2-other")}
+
+
+@pytest.mark.parametrize("made", [True, False])
+def test_a_folder_that_was_accepted_once_is_not_removed_for_lying_beside_another(
+    machine: SmallMachine, *, made: bool
+) -> None:
+    machine.arrive(1, 1)
+    found = machine.item(1, 1)
+    work = f"attempts/{campaign_of(machine)}/run000001/{found.id % 1000:03d}/{found.id}-salt"
+    apply(machine, of(word(machine, 1, "succeed"), f"{work}/e1-anna", made=made))
+    assert machine.act(Trigger.RESET, runs=(1,), state="arrived") == 1
+    again = of(word(machine, 1, "succeed", BERT, beside=("e1-anna", "e1-dead")), f"{work}/e3-bert", made=made)
+    apply(machine, again)
+    assert (machine.item(1, 1).state, cleaned(machine)) == ("salted", {f"{work}/e1-dead"})
+
+
+def campaign_of(machine: SmallMachine) -> str:
+    with machine.engine.connect() as conn:
+        return str(conn.execute(text("select name from campaign")).scalar_one())
+
+
 def test_what_failed_waits_before_it_is_sent_again(machine: SmallMachine) -> None:
     machine.arrive(1, 1)
     effects = apply(machine, word(machine, 1, "fail", reason_code="bad"))

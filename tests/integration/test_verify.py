@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from headframe.statemachine.lifecycle import Trigger
-from headframe.statemachine.store import runs
+from headframe.statemachine.store import runs, sweep
 from headframe.statemachine.verify import Fault, checks, verify
 
 from .small_machine import SmallMachine
@@ -112,6 +112,15 @@ def test_products_of_two_epochs_that_stand_are_named(finished: SmallMachine) -> 
     assert "products-of-two-epochs" in codes(finished)
 
 
+def test_counts_of_all_runs_that_are_not_the_sum_of_the_runs_are_named(finished: SmallMachine) -> None:
+    with finished.engine.begin() as conn:
+        sweep.fold(conn, 1000)
+    assert broken(finished) == []
+    finished.sql("update count_whole set n = n + 1 where scope = 'run' and phase = 'done'")
+    (fault,) = broken(finished)
+    assert (fault.code, fault.subject) == ("count-differs", "all runs together")
+
+
 def test_a_fault_names_the_file_and_what_is_wrong(finished: SmallMachine) -> None:
     without_triggers(finished, "update item set version = 99 where file_id is not null")
     fault = next(fault for fault in broken(finished) if fault.code == "history-present")
@@ -121,8 +130,8 @@ def test_a_fault_names_the_file_and_what_is_wrong(finished: SmallMachine) -> Non
 
 def test_history_may_begin_at_a_checkpoint(finished: SmallMachine) -> None:
     finished.sql(
-        "insert into history_checkpoint (item_id, version, at, state, phase, epoch) "
-        "select item_id, version, at, to_state, to_phase, to_epoch from history where version = 4"
+        "insert into history_checkpoint (item_id, version, at, state, phase, epoch, campaign_id) "
+        "select item_id, version, at, to_state, to_phase, to_epoch, campaign_id from history where version = 4"
     )
     without_triggers(finished, "delete from history where version <= 4")
     assert not {code for code in codes(finished) if code.startswith("history")}

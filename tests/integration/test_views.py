@@ -15,7 +15,7 @@ from headframe.statemachine.store import runs as run_store
 from headframe.statemachine.store.campaigns import ensure_pipeline
 from headframe.statemachine.store.dead import bury
 from headframe.statemachine.store.operate import Selection, operate
-from headframe.statemachine.store.sweep import fold
+from headframe.statemachine.store.sweep import fold, forget_silent
 from headframe.statemachine.why import why_file
 
 from ..patience import quickest, within
@@ -64,6 +64,33 @@ def test_counts_are_the_same_before_and_after_folding(machine: SmallMachine, con
     with machine.engine.begin() as other:
         fold(other, 1000)
     assert the_run(conn, 5) == before
+
+
+def test_the_whole_instance_counts_the_same_before_and_after_folding_and_keeps_no_zeros(
+    machine: SmallMachine, conn: Connection
+) -> None:
+    machine.arrive(5, 1, 2)
+    machine.arrive(6, 1)
+    machine.through(5, 1)
+    before = set(v.totals(conn))
+    for _ in range(40):
+        with machine.engine.begin() as other:
+            fold(other, 3)
+    assert conn.execute(text("select count(*) from count_delta")).scalar_one() == 0
+    assert set(v.totals(conn)) == before
+    assert conn.execute(text("select count(*) from count_total where n = 0")).scalar_one() == 0
+
+
+def test_processes_silent_for_a_week_are_forgotten_but_for_the_last_of_a_role(
+    machine: SmallMachine, conn: Connection
+) -> None:
+    machine.sql(
+        "insert into process (owner, role, seen_at) select role || n, role, now() - n * interval '1 day' "
+        "from generate_series(1, 20) n, (values ('worker'), ('web')) r(role) where role = 'worker' or n > 10"
+    )
+    with machine.engine.begin() as other:
+        forget_silent(other)
+    assert [p.owner for p in v.processes(conn)] == [*(f"worker{n}" for n in range(1, 7)), "web11"]
 
 
 def test_a_run_without_an_announced_number_misses_nothing_yet(machine: SmallMachine, conn: Connection) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from headframe.statemachine.lifecycle import Phase, Trigger, states_of
-from headframe.statemachine.pipeline import build
+from headframe.statemachine.pipeline import RunType, Step, build
 from headframe.statemachine.records import ExpectedFile, Trouble
 from headframe.statemachine.store import runs
 from headframe.statemachine.store.dead import bury
@@ -105,6 +105,26 @@ def test_a_pause_names_who_and_why(machine: SmallMachine) -> None:
     answer = of_file(machine, "5/1")
     assert (answer.code, answer.who) == ("paused", Who.OPERATOR)
     assert "step salt is paused by anna: new key" in answer.sentence
+
+
+def test_a_paused_site_is_named_where_the_step_would_write_there(database_url: str, tmp_path: Path) -> None:
+    steps = [Step(name="salt", to="salted", site="work"), Step(name="place", to="placed", makes="copy", site="work")]
+    types = {"science": RunType(placed_when=("archive",))}
+    machine = SmallMachine(database_url, tmp_path, build("default", steps, types))
+    machine.alive()
+    machine.arrive(5, 1)
+    machine.sql("insert into pause (what, name, actor, reason) values ('site', 'work', 'anna', 'full disk')")
+    answer = of_file(machine, "5/1")
+    assert (answer.code, answer.who, answer.since is not None) == ("paused", Who.OPERATOR, True)
+    assert answer.sentence == "site work is paused by anna: full disk; step salt writes there"
+    assert answer.command == 'headframe resume --site work --reason "..."'
+    machine.submit(5, 1)
+    assert of_file(machine, "5/1").code == "submitted", "what has been sent goes on"
+    machine.do(5, 1)
+    assert of_file(machine, "5/1").code == "ready", "the copy goes to another site"
+    machine.sql("insert into pause (what, name, actor, reason) values ('site', 'archive', 'bert', 'moved')")
+    assert of_file(machine, "5/1").sentence == "site archive is paused by bert: moved; step place writes there"
+    machine.engine.dispose()
 
 
 def test_a_closed_campaign_stops_its_items(machine: SmallMachine) -> None:

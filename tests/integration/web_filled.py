@@ -184,10 +184,13 @@ select 'w-' || n, case when n < 12 then 'worker' when n = 12 then 'conductor' el
 from generate_series(0, 13) n
 """
 FOLD = """
-with taken as (delete from count_delta where run_id < :runs returning *)
-insert into count_total (run_id, campaign_id, scope, state, phase, site, n)
-select run_id, campaign_id, scope, state, phase, site, sum(n) from taken
-group by run_id, campaign_id, scope, state, phase, site
+with taken as (delete from count_delta where run_id < :runs returning *), of_runs as (
+  insert into count_total (run_id, campaign_id, scope, state, phase, site, n)
+  select run_id, campaign_id, scope, state, phase, site, sum(n) from taken
+  group by run_id, campaign_id, scope, state, phase, site
+)
+insert into count_whole (campaign_id, scope, state, phase, site, n)
+select campaign_id, scope, state, phase, site, sum(n) from taken group by campaign_id, scope, state, phase, site
 """
 STATEMENTS = (RUNS, FILES, ITEMS, RUN_ITEMS, REPLICAS, PRODUCTS, ATTEMPTS, DEAD, PROCESSES, FOLD)
 RENAME = """

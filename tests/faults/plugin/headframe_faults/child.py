@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from headframe.consumers.steps.api import InfrastructureError
 from headframe.consumers.steps.files import storage_errors
 from headframe.consumers.worker import child
 
@@ -23,8 +24,13 @@ def wrap() -> None:
 
     def finished(job: Any, step: Any) -> Any:
         note("executions", f"{job.item} {job.step} {job.epoch} {os.getppid()}")
-        refuse_when_full(job.folder)
-        result = done(job, step)
+        try:
+            refuse_when_full(job.folder)
+            result = done(job, step)
+        except InfrastructureError as error:
+            if error.code == "no-space":
+                note("faults", "disk full")
+            raise
         if result.products or result.copies:
             end_at("worker after its last write")
         return result

@@ -1,17 +1,24 @@
 """The conductor's crash points: between each two of commit, publish, submit and ack."""
 
-import signal
+import os
 from collections.abc import Callable
 from typing import Any
 
 from .orders import passing
 
+ANSWER_S = "HEADFRAME_FAULTS_ANSWER_S"
+"""Within half of this, PostgreSQL ends the transaction of a conductor that stands still."""
+
 
 def wrap() -> None:
     """Put the crash points into the conductor's methods."""
     from headframe.consumers.broker.rabbit_subscription import RabbitSubscription
+    from headframe.daemon import wiring
     from headframe.daemon.conductor import batch, conductor, outbox
     from headframe.statemachine.store import dispatch
+
+    if ANSWER_S in os.environ:
+        wiring.ANSWER_S = float(os.environ[ANSWER_S])
 
     commit, apply, ack, follow, submit = (
         batch.Batch.commit,
@@ -25,7 +32,6 @@ def wrap() -> None:
         effects = apply(*values)
         if effects.ready:
             passing("conductor before commit")
-            passing("conductor frozen before commit", how=signal.SIGSTOP)
         return effects
 
     def committed(*values: Any) -> Any:

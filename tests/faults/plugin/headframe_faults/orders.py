@@ -7,6 +7,7 @@ from functools import cache
 from pathlib import Path
 
 Rates = dict[str, float]
+FREEZE = "freeze"
 
 
 @cache
@@ -32,14 +33,20 @@ def rates() -> Rates:
     return _Read.rates
 
 
-def passing(point: str, victim: int | None = None, how: signal.Signals = signal.SIGKILL) -> bool:
-    """Pass a crash point: whoever is the first there after an order is killed, or `victim` is in its place."""
+def passing(point: str, victim: int | None = None) -> bool:
+    """Pass a crash point: whoever is the first there after an order is killed, or frozen if it says so.
+
+    `victim` is in its place.
+    """
+    order = folder() / f"at {point}"
     try:
-        (folder() / f"at {point}").unlink()
+        freeze = order.read_text() == FREEZE
+        order.unlink()
     except FileNotFoundError:
         return False
-    note("faults", point)
-    os.kill(victim or os.getpid(), how)
+    pid = victim or os.getpid()
+    note("frozen" if freeze else "faults", str(pid) if freeze else point)
+    os.kill(pid, signal.SIGSTOP if freeze else signal.SIGKILL)
     return True
 
 

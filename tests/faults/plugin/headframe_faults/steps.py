@@ -1,6 +1,8 @@
 """Steps of the fault suite: real files, real checksums, next to no computing."""
 
+import os
 import random
+import signal
 import time
 from pathlib import Path
 
@@ -9,7 +11,7 @@ import msgspec
 from headframe.consumers.steps.api import Job, Location, PayloadError, Product, Result, step_options
 from headframe.consumers.steps.files import check_unchanged, checksums, finish, storage_errors
 
-from .child import before_last_write
+from .child import LONGER_THAN_WE_LIVE_S, before_last_write
 
 
 class Options(msgspec.Struct, frozen=True):
@@ -41,6 +43,23 @@ def linger(job: Job) -> Result:
     while not gate.exists():
         time.sleep(0.05)
     return result
+
+
+class Deadly(msgspec.Struct, frozen=True):
+    """The file with this `sequence` kills the worker `after_s` of its step."""
+
+    sequence: int = 1
+    after_s: float = 0.0
+
+
+def kill(job: Job) -> Result:
+    """Write; but one file kills whoever works on it, as a fault in a library or in the kernel may."""
+    options = step_options(job.options, Deadly)
+    if job.sequence == options.sequence:
+        time.sleep(options.after_s)
+        os.kill(os.getppid(), signal.SIGKILL)
+        time.sleep(LONGER_THAN_WE_LIVE_S)
+    return Result(products=(_product(job),))
 
 
 def _product(job: Job) -> Product:

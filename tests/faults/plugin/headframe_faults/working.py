@@ -1,9 +1,14 @@
 """The worker's crash points, before and after its report and its ack; its steps' process gets its own."""
 
+import os
+import socket
 from types import SimpleNamespace
 from typing import Any
 
 from .orders import passing
+
+HOST = "HEADFRAME_FAULTS_HOST"
+"""The host that this worker believes to be on."""
 
 
 def wrap() -> None:
@@ -12,6 +17,8 @@ def wrap() -> None:
     from headframe.consumers.worker import executor
     from headframe.consumers.worker.worker import Worker
 
+    if HOST in os.environ:
+        socket.gethostname = lambda: os.environ[HOST]  # type: ignore[assignment]
     report, ack = Worker.report, RabbitSubscription.ack
 
     def reported(self: Any, lane: str, outcomes: Any = (), *more: Any, **named: Any) -> Any:

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from headframe.consumers.messages import Work, WorkItem
-from headframe.consumers.steps.api import InfrastructureError, Site
+from headframe.consumers.steps.api import InfrastructureError, Result, Site
 from headframe.consumers.worker.attempt import Attempt
 from headframe.consumers.worker.child import Answer
 from headframe.consumers.worker.settings import WorkerSettings
@@ -62,6 +62,16 @@ def test_dropping_a_hint_that_came_again_leaves_what_was_accepted(tmp_path: Path
     failing.outcome(Answer(kind="fail", code="broken"))
     assert accepted.exists()
     assert [path.name for path in accepted.parent.parent.iterdir()] == ["e2-0wner"]
+
+
+def test_what_others_have_left_beside_a_result_is_named_with_it(tmp_path: Path) -> None:
+    tried = attempt(tmp_path)
+    folder = made(tried).parent
+    for name in ("e1-dead", "e2-other"):
+        (folder.parent / name).mkdir()
+    for answer in (Answer(kind="succeed", result=Result()), Answer(kind="skip")):
+        assert tried.outcome(answer).beside == ("e1-dead", "e2-other")
+    assert tried.outcome(Answer(kind="fail", code="broken")).beside == ()
 
 
 REFUSED = Answer(kind="interrupt", code="unknown-site", reason="no site\0 here\n")

@@ -50,6 +50,23 @@ def test_every_format_says_the_same(busy: SmallMachine, headframe: Headframe) ->
     assert "TEXT" in headframe("get", "files", "--run", "5", "-o", "wide").lines[0]
 
 
+def test_what_is_paused_is_a_list_like_any_other(machine: SmallMachine, headframe: Headframe) -> None:
+    assert headframe("get", "pauses", "-o", "json").json == []
+    machine.sql("insert into site (name) values ('work') on conflict do nothing")
+    machine.arrive(5, 1)
+    assert headframe("pause", "--site", "work", "--reason", "full disk", "--yes").code == 0
+    assert headframe("pause", "--step", "salt", "--reason", "new key", "--yes").code == 0
+    found = headframe("get", "pauses")
+    assert found.lines[0].split() == ["KIND", "NAME", "SINCE", "BY", "REASON"]
+    assert [line.split()[0] for line in found.lines[1:]] == ["step", "site"]
+    assert found.lines[1].split()[1] == "salt" and found.lines[1].endswith("new key")
+    (row,) = headframe("get", "pause", "work", "-o", "json").json
+    assert (row["what"], row["name"], row["actor"], row["reason"]) == ("site", "work", "anna", "full disk")
+    assert headframe("get", "pauses", "-o", "name").lines == ["salt", "work"]
+    assert headframe("get", "pauses", "nix").code == 4
+    assert headframe("get", "pauses", "--run", "5").code == 2
+
+
 def test_an_empty_list_is_valid_json(busy: SmallMachine, headframe: Headframe) -> None:
     assert headframe("get", "files", "--phase", "executing", "-o", "json").json == []
     found = headframe("get", "files", "--phase", "executing")

@@ -1,0 +1,161 @@
+"""`headframe db`: the schema, what takes room in it, and dropping old history."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .asking import change_options, confirm, plural
+from .codes import Code, CommandError
+from .columns import Column, field
+from .output import Output, output_options, write_rows
+from .session import Session, pass_session
+from .units import human_size, printable
+
+if TYPE_CHECKING:
+    from ...statemachine.store.prune import Month, Plan, Pruned
+
+SHOWN = 20
+LOST = "What goes is who did what, when and why, of those months; states, attempts, products and copies stay."
+TABLES = (
+    field("TABLE", "name"),
+    field("ROWS", kind="number"),
+    field("SIZE", kind="size"),
+    field("INDEXES", kind="size"),
+    field("GROWS"),
+)
+MONTHS = (
+    field("MONTH", "called"),
+    field("LINES", kind="number"),
+    field("ITEMS", kind="number"),
+    field("SIZE", kind="size"),
+    Column("PARTITION", lambda month: month.name),
+)
+
+
+class MonthName(click.ParamType[date]):
+    """A month as people write it, `2026-10`."""
+
+    name = "month"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> date:
+        """Give the first day of the month."""
+        if isinstance(value, date):
+            return value
+        try:
+            return date.fromisoformat(f"{value}-01")
+        except ValueError:
+            self.fail(f"{value} is no month; write 2026-10", param, ctx)
+
+
+@click.group()
+def db() -> None:
+    """Look after the database."""
+
+
+@db.command()
+@pass_session
+def upgrade(session: Session) -> int:
+    """Make the database's schema, or bring it up to date. Safe to repeat."""
+    from ...statemachine.database import explained, revisions
+    from ...statemachine.database import upgrade as bring_up
+
+    with explained():
+        bring_up(session.engine, session.config.instance)
+        present, _ = revisions(session.engine)
+    click.echo(f"the schema {session.config.instance} is at revision {present}")
+    click.echo("next: headframe doctor")
+    return Code.DONE
+
+
+@db.command()
+@output_options
+@pass_session
+def sizes(session: Session, output: str, no_headers: bool, exact: bool) -> int:
+    """List the tables with their sizes and what each grows with, the largest first."""
+    from ...statemachine.views import sizes as ask
+
+    with session.looking() as conn:
+        rows = ask(conn)
+    write_rows(rows, TABLES, Output(output, not no_headers, exact), session.zone, lambda row: row.name)
+    return Code.DONE
+
+
+@db.command("prune-history")
+@click.option(
+    "--before", type=MonthName(), required=True, metavar="YYYY-MM", help="Drop the months before this one (UTC)."
+)
+@click.option("--unchecked", is_flag=True, help="Do not check first that all history replays.")
+@change_options
+@pass_session
+def prune_history(session: Session, before: date, unchecked: bool, reason: str, dry_run: bool, yes: bool) -> int:
+    """Drop whole months of history, and keep from where each item is replayed.
+
+    Stores a checkpoint for each item that the months touch, so that `headframe verify` goes on from there. The machine
+    may run meanwhile. The present month stays. If it stops half-way, say it again.
+    """
+    from ...statemachine.database import explained
+    from ...statemachine.store import prune
+
+    with session.looking() as conn:
+        planned = prune.plan(conn, before)
+    _show(planned, session)
+    if not planned.months:
+        click.echo(f"nothing to drop: no month of history before {before:%Y-%m} is there")
+        return Code.DONE
+    if not unchecked:
+        _check(session)
+    what = f"{plural(len(planned.months), 'month')}, {plural(planned.lines, 'line')} of {plural(planned.items, 'item')}"
+    if dry_run:
+        click.echo(f"would have dropped {what}, {human_size(planned.size)}; nothing was changed")
+        click.echo(LOST)
+        return Code.DONE
+    confirm(f"drop {what}? {LOST}", yes=yes)
+    with explained():
+        did = prune.prune(session.engine, before, actor=session.actor, reason=reason, tell=_dropped)
+    return _told(did)
+
+
+def _show(planned: Plan, session: Session) -> None:
+    write_rows(planned.months, MONTHS, Output(), session.zone, lambda month: month.name)
+    if planned.months and planned.late:
+        click.echo(f"and {plural(planned.late, 'report')} that came too late")
+    if planned.unmoved:
+        line = f"{plural(planned.unmoved, 'line')} came when no month had been made ready, and stay"
+        click.echo(f"{line}: keep a sweeper running", err=True)
+
+
+def _check(session: Session) -> None:
+    """Drop no evidence: what does not replay now will not be found afterwards. Ends with what is broken."""
+    from ...statemachine import verify
+
+    broken = 0
+    with session.looking() as conn:
+        verify.keep_history(conn)
+        for fault in (fault for check in verify.history_checks() for fault in check.run(conn)):
+            broken += 1
+            if broken <= SHOWN:
+                click.echo(f"{fault.code}  {printable(fault.subject)}: {printable(fault.sentence)}")
+    if broken:
+        sentence = f"history has {plural(broken, 'fault')}, and these months may be the evidence; nothing was dropped"
+        raise CommandError(sentence, next_step="headframe verify; --unchecked drops them all the same")
+
+
+def _dropped(month: Month) -> None:
+    click.echo(f"dropped {month.called}: {plural(month.lines, 'line')}, {human_size(month.size)}")
+
+
+def _told(did: Pruned) -> int:
+    if did.late:
+        click.echo(f"dropped {plural(did.late, 'report')} that came too late")
+    if did.left:
+        left = ", ".join(month.called for month in did.left)
+        click.echo(f"stayed: {left}; {did.blocked}. Nothing is half done; say it again later", err=True)
+        return Code.PARTLY if did.months else Code.FAILED
+    click.echo("next: headframe verify")
+    return Code.DONE
+
+
+COMMANDS = {"db": db}

@@ -1,0 +1,56 @@
+"""How much room the tables take, and what each grows with."""
+
+from sqlalchemy import Connection, text
+
+from .fields import View
+
+GROWS = {
+    "history": "with every change; whole months can be dropped",
+    "history_checkpoint": "a row an item whose history was dropped",
+    "attempt": "with every attempt",
+    "item": "with files and campaigns",
+    "file": "with files",
+    "product": "with files",
+    "replica": "with files and copies",
+    "salt_record": "with salted files",
+    "catalog_entry": "with files",
+    "original": "with files",
+    "run": "with runs",
+    "run_operation": "with what operators say of runs",
+    "operation": "with what operators do",
+    "count_total": "with runs",
+    "count_delta": "stays short: folded every second",
+    "count_whole": "stays short",
+    "settle": "stays short: a row goes when its work is done",
+    "late": "with what comes too late; goes with the months of history",
+    "dead_letter": "with messages and files that could not be used, kept whole",
+    "process": "stays short: who is silent for a week is forgotten",
+}
+"""What each table that grows, or should not, grows with."""
+
+
+class TableSize(View):
+    """A table, its partitions with it: `rows` as PostgreSQL last estimated them, sizes in bytes."""
+
+    name: str
+    rows: int
+    size: int
+    indexes: int
+    grows: str
+
+
+def sizes(conn: Connection) -> tuple[TableSize, ...]:
+    """List the tables of this instance, the largest first."""
+    return tuple(TableSize(**row._mapping, grows=GROWS.get(row.name, "")) for row in conn.execute(SIZES))
+
+
+SIZES = text("""
+with parts as (
+  select c.oid, coalesce((select relname from pg_class where oid = pg_partition_root(c.oid)), c.relname) as name,
+    greatest(c.reltuples, 0) as rows
+  from pg_class c where c.relnamespace = cast(current_schema() as regnamespace) and c.relkind = 'r'
+)
+select name, cast(sum(rows) as bigint) as rows, cast(sum(pg_table_size(oid)) as bigint) as size,
+  cast(sum(pg_indexes_size(oid)) as bigint) as indexes
+from parts group by name order by sum(pg_total_relation_size(oid)) desc, name
+""")
