@@ -9,16 +9,16 @@ from .counts import Count, totals
 from .fields import View
 from .processes import ProcessRow, processes
 
-MOST_BULK = 200_000
-BULK = text("""
+MOST_COUNTED = 10_000
+IN_LANE = text("""
 select s.step,
-  (select count(*) from (select from item i where i.phase = 'ready' and i.step = s.step and i.lane = 'bulk'
+  (select count(*) from (select from item i where i.phase = 'ready' and i.step = s.step and i.lane = :lane
     limit :most) r) as ready,
-  (select count(*) from (select from item i where i.phase = 'submitted' and i.step = s.step and i.lane = 'bulk'
+  (select count(*) from (select from item i where i.phase = 'submitted' and i.step = s.step and i.lane = :lane
     limit :most) t) as submitted,
   coalesce(e.n, 0) as executing
 from unnest(cast(:steps as text[])) with ordinality as s(step, place)
-left join (select step, count(*) as n from item where phase = 'executing' and lane = 'bulk' group by step) e
+left join (select step, count(*) as n from item where phase = 'executing' and lane = :lane group by step) e
   on e.step = s.step
 order by s.place
 """)
@@ -26,7 +26,7 @@ order by s.place
 
 class QueueRow(View):
     """One step's lane. What is failed or held counts in its campaign's lane; `workers` are those alive that take the
-    step in this lane. What is in the bulk lane is counted up to `MOST_BULK`.
+    step in this lane.
     """
 
     step: str
@@ -67,16 +67,26 @@ def takes(worker: ProcessRow, step: str, lane: str = "") -> bool:
 
 
 def _move_bulk(conn: Connection, numbers: dict[tuple[str, str], dict[str, int]]) -> None:
-    """Count in the bulk lane what is there, whatever its campaign's lane: operators move items between the lanes."""
+    """Count in the bulk lane what is there, whatever its campaign's lane: operators move items between the lanes.
+
+    One lane is counted, up to `MOST_COUNTED`, and the other has the rest: the bulk one, or the live one if it is short.
+    """
     steps = list(dict.fromkeys(step for step, _ in numbers))
-    for row in conn.execute(BULK, {"steps": steps, "most": MOST_BULK}):
-        for phase in ("ready", "submitted", "executing"):
-            all_lanes = sum(numbers.get((row.step, lane), {}).get(phase, 0) for lane in ("live", "bulk"))
-            bulk = getattr(row, phase)
-            if bulk or (row.step, "bulk") in numbers:
-                numbers.setdefault((row.step, "bulk"), {})[phase] = bulk
-            if (row.step, "live") in numbers:
-                numbers[row.step, "live"][phase] = max(0, all_lanes - bulk)
+    for step, bulk in _in_lane(conn, "bulk", steps).items():
+        if not any(bulk.values()) and (step, "bulk") not in numbers:
+            continue
+        live = _in_lane(conn, "live", [step])[step] if MOST_COUNTED in bulk.values() else {}
+        for phase, n in bulk.items():
+            both = sum(numbers.get((step, lane), {}).get(phase, 0) for lane in ("live", "bulk"))
+            in_bulk = n if n < MOST_COUNTED or live[phase] >= MOST_COUNTED else max(0, both - live[phase])
+            numbers.setdefault((step, "bulk"), {})[phase] = in_bulk
+            if (step, "live") in numbers:
+                numbers[step, "live"][phase] = max(0, both - in_bulk)
+
+
+def _in_lane(conn: Connection, lane: str, steps: Sequence[str]) -> dict[str, dict[str, int]]:
+    rows = conn.execute(IN_LANE, {"lane": lane, "steps": list(steps), "most": MOST_COUNTED})
+    return {row.step: {phase: getattr(row, phase) for phase in ("ready", "submitted", "executing")} for row in rows}
 
 
 def ahead(conn: Connection, step: str, lane: str, priority: int, item_id: int, most: int) -> int:

@@ -1,6 +1,7 @@
 """The views: what they count and list, that they page by key, and that no list reads a large table whole."""
 
 from collections.abc import Callable, Iterator
+from importlib import import_module
 from typing import Any
 
 import pytest
@@ -231,6 +232,15 @@ def test_status_names_what_needs_somebody(machine: SmallMachine, conn: Connectio
     assert found.dead_letters == 1
     assert any("no worker takes step salt" in problem for problem in found.problems)
     assert found.files == {"arrived": {"ready": 1, "failed": 1}}
+
+
+def test_a_long_lane_has_what_the_short_one_leaves(
+    machine: SmallMachine, conn: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(import_module("headframe.statemachine.views.queues"), "MOST_COUNTED", 2)
+    machine.arrive(5, 1, 2, 3, 4, 5)
+    machine.sql("update item set lane = 'bulk' where file_id in (select id from file where sequence > 1)")
+    assert {row.lane: row.ready for row in v.queues(conn) if row.step == "salt"} == {"live": 1, "bulk": 4}
 
 
 def test_a_lane_without_a_conductor_is_a_problem(machine: SmallMachine, conn: Connection) -> None:
