@@ -54,7 +54,8 @@ def lose_hints(machine: SmallMachine) -> list[int]:
     with machine.engine.begin() as conn:
         dispatch.submit(conn, ready, "conductor")
         conn.execute(text("update item set submitted_at = now() - interval '1 hour' where phase = 'submitted'"))
-        conn.execute(text("insert into watermark (lane, reign, applied_at) values ('live', 'anna.1', now() + interval '1 hour')"))
+        applied = "insert into watermark (lane, reign, applied_at) values ('live', 'anna.1', now() + interval '1 hour')"
+        conn.execute(text(applied))
     return [entry.item for entry in ready]
 
 
