@@ -168,6 +168,13 @@ class Instance:
         return {**os.environ, "PYTHONPATH": path}
 
 
+def cpu_s(process: Process) -> float:
+    """Give the seconds of processor time that a process and its children have taken."""
+    me = psutil.Process(process.pid)
+    times = [each.cpu_times() for each in (me, *me.children(recursive=True))]
+    return sum(each.user + each.system for each in times)
+
+
 FILL = (
     "insert into run (number, kind, known_kind) values (:run, 'science', true)",
     """insert into file (run_id, sequence, name, site, path, size, mtime_ns, registered_at)
