@@ -116,8 +116,12 @@ def book(config: Config) -> Book:
 def worker_settings(
     config: Config, steps: Sequence[str] = (), name: str = "", lanes: Sequence[str] = LANES
 ) -> WorkerSettings:
-    """Say what a worker of this host may do, and with which sites, commands and keys."""
-    configured = step_names(config) if config.worker.steps == "all" else config.worker.steps
+    """Say what a worker of this host may do, and with which sites, commands and keys.
+
+    It takes work of the first of its steps first. Unless told otherwise that is the last one of a pipeline: what is
+    nearest to its end gets there, or behind a backlog no file would be done before the last one has begun.
+    """
+    configured = step_names(config)[::-1] if config.worker.steps == "all" else config.worker.steps
     return WorkerSettings(
         steps=tuple(steps) or configured,
         lanes=tuple(lanes),

@@ -51,7 +51,6 @@ poll_s = 1
 placed_when = ["center"]
 {steps}
 [worker]
-steps = {worker_steps}
 work_site = "center"
 heartbeat_s = {heartbeat_s}
 grace_s = 5
@@ -69,7 +68,6 @@ DEFAULTS: dict[str, Any] = {
     "interval_s": 1,
     "lost_hint_s": 5,
     "delivery_limit": 10,
-    "worker_steps": '"all"',
 }
 
 

@@ -28,8 +28,6 @@ PROCESSES = {"conductor": 2, "sweeper": 2, "watch": 2, "worker": 4, "web": 1}
 REST_S = 300
 EASIEST = 4.0
 """How many times longer a long storm pauses between faults: most files are to get through while it lasts."""
-LAST_FIRST = '["catalog", "reconstruct", "place", "salt"]'
-"""Workers prefer what is nearest to its end: else no file would be cataloged before the last one is salted."""
 CLOCKS = ("clock a minute ahead", "clock a minute behind")
 THEIR_OWN = {"cursed", "frail"}
 """What files may fail for: nothing that the suite breaks is a fault of theirs."""
@@ -55,7 +53,7 @@ def test_everything_comes_to_rest_after_a_storm_of_faults(
 ) -> None:
     seconds, files = option("seconds", 60.0), option("files", 300)
     pace_s = 0.9 * seconds / files
-    with centres(steps=steps(pace_s), scan_s=5, worker_steps=LAST_FIRST) as centre:
+    with centres(steps=steps(pace_s), scan_s=5) as centre:
         disk = Disk(centre.folder / "center", centre.orders, 200 + files // 20)
         try:
             _set_up(centre, random.Random(seed))
