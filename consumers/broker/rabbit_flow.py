@@ -3,7 +3,8 @@
 RabbitMQ counts prefetch for each consumer, that is for each queue, and quorum queues know no other way. With
 room for at least one of each queue, the room is shared out (`Push`). With less, consuming from all at once would
 hold messages of queues that are not their turn, for as long as the present one takes; so one message at a time is
-fetched, in the order of the queues, and consumers exist only while all queues are empty (`Pull`).
+fetched, in the order of the queues, and consumers exist only while all queues are empty (`Pull`). They stay for as
+long as messages come one by one and are done at once: to cancel and renew them costs more than such a message.
 """
 
 import asyncio
@@ -18,6 +19,8 @@ from .base import BrokerUnavailableError
 from .rabbit_io import Channel, explain
 
 log = logging.getLogger(__name__)
+DONE_AT_ONCE_S = 0.02
+"""How long another queue's next message may be held up by one that is being dealt with."""
 MOST = 65535
 """The largest prefetch that AMQP can say; 0 would mean no bound."""
 Deliver = Callable[[str, Any, Any, bytes], None]
@@ -93,6 +96,7 @@ class Pull:
         self._deliver = deliver
         self._stirred = asyncio.Event()
         self._running = False
+        self._came = 0
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -136,14 +140,34 @@ class Pull:
         return False
 
     async def _listen(self) -> None:
-        """Consume from all queues until anything comes. Rarely, several come; then all are kept."""
+        """Consume from all queues until more comes than can be dealt with at once. Then all that came is kept."""
         if not self._running:
             return
         consumers = Consumers(self._channel, dict.fromkeys(self._queues, 1), self._on_message)
+        self._came = 0
         await consumers.start()
         await self._stirred.wait()
+        while await self._done_at_once():
+            self._came = 0
+            self._stirred.clear()
+            await self._stirred.wait()
         await consumers.stop()
 
+    async def _done_at_once(self) -> bool:
+        """Say whether what came was one message, and there is soon room again."""
+        loop = asyncio.get_running_loop()
+        end = loop.time() + DONE_AT_ONCE_S
+        while self._running and self._came == 1:
+            if self._room():
+                return True
+            self._stirred.clear()
+            try:
+                await asyncio.wait_for(self._stirred.wait(), end - loop.time())
+            except TimeoutError:
+                return False
+        return False
+
     def _on_message(self, queue: str, method: Any, properties: Any, body: bytes) -> None:
+        self._came += 1
         self._deliver(queue, method, properties, body)
         self._stirred.set()

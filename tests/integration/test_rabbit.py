@@ -6,6 +6,7 @@ import random
 import threading
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -23,6 +24,7 @@ from headframe.consumers.broker import (
     connect,
 )
 from headframe.consumers.broker.rabbit import RabbitBroker
+from headframe.consumers.broker.rabbit_flow import Consumers
 from headframe.consumers.broker.rabbit_io import Channel
 from headframe.consumers.broker.rabbit_link import backoff
 from headframe.consumers.broker.rabbit_subscription import RabbitSubscription
@@ -30,6 +32,7 @@ from headframe.consumers.broker.rabbit_subscription import RabbitSubscription
 from .broker_help import eventually, gather, send
 from .proxy import TcpProxy
 from .rabbit_server import RabbitServer
+from .servers import wait_until
 
 
 @pytest.fixture
@@ -271,6 +274,48 @@ def test_a_message_that_cannot_be_encoded_leaves_the_count_of_the_others_right(d
         assert direct.publish([Outgoing(key=live, body=b"2"), Outgoing(key="nowhere", body=b"3")]) == [True, False]
     assert isinstance(direct, RabbitBroker)
     assert open_channels(direct) == 1
+
+
+def consuming(direct: Broker, names: Names, monkeypatch: pytest.MonkeyPatch) -> tuple[Subscription, list[str]]:
+    """Give a subscription that fetches one message at a time, and note when it begins and ends to consume."""
+    said = list[str]()
+    for method in ("start", "stop"):
+        whole = getattr(Consumers, method)
+
+        async def noted(self: Consumers, method: str = method, whole: Any = whole) -> None:
+            await whole(self)
+            said.append(method)
+
+        monkeypatch.setattr(Consumers, method, noted)
+    subscription = direct.subscribe([names.work("salt", "live"), names.work("salt", "bulk")], prefetch=1)
+    wait_until(lambda: said == ["start"], 30, "it waits for messages")
+    return subscription, said
+
+
+def test_messages_that_come_one_by_one_and_are_done_at_once_need_no_new_consumers(
+    direct: Broker, names: Names, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    subscription, said = consuming(direct, names, monkeypatch)
+    for n in range(10):
+        send(direct, names.work("salt", "live" if n % 2 else "bulk"), f"{n}")
+        (delivery,) = gather(subscription, 1)
+        subscription.ack([delivery])
+    assert said.count("start") < 5, "a busy machine may need more than 20 ms once in a while"
+
+
+def test_while_a_message_is_being_dealt_with_no_other_is_held(
+    direct: Broker, names: Names, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    subscription, said = consuming(direct, names, monkeypatch)
+    send(direct, names.work("salt", "live"), "long")
+    (long,) = gather(subscription, 1)
+    wait_until(lambda: said[-1] == "stop", 30, "it consumes no more")
+    send(direct, names.work("salt", "bulk"), "next")
+    other = direct.subscribe([names.work("salt", "live"), names.work("salt", "bulk")], prefetch=1)
+    (taken,) = gather(other, 1)
+    assert taken.body == b"next"
+    subscription.ack([long])
+    other.ack([taken])
 
 
 def open_channels(broker: RabbitBroker) -> int:
