@@ -26,7 +26,8 @@ class Step(Record):
     configuration. `makes` says what an accepted attempt leaves: a `product`, a `copy` of its input, or
     `nothing`. `owned_by` is `file` for what every campaign shares (salting, copies). `inputs` are roles: `raw`
     or names of earlier steps; none means the nearest earlier content. Times in seconds, memory in bytes.
-    `interrupts` is how many interrupts in a row, on different nodes, count as the item's own fault.
+    `interrupts` is how many interrupts in a row, on different nodes, count as the item's own fault; on fewer nodes it
+    takes four times as many.
     `accepts_failed` lets a run-scope step go on without the files that have failed.
     """
 

@@ -140,18 +140,22 @@ returning i.id as item, l.was_epoch as epoch, i.epoch as now_epoch, i.run_id, i.
 
 -- name: interrupt
 -- submitted, executing (or ready, where the report was quicker than our note that the hint went out) -> ready not
--- before T: the infrastructure was at fault. N lost workers in a row on
--- different nodes, or a second walltime or memory shortage, make it failed.
+-- before T: the infrastructure was at fault. N lost workers in a row on different nodes, or :few times as many on fewer,
+-- or a second walltime or memory shortage, make it failed. `nodes` has a node as often as a worker was lost there.
 with wanted as (
   select * from jsonb_to_recordset(cast(:rows as jsonb)) as r(item bigint, epoch bigint, owner text,
     host text, job text, log text, reason_code text, reason text, node text)
 ), locked as (
-  select i.id, w.*, i.epoch as was_epoch, i.owner as was_owner, s.step as was_step,
-    w.reason_code = any(:counted) and s.interrupts <= cardinality(array(
-      select distinct unnest(i.nodes || coalesce(w.node, nullif(w.host, ''), i.host)))) as kills,
+  select i.id, w.*, i.epoch as was_epoch, i.owner as was_owner, s.step as was_step, now.nodes as now_nodes,
+    w.reason_code = any(:counted) and (cardinality(now.nodes) >= :few * s.interrupts
+      or (select count(distinct node) from unnest(now.nodes) as node) >= s.interrupts) as kills,
     w.reason_code = any(:escalated) and i.request ? w.reason_code as exhausted
   from wanted w join item i on i.id = w.item
   join step_rule s on s.pipeline_id = i.pipeline_id and s.state = i.state
+  cross join lateral (
+    select case when w.reason_code = any(:counted)
+      then i.nodes || coalesce(w.node, nullif(w.host, ''), i.host) else i.nodes end as nodes
+  ) as now
   where i.epoch = w.epoch and i.phase = any(:sources) and (i.owner is null or w.owner is null or i.owner = w.owner)
   order by i.id for no key update of i
 )
@@ -160,8 +164,7 @@ update item i set
   epoch = i.epoch + case when l.kills or l.exhausted then 0 else 1 end, version = i.version + 1,
   owner = null, lease_until = null, submitted_at = null,
   interrupts = i.interrupts + 1,
-  nodes = case when l.reason_code = any(:counted)
-    then array(select distinct unnest(i.nodes || coalesce(l.node, nullif(l.host, ''), i.host))) else i.nodes end,
+  nodes = l.now_nodes,
   request = case when l.reason_code = any(:escalated) then i.request || jsonb_build_object(l.reason_code, 2)
     else i.request end,
   not_before = case when l.kills or l.exhausted then null when l.reason_code = any(:polite) then clock_timestamp()
@@ -171,8 +174,8 @@ update item i set
   trigger = 'interrupt', actor = coalesce(l.owner, :actor), host = coalesce(nullif(l.host, ''), i.host), job = coalesce(l.job, i.job),
   log = coalesce(l.log, i.log),
   reason_code = case when l.kills then 'kills-workers' else l.reason_code end,
-  reason = case when l.kills then 'its workers died ' || (i.interrupts + 1) || ' times in a row on different nodes: '
-    || l.reason else l.reason end,
+  reason = case when l.kills then 'its workers died ' || cardinality(l.now_nodes) || ' times in a row, on '
+    || (select string_agg(distinct node, ', ') from unnest(l.now_nodes) as node) || ': ' || l.reason else l.reason end,
   since = clock_timestamp(), changed_at = clock_timestamp()
 from locked l where i.id = l.id
 returning i.id as item, l.was_epoch as epoch, i.epoch as now_epoch, i.run_id, i.campaign_id, l.was_step as step,

@@ -19,6 +19,8 @@ from .share import give_way
 COUNTED = ("lost-lease", "worker-died", "over-limit", "node-failed", "delivery-limit")
 ESCALATED = ("walltime", "memory")
 POLITE = ("drain", "given-back")
+ON_FEW_NODES = 4
+"""How many times as many workers must die where there are too few nodes to tell an item's fault from a node's."""
 """Reason codes of an interrupt: which may be the item's own fault, ask for more, or cost nothing at all."""
 
 
@@ -138,6 +140,7 @@ def interrupt(connection: Connection, rows: Sequence[dict[str, Any]], actor: str
         counted=list(COUNTED),
         escalated=list(ESCALATED),
         polite=list(POLITE),
+        few=ON_FEW_NODES,
         actor=actor,
     )
 

@@ -107,7 +107,7 @@ def _failed(facts: Facts) -> Why:
     budget = "the step says that trying again cannot help" if final else f"the retry budget is {item.retries}"
     evidence = [f"tried {plural(item.failures, 'time')} without success; {budget}"]
     if item.nodes:
-        evidence.append(f"on {', '.join(item.nodes)}")
+        evidence.append(f"on {', '.join(sorted(set(item.nodes)))}")
     if item.log:
         evidence.append(f"log {item.log}")
     again = command("requeue", *facts.named)

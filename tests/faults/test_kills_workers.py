@@ -9,14 +9,14 @@ from .centre import Centre, step
 from .conftest import Make
 from .reckoning import reckon, rest
 
-FILES, HOSTS, INTERRUPTS, DELIVERIES = 12, 4, 3, 2
+FILES, WORKERS, INTERRUPTS, DELIVERIES = 12, 4, 3, 2
 QUICK_S, LONG_S = 0.0, 2.0
 """Before its worker says that it has begun with it (after a second), and after."""
 
 
 @pytest.fixture(scope="module", params=[QUICK_S, LONG_S], ids=["before it is said to have begun", "after that"])
 def centre(request: pytest.FixtureRequest, centres: Make) -> Iterator[Centre]:
-    """A worker on each of four hosts; its first file kills them all."""
+    """Workers that are on another host at each start; the first file kills whoever takes it."""
     deadly = {"sequence": 1, "after_s": request.param}
     steps = [
         step("salt", "salted", use="faults-kill", interrupts=INTERRUPTS, parcel=4, lease_s=3, options=deadly),
@@ -27,7 +27,7 @@ def centre(request: pytest.FixtureRequest, centres: Make) -> Iterator[Centre]:
         assert declared.returncode == 0, declared.stdout + declared.stderr
         for name in ("conductor-0", "sweeper-0", "watch-0"):
             made.add(name)
-        for number in range(HOSTS):
+        for number in range(WORKERS):
             made.add(f"worker-{number}", {"HEADFRAME_FAULTS_HOST": f"node-{number}"})
         made.keep()
         yield made

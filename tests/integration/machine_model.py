@@ -76,7 +76,7 @@ class Model:
 
     def _fail(self, item: Item, word: Word) -> None:
         final = word.permanent or (item.step is not None and item.failures >= item.step.retries)
-        item.failures, item.nodes, item.host = item.failures + 1, frozenset(), word.host
+        item.failures, item.nodes, item.host = item.failures + 1, (), word.host
         item.enter("failed" if final else "ready")
 
     def _interrupted(self, item: Item, word: Word) -> None:
@@ -85,8 +85,9 @@ class Model:
     def interrupt(self, item: Item, code: str, host: str = "") -> None:
         """The infrastructure was at fault: ready again, unless it looks like the item's own fault after all."""
         host = host or item.host
-        nodes = item.nodes | {host} if code in BLAMED else item.nodes
-        kills = code in BLAMED and item.step is not None and len(nodes) >= item.step.nodes
+        nodes = (*item.nodes, host) if code in BLAMED else item.nodes
+        many = item.step is not None and (len(set(nodes)) >= item.step.nodes or len(nodes) >= 4 * item.step.nodes)
+        kills = code in BLAMED and many
         exhausted = code in ESCALATED and code in item.asked
         item.nodes, item.host = nodes, host
         item.asked = item.asked | {code} if code in ESCALATED else item.asked

@@ -51,7 +51,7 @@ class Item:
     owner: str | None = None
     host: str = ""
     failures: int = 0
-    nodes: frozenset[str] = frozenset()
+    nodes: tuple[str, ...] = ()
     asked: frozenset[str] = frozenset()
     was_duplicate: bool = False
     let_through: bool = False
@@ -81,7 +81,7 @@ class Item:
         self.epoch += 1 if phase == "ready" or taken else 0
 
     def forgive(self) -> None:
-        self.failures, self.nodes = 0, frozenset()
+        self.failures, self.nodes = 0, ()
 
     def advance(self) -> None:
         self.rank += 1

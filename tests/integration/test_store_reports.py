@@ -277,3 +277,19 @@ def test_a_lease_expires_only_when_all_that_was_sent_before_has_been_applied(mac
         assert sweep.expire(conn, 0, 10) == machine.item(1, 1).id
     taken = machine.item(1, 1)
     assert (taken.phase, taken.epoch, taken.reason_code) == ("ready", 2, "lost-lease")
+
+
+@pytest.mark.parametrize(("nodes", "deaths"), [(3, 3), (2, 12), (1, 12)])
+def test_an_item_whose_workers_die_fails_after_a_few_on_different_nodes_and_after_many_on_few(
+    machine: SmallMachine, nodes: int, deaths: int
+) -> None:
+    machine.arrive(1, 1)
+    for n in range(deaths):
+        assert machine.item(1, 1).phase == "ready", n
+        who = Reporter(owner=f"w-{n}", host=f"node-{n % nodes}", job="")
+        apply(machine, word(machine, 1, "interrupt", who, reason_code="worker-died", reason="gone"))
+        machine.sql("update item set not_before = null")
+    failed = machine.item(1, 1)
+    assert (failed.phase, failed.reason_code) == ("failed", "kills-workers")
+    named = ", ".join(f"node-{n}" for n in range(nodes))
+    assert failed.reason == f"its workers died {deaths} times in a row, on {named}: gone"

@@ -8,7 +8,7 @@ from typing import Any
 from .orders import passing
 
 HOST = "HEADFRAME_FAULTS_HOST"
-"""The host that this worker believes to be on."""
+"""The host that this worker believes to be on; at each start it is another one with this beginning."""
 
 
 def wrap() -> None:
@@ -18,7 +18,8 @@ def wrap() -> None:
     from headframe.consumers.worker.worker import Worker
 
     if HOST in os.environ:
-        socket.gethostname = lambda: os.environ[HOST]  # type: ignore[assignment]
+        name = f"{os.environ[HOST]}-{os.getpid()}"
+        socket.gethostname = lambda: name
     report, ack = Worker.report, RabbitSubscription.ack
 
     def reported(self: Any, lane: str, outcomes: Any = (), *more: Any, **named: Any) -> Any:
