@@ -9,7 +9,7 @@ demo: .venv/.demo  ## a simulated detector, from raw file to catalog
 	@.venv/bin/python -m headframe demo $(ARGS)
 
 test: .venv/.dev servers check  ## all that CI runs
-	$(PYTEST) tests -m "not slow" $(ARGS)
+	$(PYTEST) tests -m "not slow and not long" $(ARGS)
 
 check: .venv/.dev  ## style, types, imports
 	.venv/bin/ruff check .

@@ -45,6 +45,7 @@ def test_a_conductor_that_wakes_when_all_is_done_changes_nothing(pair: Centre, p
     _reckon(pair, point, before)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("point", IN_A_TRANSACTION)
 def test_a_conductor_that_wakes_in_its_open_transaction_does_nothing_twice(pair: Centre, point: str) -> None:
     before = executions(pair).again

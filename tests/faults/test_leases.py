@@ -53,6 +53,7 @@ def test_a_dead_workers_file_is_worked_on_again_within_its_lease_and_five_second
     assert took < LEASE_S + 5
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("point", ["worker before its ack", "worker after its ack"])
 def test_a_worker_that_dies_when_it_acknowledges_a_long_step_early_is_replaced(centre: Centre, point: str) -> None:
     """Before its ack the message comes to another worker in the same epoch, which is told to drop it."""
@@ -95,6 +96,7 @@ def test_a_frozen_worker_that_wakes_later_changes_nothing(centre: Centre) -> Non
     comes_too_late(centre, long, before, "frozen worker")
 
 
+@pytest.mark.long
 def test_a_worker_whose_line_to_the_broker_stalls_for_longer_than_its_lease_changes_nothing(centre: Centre) -> None:
     long = LongStep(centre)
     line = long.first.worker.proxies["broker"]
@@ -106,6 +108,7 @@ def test_a_worker_whose_line_to_the_broker_stalls_for_longer_than_its_lease_chan
     comes_too_late(centre, long, before, "stalled worker")
 
 
+@pytest.mark.long
 def test_a_worker_whose_heartbeats_are_lost_changes_nothing(centre: Centre) -> None:
     long = LongStep(centre)
     centre.garble({"heartbeat lost": 1.0})
@@ -139,7 +142,7 @@ def comes_too_late(centre: Centre, long: LongStep, before: object, who: str) -> 
     print(f"\n{who}: begun {long.executed()} times, accepted once, {late} late reports, nothing changed by them")
 
 
-@pytest.mark.parametrize("which", ["conductor-0", "conductor-1"])
+@pytest.mark.parametrize("which", ["conductor-0", pytest.param("conductor-1", marks=pytest.mark.long)])
 def test_a_frozen_conductor_that_holds_heartbeats_lets_no_lease_expire(centre: Centre, which: str) -> None:
     if len([member for member in centre.members if member.role == "conductor"]) < 2:
         centre.add("conductor-1")
