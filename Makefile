@@ -25,7 +25,7 @@ slow: .venv/.dev servers  ## the long ones: 100,000 files, a week's history of 6
 	$(PYTEST) tests -m slow $(ARGS)
 
 faults: .venv/.dev servers  ## break everything: make faults ARGS="--seconds 900 --files 20000 --seed 7"
-	$(PYTEST) tests/faults -m "not slow" -s -v $(ARGS)
+	$(PYTEST) tests/faults -m "not slow" -s -v --seconds 60 --files 300 $(ARGS)
 
 servers:  ## what the tests need besides Python: installed when root, named when not
 	@sh tests/servers.sh
