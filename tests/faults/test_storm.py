@@ -25,6 +25,8 @@ LEASE_S = 4
 SLOW_EACH_S = 6.0
 """In each of two steps a file comes as often as this that takes longer than the lease."""
 PROCESSES = {"conductor": 2, "sweeper": 2, "watch": 2, "worker": 4, "web": 1}
+MANY_FILES, MORE_WORKERS = 5000, 2
+"""Of so many files so many are slow at a time that two workers have nothing else to do."""
 REST_S = 300
 EASIEST = 8.0
 """How many times longer a long storm pauses between faults: most files are to get through while it lasts."""
@@ -39,16 +41,10 @@ def steps(pace_s: float) -> str:
     """Give the pipeline, for a file each `pace_s`."""
     slow = {"slow": round(1000 * min(0.03, pace_s / SLOW_EACH_S)), "slow_s": 1.5 * LEASE_S}
     common = {"lease_s": LEASE_S, "backoff_max_s": 2}
+    salt = {**common, "owned_by": "file", "options": {"cursed": 3, "frail": 20, **slow}}
     return "\n".join(
         [
-            step(
-                "salt",
-                "salted",
-                use="faults-write",
-                owned_by="file",
-                options={"cursed": 3, "frail": 20, **slow},
-                **common,
-            ),
+            step("salt", "salted", use="faults-write", **salt),
             step("place", "placed", makes="copy", owned_by="file", parcel=5, **common),
             step("reconstruct", "reconstructed", use="faults-write", parcel=5, options=slow, **common),
             step("catalog", "cataloged", makes="nothing", parcel=20, **common),
@@ -65,7 +61,7 @@ def test_everything_comes_to_rest_after_a_storm_of_faults(
     with centres(steps=steps(pace_s), scan_s=5) as centre:
         disk = Disk(centre.folder / "center", centre.orders, 200 + files // 20)
         try:
-            _set_up(centre, random.Random(seed))
+            _set_up(centre, random.Random(seed), MORE_WORKERS if files >= MANY_FILES else 0)
             detector = Detector(centre, files, pace_s)
             detector.start()
             lasted, ended = _storm(centre, disk, seconds, seed, files), _ended(centre)
@@ -87,8 +83,8 @@ def test_everything_comes_to_rest_after_a_storm_of_faults(
             disk.close()
 
 
-def _set_up(centre: Centre, chance: random.Random) -> None:
-    for role, number in PROCESSES.items():
+def _set_up(centre: Centre, chance: random.Random, more_workers: int) -> None:
+    for role, number in {**PROCESSES, "worker": PROCESSES["worker"] + more_workers}.items():
         for n in range(number):
             minute = {1: 60.0, 2: -60.0}.get(n)
             settings = wrong_clock(minute) if minute is not None else {}
