@@ -34,6 +34,8 @@ insert into dead_letter (fingerprint, queue, code, sentence, subject)
 analyze;
 """
 
+NEVER = "2000-01-01 00:00Z"
+
 
 @pytest.fixture
 def full(database_url: str, instance: str) -> Iterator[Engine]:
@@ -92,7 +94,12 @@ where phase = 'done'
     [
         ("ready_items", {"step": "salt", "lane": "live", "room": 100}, ["item_ready"]),
         ("lanes_in_phase", {"phase": "submitted"}, ["item_submitted"]),
-        ("lost_hints", {"step": "salt", "lane": "live", "older_s": 60, "page": 100}, ["item_submitted"]),
+        (
+            "lost_hints",
+            {"step": "salt", "lane": "live", "older_s": 60, "gone_by": NEVER, "page": 100},
+            ["item_submitted"],
+        ),
+        ("newest_submitted", {"step": "salt", "lane": "live"}, ["item_submitted"]),
         ("expired_leases", {"after": 0, "page": 100}, ["item_executing"]),
         ("lanes_in_phase", {"phase": "ready"}, ["item_ready"]),
         ("still_ready", {"rows": "[]", "step": "salt", "lane": "live", "window": 100}, ["item_submitted"]),
