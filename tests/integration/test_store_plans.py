@@ -13,6 +13,7 @@ from headframe.statemachine.store.campaigns import realtime_campaign
 from .small_machine import pipeline
 
 ROWS = 20_000
+NEVER = "2000-01-01 00:00Z"
 FILL = """
 insert into run (number) values (1);
 insert into file (run_id, sequence, name, site, path, size, mtime_ns, registered_at)
@@ -33,8 +34,6 @@ insert into dead_letter (fingerprint, queue, code, sentence, subject)
   select 'd' || n, 'arrivals', 'rewritten', 'x', 'in/g' || n from generate_series(1, {rows}) n;
 analyze;
 """
-
-NEVER = "2000-01-01 00:00Z"
 
 
 @pytest.fixture
