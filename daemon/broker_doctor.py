@@ -155,13 +155,13 @@ def _differing(management: Management, queue: str, policy: Policy, patience: flo
         if kind != "quorum":
             todo = f"stop all, let it run empty, delete it, {DECLARE}"
             return Finding("fail", f"queue {queue}", f"is of type {kind}, not quorum", todo)
-        finding = _lacking(queue, found, policy)
+        finding = _off_policy(queue, found, policy)
         if finding is None or time.monotonic() > patience:
             return finding
         time.sleep(0.5)
 
 
-def _lacking(queue: str, found: dict[str, Any], policy: Policy) -> Finding | None:
+def _off_policy(queue: str, found: dict[str, Any], policy: Policy) -> Finding | None:
     effective = found.get("effective_policy_definition") or {}
     differs = [key for key, value in policy.definition.items() if effective.get(key) != value]
     if not differs:

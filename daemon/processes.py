@@ -5,8 +5,8 @@ import threading
 from collections.abc import Callable, Sequence
 from queue import SimpleQueue
 
-from ..consumers.broker import LANES
 from ..consumers.worker.worker import Worker
+from ..statemachine.lanes import LANES
 from ..web.app import create_app
 from ..web.serve import serve
 from . import conducting, logs, wiring

@@ -8,11 +8,12 @@ from typing import Any
 import structlog
 from sqlalchemy import Engine, text
 
-from ..consumers.broker import LANES, Broker, BrokerRefusedError, BrokerUnavailableError, Names, Topology
+from ..consumers.broker import Broker, BrokerRefusedError, BrokerUnavailableError, Names, Topology
 from ..consumers.broker.connect import Tls, connect, vhost_of
 from ..consumers.broker.management import Management
 from ..consumers.worker.settings import SETTLE, CommandSpec, WorkerSettings
 from ..statemachine import database
+from ..statemachine.lanes import LANES
 from ..statemachine.pipeline import Pipeline
 from ..statemachine.records import ArrivedFile
 from ..statemachine.store.arrivals import known

@@ -2,10 +2,9 @@
 
 from .base import Broker, BrokerRefusedError, BrokerUnavailableError, Delivery, Outgoing, Queue, Subscription, Topology
 from .connect import Tls, connect
-from .topology import LANES, Names
+from .topology import Names
 
 __all__ = [
-    "LANES",
     "Broker",
     "BrokerRefusedError",
     "BrokerUnavailableError",

@@ -8,7 +8,6 @@ from ...statemachine.records import Record
 from .base import Topology
 from .topology import Names, exchange_properties, queue_properties
 
-DELIVERY_LIMIT = 10
 NEVER = 1_000_000
 """A limit that is never met. RabbitMQ 3.10 puts what is returned to a queue without one at its end, 4 gives it 20."""
 PRIORITY = 10
@@ -38,7 +37,7 @@ class Policy(Record):
         return f"{head} {self.name} {shlex.quote(self.pattern)} {shlex.quote(said)}"
 
 
-def policies(names: Names, delivery_limit: int = DELIVERY_LIMIT) -> tuple[Policy, ...]:
+def policies(names: Names, delivery_limit: int) -> tuple[Policy, ...]:
     """Give the policies: a delivery limit for work alone; nowhere a message that simply vanishes."""
     parked = {
         "dead-letter-exchange": names.dead,

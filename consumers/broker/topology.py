@@ -1,11 +1,10 @@
 """The names of all exchanges and queues of one instance."""
 
 from collections.abc import Iterable
-from typing import Any, Literal
+from typing import Any
 
+from ...statemachine.lanes import LANES
 from .base import Queue, Topology
-
-LANES: tuple[Literal["live"], Literal["bulk"]] = ("live", "bulk")
 
 
 class Names:

@@ -4,8 +4,8 @@ import secrets
 import socket
 from typing import Any
 
+from ...statemachine.lanes import LANES
 from ...statemachine.records import Record, Reporter
-from ..broker import LANES
 from ..steps.api import Site
 
 SETTLE = "settle"

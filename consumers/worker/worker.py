@@ -8,8 +8,9 @@ from collections.abc import Sequence
 
 import msgspec
 
+from ...statemachine.lanes import LANES
 from ...statemachine.records import Outcome, Reporter
-from ..broker import LANES, Broker, BrokerUnavailableError, Delivery, Names, Outgoing, Queue, Subscription, Topology
+from ..broker import Broker, BrokerUnavailableError, Delivery, Names, Outgoing, Queue, Subscription, Topology
 from ..messages import Drain, Drop, Halt, MessageError, Report, Settle, Settled, SettleItem, Work, decode, encode
 from .executor import Executor
 from .parcel import POLL_S, RETRY_S, Parcel

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
+from ...statemachine.lanes import LANES
 from .asking import change_options, confirm, plural
 from .codes import Code, CommandError, not_found
 from .session import Session, pass_session
@@ -72,7 +73,7 @@ def _action(name: str) -> click.Command:
 
     options: list[Callable[[Any], Any]] = list(reversed(FILTERS))
     if action.trigger in ("resolve", "release", "recover", "reset"):
-        options.append(click.option("--lane", type=click.Choice(("live", "bulk")), help=_LANE))
+        options.append(click.option("--lane", type=click.Choice(LANES), help=_LANE))
     if name == "reset":
         taken = "Take a raw file's present content, where it was rewritten after arrival."
         options.append(click.option("--new-content", is_flag=True, help=taken))

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ...statemachine.lanes import LANES
 from .asking import change_options, confirm, plural
 from .codes import Code
 from .session import Session, pass_session
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 WHATS = ("step", "lane", "site", "worker")
 KINDS = (
     click.option("--step", help="This step: it sends nothing out, and workers leave its queues alone."),
-    click.option("--lane", type=click.Choice(("live", "bulk")), help="This lane, of every step."),
+    click.option("--lane", type=click.Choice(LANES), help="This lane, of every step."),
     click.option("--site", help="This site: nothing is sent out that would be written there."),
     click.option("--worker", help="This worker, by name or owner: it takes nothing new."),
 )

@@ -8,10 +8,9 @@ from typing import Any
 
 import click
 
+from ...statemachine.lanes import LANES
 from .codes import Code
 from .session import Session, pass_session
-
-LANES = ("live", "bulk")
 
 
 @click.command()

@@ -7,10 +7,11 @@ from typing import NamedTuple
 import msgspec
 from sqlalchemy import Connection, Engine
 
-from ...consumers.broker import LANES, Broker, BrokerUnavailableError, Names, Outgoing
+from ...consumers.broker import Broker, BrokerUnavailableError, Names, Outgoing
 from ...consumers.messages import LARGEST_WORK, Drain, Drop, Halt, Settle, SettleItem, Work, WorkItem, encode
 from ...consumers.worker.settings import SETTLE
 from ...statemachine.batches import batched
+from ...statemachine.lanes import LANES
 from ...statemachine.records import Outcome, Reporter
 from ...statemachine.store import dispatch, settling
 from ...statemachine.store.core import Ready, lock_items

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from ...consumers.steps.api import Site
+from ...statemachine.lanes import LANES
 from ...statemachine.pipeline import Pipeline, RunType, Step, build
 from ...statemachine.records import Record
 from .types import Count, FileMode, FolderMode, Port, Prefix, Seconds, Share
@@ -136,7 +137,7 @@ class WorkerConfig(Record):
     def lanes(self, number: int) -> tuple[str, ...]:
         """Say which lanes the local worker of this number takes, counted from 0."""
         bulk = (self.count + 1) // 2 if self.bulk is None else self.bulk
-        return ("live", "bulk") if number < bulk else ("live",)
+        return LANES if number < bulk else ("live",)
 
 
 class ConductorConfig(Record):

@@ -10,10 +10,11 @@ import structlog
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
-from ...consumers.broker import LANES, Broker, BrokerRefusedError, BrokerUnavailableError, Names, Outgoing
+from ...consumers.broker import Broker, BrokerRefusedError, BrokerUnavailableError, Names, Outgoing
 from ...consumers.messages import Marker, encode
 from ...consumers.worker.settings import new_owner
 from ...statemachine.database import first_line, is_busy, wait_briefly
+from ...statemachine.lanes import LANES
 from ...statemachine.records import Record
 from ...statemachine.store import sweep
 from ...statemachine.store.core import database_time, notify

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, Engine, Row, text
 
+from ..lanes import LANES
 from ..lifecycle import Phase, Trigger, sources
 from ..records import Record
 from .accept import retire
@@ -19,8 +20,6 @@ from .quiet import quietly
 PAGE = 1000
 MANY = 1000
 """From more items on, they go on in the bulk lane unless somebody wants otherwise, and their pages are paced."""
-LANES = ("live", "bulk")
-"""Those that have queues: what stands in any other would be sent to nobody."""
 SHOWN = 10
 TARGETS = {
     Trigger.RESOLVE: Phase.READY,

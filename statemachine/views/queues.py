@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection, func, select, text
 
+from ..lanes import LANES
 from ..schema import campaign, item, step_rule
 from .counts import Count, totals
 from .fields import View
@@ -77,7 +78,7 @@ def _move_bulk(conn: Connection, numbers: dict[tuple[str, str], dict[str, int]])
             continue
         live = _in_lane(conn, "live", [step])[step] if MOST_COUNTED in bulk.values() else {}
         for phase, n in bulk.items():
-            both = sum(numbers.get((step, lane), {}).get(phase, 0) for lane in ("live", "bulk"))
+            both = sum(numbers.get((step, lane), {}).get(phase, 0) for lane in LANES)
             in_bulk = n if n < MOST_COUNTED or live[phase] >= MOST_COUNTED else max(0, both - live[phase])
             numbers.setdefault((step, "bulk"), {})[phase] = in_bulk
             if (step, "live") in numbers:

@@ -6,6 +6,7 @@ from datetime import datetime
 import msgspec
 from sqlalchemy import Connection, func, select
 
+from ..lanes import LANES
 from ..schema import campaign, dead_letter, settle, step_rule
 from .counts import Count, totals
 from .fields import View
@@ -14,7 +15,6 @@ from .queues import QueueRow, queues
 from .sites import SiteRow, sites
 
 MOST = 1000
-LANES = ("live", "bulk")
 
 
 class Status(View):

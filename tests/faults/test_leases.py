@@ -1,7 +1,7 @@
 """Leases on real servers and processes: who is dead is replaced in time, who only seems so is left alone."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -89,11 +89,7 @@ def test_a_frozen_worker_that_wakes_later_changes_nothing(centre: Centre) -> Non
     long = LongStep(centre)
     frozen = long.first.worker
     frozen.freeze(whole=True)
-    long.attempt(after=long.first.epoch)
-    ends_well(centre, long)
-    before = item(centre, long)
-    frozen.thaw()
-    comes_too_late(centre, long, before, "frozen worker")
+    comes_too_late(centre, long, frozen.thaw, "frozen worker")
 
 
 @pytest.mark.long
@@ -101,11 +97,7 @@ def test_a_worker_whose_line_to_the_broker_stalls_for_longer_than_its_lease_chan
     long = LongStep(centre)
     line = long.first.worker.proxies["broker"]
     line.stall()
-    long.attempt(after=long.first.epoch)
-    ends_well(centre, long)
-    before = item(centre, long)
-    line.flow()
-    comes_too_late(centre, long, before, "stalled worker")
+    comes_too_late(centre, long, line.flow, "stalled worker")
 
 
 @pytest.mark.long
@@ -132,8 +124,12 @@ def lets_go(centre: Centre, long: LongStep) -> None:
     wait_until(lambda: centre.value(idle, owner=long.first.owner, now=now) > 0, 60, "the first worker lets go of it")
 
 
-def comes_too_late(centre: Centre, long: LongStep, before: object, who: str) -> None:
-    """Wait for the word of the first attempt, which changes nothing; what it wrote is removed."""
+def comes_too_late(centre: Centre, long: LongStep, comes_back: Callable[[], object], who: str) -> None:
+    """Let somebody else do it, and then the first worker come back: its word changes nothing, what it wrote goes."""
+    long.attempt(after=long.first.epoch)
+    ends_well(centre, long)
+    before = item(centre, long)
+    comes_back()
     lets_go(centre, long)
     ends_well(centre, long)
     assert item(centre, long) == before

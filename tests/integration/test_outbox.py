@@ -8,7 +8,7 @@ from threading import Event
 import pytest
 from sqlalchemy import text
 
-from headframe.consumers.broker import LANES, Delivery, Names, Outgoing
+from headframe.consumers.broker import Delivery, Names, Outgoing
 from headframe.consumers.broker.memory import MemoryBroker
 from headframe.consumers.broker.memory_hub import MemoryHub
 from headframe.consumers.messages import (
@@ -27,6 +27,7 @@ from headframe.daemon.conductor.applying import Effects
 from headframe.daemon.conductor.conductor import Conductor, ConductorSettings
 from headframe.daemon.conductor.outbox import Outbox
 from headframe.daemon.sweeper.sweeper import Sweeper, SweeperSettings
+from headframe.statemachine.lanes import LANES
 from headframe.statemachine.lifecycle import Trigger
 from headframe.statemachine.pipeline import RunType, Step, build
 from headframe.statemachine.records import ArrivedFile, Content, Location, Outcome
