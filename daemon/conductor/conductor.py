@@ -37,13 +37,15 @@ LONGEST_REST_S = 5.0
 
 class ConductorSettings(Record):
     """`batch` messages, and `batch_bytes` of them (0: any), at most in one transaction; `chunk` items at most (0: any)
-    in one that sends what waits; `refill_s` between looks for work left behind; `share` of the time at most is spent.
+    in one that sends what waits; `refill_s` between looks for work left behind; `share` of the time at most is spent;
+    settle work that is not reported done goes out again after `lost_hint_s`.
     """
 
     batch: int = 1000
     batch_bytes: int = 0
     chunk: int = 0
     refill_s: float = 1.0
+    lost_hint_s: float = 60.0
     share: float = 1.0
 
 
@@ -71,7 +73,16 @@ class Conductor:
         self._undeclared, self._presents = sites, tuple(presents)
         self.lane, self.owner = lane, owner or new_owner()
         self.batch = Batch(engine, book, self.owner)
-        self.outbox = Outbox(engine, broker, names, self.owner, book.windows, lanes=(lane,), chunk=settings.chunk)
+        self.outbox = Outbox(
+            engine,
+            broker,
+            names,
+            self.owner,
+            book.windows,
+            lanes=(lane,),
+            chunk=settings.chunk,
+            lost_hint_s=settings.lost_hint_s,
+        )
         self.pass_on: Callable[[], None] = self._notify
         self._refilled = self._seen = self._worked = 0.0
         self._wanted = threading.Event()

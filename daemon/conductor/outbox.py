@@ -40,7 +40,8 @@ class Refusal(NamedTuple):
 class Outbox:
     """Sends what is ready in its `lanes`. Many may do so at once: an epoch's message is the same whoever sends it.
 
-    A refill sends at most `chunk` items of a step and lane in one transaction (0: all that there is room for).
+    A refill sends at most `chunk` items of a step and lane in one transaction (0: all that there is room for). Settle
+    work that nobody reports done goes out again after `lost_hint_s`, and then ever later.
 
     `backlogged` are the steps and lanes in which something waits ahead of what has just become ready. `pressed`:
     something waits, and there has been room for it lately, so that there soon will be again.
@@ -56,9 +57,11 @@ class Outbox:
         *,
         lanes: Sequence[str] = LANES,
         chunk: int = 0,
+        lost_hint_s: float = 60.0,
     ) -> None:
         self.engine, self.broker, self.names, self.owner = engine, broker, names, owner
         self.windows, self.lanes, self.chunk = windows or {}, tuple(lanes), chunk
+        self.lost_hint_s = lost_hint_s
         self.backlogged: set[tuple[str, str]] = set()
         self.pressed = False
         self._declared: set[str] = set()
@@ -156,7 +159,7 @@ class Outbox:
     def send_settle(self) -> None:
         """Send file-system work that is due."""
         with self.engine.begin() as connection:
-            rows = settling.due(connection, SETTLE_WINDOW)
+            rows = settling.due(connection, SETTLE_WINDOW, self.lost_hint_s)
         items = [SettleItem(id=r.id, action=r.action, site=r.site, path=r.path, link=r.link) for r in rows]
         key = self.names.work(SETTLE, "live")
         messages = [Outgoing(key=key, body=encode(Settle(parcel=part))) for part in batched(items, SETTLE_PARCEL)]

@@ -151,7 +151,7 @@ class ConductorConfig(Record):
 
 
 class SweeperConfig(Record):
-    """How often and how much the sweeper repairs; `lost_hint_s` is after how long a hint may be lost."""
+    """How often and how much the sweeper repairs; a hint that nobody answers counts as lost after `lost_hint_s`."""
 
     interval_s: Seconds = 5.0
     lost_hint_s: Seconds = 60.0

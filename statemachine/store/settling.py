@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Row
 from .core import execute
 
 
-def due(connection: Connection, room: int, again_s: float = 60.0) -> list[Row[Any]]:
+def due(connection: Connection, room: int, again_s: float) -> list[Row[Any]]:
     """Take settle work that is due, at most `room`; what is not reported done comes again after `again_s`."""
     return execute(connection, "settle_due", room=room, again_s=again_s)
 

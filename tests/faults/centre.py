@@ -218,6 +218,12 @@ class Centre:
             with contextlib.suppress(urllib.error.HTTPError):
                 self.rabbit.api("DELETE", f"/queues/%2F/{urllib.parse.quote(name, safe='')}/contents")
 
+    def queued(self) -> int:
+        """Count the messages that wait in the queues of the instance."""
+        lines = self.rabbit.control("list_queues", "--no-table-headers", "name", "messages_ready").splitlines()
+        counts = dict(line.split("\t") for line in lines)
+        return sum(int(n) for name, n in counts.items() if name.startswith(f"{self.instance}."))
+
     def garble(self, rates: Mapping[str, float] | None) -> None:
         """Have messages doubled, delayed or lost at these rates from now on; or have them left alone."""
         path = self.orders / "rates.json"
