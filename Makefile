@@ -9,7 +9,7 @@ demo: .venv/.demo  ## a simulated detector, from raw file to catalog
 	@.venv/bin/python -m headframe demo $(ARGS)
 
 test: .venv/.dev servers check  ## all that CI runs
-	$(PYTEST) tests --ignore tests/benchmarks -m "not slow and not long" --numprocesses 2 --dist loadfile $(ARGS)
+	$(PYTEST) tests --ignore tests/benchmarks -m "not slow and not long" --numprocesses 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 	$(PYTEST) tests/benchmarks -m "not slow" $(ARGS)
 
 check: .venv/.dev  ## style, types, imports
