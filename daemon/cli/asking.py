@@ -14,11 +14,11 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def change_options(command: F) -> F:
-    """Add the options that every change has; they arrive as `reason`, `dry_run`, `yes`."""
+    """Add the options that every change has; they arrive as `reason`, `dry_run`, `yes`. A dry run needs no reason."""
     for option in (
         click.option("-y", "--yes", is_flag=True, help="Do not ask."),
-        click.option("--dry-run", is_flag=True, help="Say exactly what would change, change nothing."),
-        click.option("--reason", required=True, callback=_reason, help="Why; it stays in the history."),
+        click.option("--dry-run", is_flag=True, is_eager=True, help="Say exactly what would change, change nothing."),
+        click.option("--reason", callback=_reason, help="Why; it stays in the history. Required."),
     ):
         command = option(command)
     return command
@@ -39,7 +39,11 @@ def plural(n: int, word: str) -> str:
     return f"{n:,} {word}" if n == 1 else f"{n:,} {word}s"
 
 
-def _reason(_: click.Context, __: click.Parameter, value: str) -> str:
+def _reason(context: click.Context, option: click.Parameter, value: str | None) -> str:
+    if value is None and context.params["dry_run"]:
+        return "a dry run"
+    if value is None:
+        raise click.MissingParameter(ctx=context, param=option)
     if not value.strip():
         raise click.BadParameter("it must say something; it stays in the history")
     return value.strip()

@@ -1,6 +1,7 @@
 """How much room the tables take, and what each grows with."""
 
-from sqlalchemy import Connection, text
+import msgspec
+from sqlalchemy import Connection, func, select, table, text
 
 from .fields import View
 
@@ -27,13 +28,18 @@ GROWS = {
     "process": "stays short: who is silent for a week is forgotten",
 }
 """What each table that grows, or should not, grows with."""
+COUNTED = 2_000_000
+"""Bytes of a table whose rows are counted: an estimate of a small one is often as old as the table."""
 
 
 class TableSize(View):
-    """A table, its partitions with it: `rows` as PostgreSQL last estimated them, sizes in bytes."""
+    """A table, its partitions with it. Sizes in bytes.
+
+    `rows` is counted in a small table, else PostgreSQL's last estimate; None where it has made none yet.
+    """
 
     name: str
-    rows: int
+    rows: int | None
     size: int
     indexes: int
     grows: str
@@ -41,16 +47,25 @@ class TableSize(View):
 
 def sizes(conn: Connection) -> tuple[TableSize, ...]:
     """List the tables of this instance, the largest first."""
-    return tuple(TableSize(**row._mapping, grows=GROWS.get(row.name, "")) for row in conn.execute(SIZES))
+    found = [TableSize(**row._mapping, grows=GROWS.get(row.name, "")) for row in conn.execute(SIZES)]
+    return tuple(_counted(conn, each) for each in found)
+
+
+def _counted(conn: Connection, found: TableSize) -> TableSize:
+    if found.size > COUNTED:
+        return found
+    rows = conn.execute(select(func.count()).select_from(table(found.name))).scalar_one()
+    return msgspec.structs.replace(found, rows=rows)
 
 
 SIZES = text("""
 with parts as (
   select c.oid, coalesce((select relname from pg_class where oid = pg_partition_root(c.oid)), c.relname) as name,
-    greatest(c.reltuples, 0) as rows
+    c.reltuples as rows, c.reltuples < 0 and pg_relation_size(c.oid) > 0 as unknown
   from pg_class c where c.relnamespace = cast(current_schema() as regnamespace) and c.relkind = 'r'
 )
-select name, cast(sum(rows) as bigint) as rows, cast(sum(pg_table_size(oid)) as bigint) as size,
+select name, case when not bool_or(unknown) then cast(sum(greatest(rows, 0)) as bigint) end as rows,
+  cast(sum(pg_table_size(oid)) as bigint) as size,
   cast(sum(pg_indexes_size(oid)) as bigint) as indexes
 from parts group by name order by sum(pg_total_relation_size(oid)) desc, name
 """)

@@ -34,7 +34,7 @@ def test_requeue_says_what_changed_and_history_says_who(failed: SmallMachine, he
 
 
 def test_a_dry_run_counts_exactly_and_changes_nothing(failed: SmallMachine, headframe: Headframe) -> None:
-    found = headframe("requeue", "--run", "5", "--reason", "x", "--dry-run")
+    found = headframe("requeue", "--run", "5", "--dry-run")
     assert (found.code, found.out) == (0, "would have requeued 2 items; nothing was changed\n")
     assert failed.item(5, 1).phase == "failed"
 
@@ -45,10 +45,7 @@ def test_a_filter_selects(failed: SmallMachine, headframe: Headframe) -> None:
     assert "abandoned 2 items" in headframe("abandon", "--reason-code", "bad", *WHY).out
     assert "recovered 1 item" in headframe("recover", "file", "5/2", *WHY).out
     assert "cancelled 1 item" in headframe("cancel", "file", "run5_0002.h5", *WHY).out
-    assert (
-        "reset 2 items to arrived" in headframe("reset", "--run", "5", "--to", "arrived", "--phase", "held", *WHY).out
-        or True
-    )
+    assert "reset 3 items to arrived" in headframe("reset", "--run", "5", "--to", "arrived", *WHY).out
 
 
 @pytest.mark.parametrize("command", ["requeue", "release", "recover", "reset"])

@@ -142,5 +142,7 @@ def test_sizes_name_every_table_and_what_it_grows_with(old: SmallMachine, headfr
     assert "history" in found
     assert not [name for name in found if name.startswith("history_2")]
     assert found["history"]["size"] > 0
+    with old.engine.connect() as conn:
+        assert found["item"]["rows"] == conn.execute(text("select count(*) from item")).scalar_one() > 0
     assert "whole months can be dropped" in headframe("db", "sizes").out
     assert process(old.root / "headframe.toml", "db", "sizes", "-o", "name").returncode == 0
