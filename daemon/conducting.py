@@ -4,6 +4,7 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 
+import msgspec
 from sqlalchemy import Engine
 
 from ..consumers.broker import Broker
@@ -25,15 +26,16 @@ database that the live lane waits for."""
 
 def settings(config: Config, lane: str) -> ConductorSettings:
     """Say how a lane is conducted."""
-    batch, refill_s, lost_hint_s = config.conductor.batch, config.conductor.refill_s, config.sweeper.lost_hint_s
+    live = ConductorSettings(
+        batch=config.conductor.batch, refill_s=config.conductor.refill_s, lost_hint_s=config.sweeper.lost_hint_s
+    )
     if lane == "live":
-        return ConductorSettings(batch=batch, refill_s=refill_s, lost_hint_s=lost_hint_s)
-    return ConductorSettings(
-        batch=min(batch, BULK_BATCH),
+        return live
+    return msgspec.structs.replace(
+        live,
+        batch=min(live.batch, BULK_BATCH),
         batch_bytes=BULK_BYTES,
         chunk=BULK_BATCH,
-        refill_s=refill_s,
-        lost_hint_s=lost_hint_s,
         share=config.conductor.bulk_share,
     )
 

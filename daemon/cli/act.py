@@ -102,8 +102,8 @@ def _act(session: Session, name: str, what: tuple[str, ...], options: dict[str, 
         n = operate.count(conn, trigger, selection, state=to_state)
         if not n:
             return _nothing(conn, name, selection)
-    to = f" to {to_state}" if to_state else ""
-    to += _lane(operate.lane_for(trigger, n, lane))
+    state = f" to {to_state}" if to_state else ""
+    to = state + _lane(operate.lane_for(trigger, n, lane))
     if dry_run:
         click.echo(f"would have {action.done} {plural(n, 'item')}{to}; nothing was changed")
         return Code.DONE
@@ -112,7 +112,7 @@ def _act(session: Session, name: str, what: tuple[str, ...], options: dict[str, 
         did = operate.operate(
             session.engine, trigger, selection, actor=session.actor, reason=reason, state=to_state, lane=lane, **more
         )
-    return _told(action, f" to {to_state}" if to_state else "", did)
+    return _told(action, state + _lane(did.lane), did)
 
 
 def _lane(lane: str | None) -> str:
@@ -121,7 +121,6 @@ def _lane(lane: str | None) -> str:
 
 
 def _told(action: Action, to: str, did: Operated) -> int:
-    to += _lane(did.lane)
     names = ", ".join(printable(name) for name in did.names)
     more = f", and {did.changed - len(did.names):,} more" if did.changed > len(did.names) else ""
     click.echo(f"{action.done} {plural(did.changed, 'item')}{to}{': ' if names else ''}{names}{more}")

@@ -1,6 +1,5 @@
 """An instance of processes of its own over real servers, with a hundred thousand bulk files beside the live ones."""
 
-import os
 import signal
 import statistics
 import subprocess
@@ -19,7 +18,8 @@ from headframe.statemachine import database
 from headframe.statemachine.records import ArrivedFile
 
 from ..integration.rabbit_server import RabbitServer
-from ..integration.servers import Process, wait_until
+from ..integration.server_tables import server_tables
+from ..integration.servers import Process, wait_until, with_packages
 
 PLUGIN = Path(__file__).parent / "plugin"
 BULK_RUN, WARM_RUN = 1, 2
@@ -36,13 +36,6 @@ parcel = 10
 options = {{ cpu_ms = {cpu_ms} }}
 """
 CONFIG = """
-instance = "{instance}"
-[database]
-url = "{database}"
-[broker]
-url = "{broker}"
-user = "{user}"
-password_file = "broker.password"
 [log]
 level = "warning"
 [site.mine]
@@ -77,10 +70,8 @@ class Instance:
 
     def __init__(self, folder: Path, url: str, rabbit: RabbitServer, instance: str, cpu_ms: float) -> None:
         self.config, self.names = folder / "headframe.toml", Names(instance)
-        servers = {"instance": instance, "database": url, "broker": rabbit.url, "user": rabbit.user}
         steps = "".join(STEP.format(name=name, cpu_ms=cpu_ms) for name in STEPS)
-        self.config.write_text(CONFIG.format(**servers) + steps)
-        (folder / "broker.password").write_text(rabbit.password)
+        self.config.write_text(server_tables(folder, instance, url, rabbit) + CONFIG + steps)
         for site in ("mine", "center"):
             (folder / site).mkdir()
         self.command("db", "upgrade")
@@ -92,14 +83,16 @@ class Instance:
 
     def command(self, *words: str) -> str:
         """Run an operator's command."""
-        done = subprocess.run(self._argv(*words), env=self._env(), capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            self._argv(*words), env=with_packages(PLUGIN), capture_output=True, text=True, check=False
+        )
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
     def start(self, *words: str) -> Process:
         """Start a process of the instance."""
         log = self.config.parent / f"{words[0]}-{len(self.processes)}.log"
-        self.processes.append(Process(self._argv(*words), self._env(), log, self.config.parent))
+        self.processes.append(Process(self._argv(*words), with_packages(PLUGIN), log, self.config.parent))
         return self.processes[-1]
 
     def freeze(self, process: Process, *, thaw: bool = False) -> None:
@@ -162,10 +155,6 @@ class Instance:
 
     def _argv(self, *words: str) -> list[str]:
         return [sys.executable, "-m", "headframe", "--config", str(self.config), *words]
-
-    def _env(self) -> dict[str, str]:
-        path = os.pathsep.join([str(PLUGIN), *filter(None, [os.environ.get("PYTHONPATH")])])
-        return {**os.environ, "PYTHONPATH": path}
 
 
 def cpu_s(process: Process) -> float:

@@ -15,18 +15,12 @@ from sqlalchemy import create_engine, text
 
 from ..integration.proxy import TcpProxy
 from ..integration.rabbit_server import RabbitServer
+from ..integration.server_tables import server_tables
 from ..integration.servers import PostgresServer, wait_until
 from .member import Member, argv, environment
 
 LOOK_S = 0.1
 CONFIG = """
-instance = "{instance}"
-[database]
-url = "{database}"
-[broker]
-url = "{broker}"
-user = "{user}"
-password_file = "broker.password"
 management = "{management}"
 delivery_limit = {delivery_limit}
 [web]
@@ -96,15 +90,8 @@ class Centre:
         self.database = database
         for made in (self.orders, self.inbox, folder / "center"):
             made.mkdir(parents=True)
-        (folder / "broker.password").write_text(rabbit.password)
-        servers = {
-            "instance": instance,
-            "database": database,
-            "broker": rabbit.url,
-            "user": rabbit.user,
-            "management": f"http://127.0.0.1:{rabbit.api_port}",
-        }
-        self.config.write_text(CONFIG.format(**servers, **{**DEFAULTS, **changes}))
+        more = {"management": f"http://127.0.0.1:{rabbit.api_port}", **DEFAULTS, **changes}
+        self.config.write_text(server_tables(folder, instance, database, rabbit) + CONFIG.format(**more))
         self.members: list[Member] = []
         self.ended = Counter[str]()
         self.written = set[str]()

@@ -1,6 +1,5 @@
 """One process of the centre: started, killed, frozen; perhaps with a proxy to each server or with a wrong clock."""
 
-import os
 import signal
 import sys
 from collections.abc import Mapping
@@ -9,7 +8,7 @@ from pathlib import Path
 import psutil
 
 from ..integration.proxy import TcpProxy
-from ..integration.servers import Process
+from ..integration.servers import Process, with_packages
 
 HERE = Path(__file__).parent
 
@@ -21,9 +20,7 @@ def argv(config: Path, *words: str) -> list[str]:
 
 def environment(orders: Path, more: Mapping[str, str] | None = None) -> dict[str, str]:
     """Give the environment of a process: it finds the wraps, and they find their orders."""
-    plugin = str(HERE / "plugin")
-    path = os.pathsep.join([plugin, *filter(None, [os.environ.get("PYTHONPATH")])])
-    return {**os.environ, "PYTHONPATH": path, "HEADFRAME_FAULTS": str(orders), **(more or {})}
+    return {**with_packages(HERE / "plugin"), "HEADFRAME_FAULTS": str(orders), **(more or {})}
 
 
 def wrong_clock(seconds: float) -> dict[str, str]:

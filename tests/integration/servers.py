@@ -67,6 +67,12 @@ def group_lives(group: int) -> bool:
     return False
 
 
+def with_packages(folder: Path) -> dict[str, str]:
+    """Give the environment of a process that finds the packages in this folder too."""
+    path = os.pathsep.join([str(folder), *filter(None, [os.environ.get("PYTHONPATH")])])
+    return {**os.environ, "PYTHONPATH": path}
+
+
 class Process:
     """One child process with its output in a file, ended by its id."""
 

@@ -12,17 +12,11 @@ from sqlalchemy import make_url
 
 from .proxy import TcpProxy
 from .rabbit_server import RabbitServer
+from .server_tables import server_tables
 from .servers import wait_until
 
 FILES = 20
 CONFIG = """
-instance = "{instance}"
-[database]
-url = "{database}"
-[broker]
-url = "{broker}"
-user = "{user}"
-password_file = "broker.password"
 [web]
 port = 0
 [site.mine]
@@ -90,10 +84,7 @@ class Centre:
 @pytest.fixture
 def centre(tmp_path: Path, empty_database_url: str, rabbit: RabbitServer, rabbit_instance: str) -> Iterator[Centre]:
     config = tmp_path / "headframe.toml"
-    config.write_text(
-        CONFIG.format(instance=rabbit_instance, database=empty_database_url, broker=rabbit.url, user=rabbit.user)
-    )
-    (tmp_path / "broker.password").write_text(rabbit.password)
+    config.write_text(server_tables(tmp_path, rabbit_instance, empty_database_url, rabbit) + CONFIG)
     (tmp_path / "mine/inbox").mkdir(parents=True)
     (tmp_path / "center").mkdir()
     made = Centre(config)
