@@ -1,7 +1,7 @@
 """From a URL to a broker. pika is imported only where the URL asks for RabbitMQ."""
 
 from dataclasses import dataclass, field
-from functools import cache
+from threading import Lock
 from urllib.parse import unquote, urlsplit
 
 from .base import Broker
@@ -9,6 +9,8 @@ from .memory import MemoryBroker
 from .memory_hub import MemoryHub
 
 PORTS = {"amqp": 5672, "amqps": 5671}
+_HUBS: dict[str, MemoryHub] = {}
+_LOCK = Lock()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,9 +90,18 @@ def vhost_of(url: str) -> str:
     return unquote(urlsplit(url).path[1:]) or "/"
 
 
-@cache
-def _hub(_name: str) -> MemoryHub:
-    return MemoryHub()
+def forget_memory() -> None:
+    """Let all `memory:` hubs go: whoever connects next begins with empty queues, as after the loss of a machine."""
+    with _LOCK:
+        _HUBS.clear()
+
+
+def _hub(name: str) -> MemoryHub:
+    """Give the one hub of this name. Threads that start together must not get one each, or nobody hears the other."""
+    with _LOCK:
+        if name not in _HUBS:
+            _HUBS[name] = MemoryHub()
+        return _HUBS[name]
 
 
 def _host(text: str, port: int) -> tuple[str, int]:

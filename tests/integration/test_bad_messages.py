@@ -14,6 +14,7 @@ from headframe.consumers.messages import LARGEST
 from headframe.statemachine import database
 
 from .rabbit_server import RabbitServer
+from .server_tables import server_tables
 from .servers import wait_until
 from .test_processes import CONFIG, Centre
 
@@ -106,10 +107,8 @@ class Town(Centre):
 @pytest.fixture
 def town(tmp_path: Path, empty_database_url: str, rabbit: RabbitServer, rabbit_instance: str) -> Iterator[Town]:
     config = tmp_path / "headframe.toml"
-    said = CONFIG.format(instance=rabbit_instance, database=empty_database_url, broker=rabbit.url, user=rabbit.user)
-    management = f'[broker]\nmanagement = "http://127.0.0.1:{rabbit.api_port}"\ndelivery_limit = 3'
-    config.write_text(said.replace("[broker]", management))
-    (tmp_path / "broker.password").write_text(rabbit.password)
+    management = f'management = "http://127.0.0.1:{rabbit.api_port}"\ndelivery_limit = 3\n'
+    config.write_text(server_tables(tmp_path, rabbit_instance, empty_database_url, rabbit) + management + CONFIG)
     for folder in ("mine/inbox", "center"):
         (tmp_path / folder).mkdir(parents=True)
     engine = database.connect(empty_database_url, rabbit_instance)

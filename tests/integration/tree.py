@@ -6,7 +6,9 @@ wait names what it waits for, and ends as soon as that is so.
 
 import json
 import os
+import sys
 import threading
+import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,7 +18,7 @@ import pytest
 from blake3 import blake3
 from sqlalchemy import Engine, text
 
-from headframe.consumers.broker.connect import _hub
+from headframe.consumers.broker.connect import forget_memory
 from headframe.daemon import processes
 from headframe.daemon.config import Config, load
 from headframe.daemon.up import Up, running
@@ -131,6 +133,14 @@ def write_config(folder: Path, url: str, **changes: Any) -> Path:
     return source
 
 
+def where_threads_are() -> Iterator[str]:
+    """Give name and stack of each thread of this process."""
+    frames = sys._current_frames()
+    for thread in threading.enumerate():
+        if thread.ident in frames:
+            yield f"{thread.name}:\n{''.join(traceback.format_stack(frames[thread.ident]))}"
+
+
 class Tree:
     """One tree below `folder`. Files are written while it is up or before; `up` may be entered again."""
 
@@ -149,7 +159,7 @@ class Tree:
     @contextmanager
     def up(self) -> Iterator[Up]:
         """Run everything. The broker begins empty, as after the loss of its machine."""
-        _hub.cache_clear()
+        forget_memory()
         self.stop = threading.Event()
         with running(self.config, self.stop) as up:
             yield up
@@ -246,7 +256,7 @@ class Tree:
         try:
             wait_until(true, seconds, what)
         except TimeoutError as error:
-            stands = "\n".join(map(str, [*self.items(), *self.letters()]))
+            stands = "\n".join(map(str, [*self.items(), *self.letters(), *where_threads_are()]))
             raise AssertionError(f"{error}\n{stands}") from error
 
     def until_letter(self, code: str, seconds: float = 90.0) -> Letter:
