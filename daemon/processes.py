@@ -118,7 +118,7 @@ def run_worker(
 def run_web(config: Config, stop: threading.Event | None = None) -> None:
     """Serve the pages."""
     engine = wiring.engine(config, "web", pool=8)
-    app = create_app(engine, instance=config.instance, timezone=config.timezone)
+    app = create_app(engine, wiring.web_settings(config))
     serve(app, config.web.host, config.web.port, stop or standalone(config))
 
 

@@ -140,9 +140,7 @@ class Up:
             self.stop.wait(0.2)
 
     def _web(self) -> None:
-        app = create_app(
-            wiring.engine(self.config, "web", pool=8), instance=self.config.instance, timezone=self.config.timezone
-        )
+        app = create_app(wiring.engine(self.config, "web", pool=8), wiring.web_settings(self.config))
         listener = Listener(app, self.config.web.host, self.config.web.port)
         self.address = f"http://{listener.host}:{listener.port}/"
         self._thread("web", lambda: listener.run(self.stop))

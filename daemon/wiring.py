@@ -19,6 +19,7 @@ from ..statemachine.records import ArrivedFile
 from ..statemachine.store.arrivals import known
 from ..statemachine.store.campaigns import Book
 from ..statemachine.store.sites import SiteRow
+from ..web.settings import Settings
 from . import embedded
 from .config import Config, ConfigError, read_secret
 
@@ -112,6 +113,17 @@ def book(config: Config) -> Book:
     default = pipelines.get("default") or next(iter(pipelines.values()))
     kinds = {kind: pipelines[run_type.pipeline] for kind, run_type in config.run_types.items()}
     return Book(pipelines=kinds, default=default, period=config.realtime_period)
+
+
+def web_settings(config: Config) -> Settings:
+    """Say what the pages and the API need to know of this instance."""
+    return Settings(
+        instance=config.instance,
+        timezone=config.timezone,
+        url=config.web.url,
+        reading=config.access.reading,
+        book=book(config),
+    )
 
 
 def worker_settings(

@@ -2,28 +2,34 @@
 
 from zoneinfo import ZoneInfo
 
+from apiflask import APIFlask
 from flask import Flask
 from sqlalchemy import Engine
 
-from . import display, health, metrics, problems, security
+from . import api, display, health, metrics, problems, security
+from .access import identity
 from .context import KEY, Context
 from .pages import dead, file, files, run, runs
+from .settings import Settings
 
+VERSION = "1"
 BODY_LIMIT = 1 << 20
 PAGES = (runs, run, files, file, dead)
 
 
-def create_app(engine: Engine, *, instance: str, timezone: str = "UTC", title: str = "headframe") -> Flask:
-    """Make the application for an instance's database; `timezone` is the site's, by its IANA name.
+def create_app(engine: Engine, settings: Settings) -> Flask:
+    """Make the application for an instance's database. Nothing is connected yet.
 
-    Nothing is connected yet. Raises `zoneinfo.ZoneInfoNotFoundError` for an unknown zone.
+    Raises `zoneinfo.ZoneInfoNotFoundError` for an unknown zone.
     """
-    app = Flask(__name__)
+    app = APIFlask(__name__, title=settings.title, version=VERSION, json_errors=False, docs_path=None, spec_path=None)
     app.config.update(MAX_CONTENT_LENGTH=BODY_LIMIT, TRAP_HTTP_EXCEPTIONS=False)
     app.jinja_options = {"trim_blocks": True, "lstrip_blocks": True}
-    app.extensions[KEY] = Context(engine=engine, instance=instance, zone=ZoneInfo(timezone), title=title)
-    for part in (security, problems, display, health, metrics):
+    app.extensions[KEY] = Context(engine=engine, settings=settings, zone=ZoneInfo(settings.timezone))
+    for part in (security, problems, display, health, metrics, identity, api):
         part.install(app)
     for page in PAGES:
         app.register_blueprint(page.blueprint)
+    if strays := identity.unmarked(app):
+        raise RuntimeError(f"these routes can change something and do not say whom they let: {', '.join(strays)}")
     return app

@@ -1,4 +1,4 @@
-"""What a request handler has at hand: the application's own settings and one read-only look at the database."""
+"""What a request handler has at hand: the application's own settings, and its ways to the database."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from ..statemachine.database import DatabaseUnavailableError, explained
+from .settings import Settings
 
 KEY = "headframe"
 PATIENCE = text("set local statement_timeout = '10s'")
@@ -18,12 +19,21 @@ PATIENCE = text("set local statement_timeout = '10s'")
 
 @dataclass(frozen=True)
 class Context:
-    """One application's settings: its database, its instance, the site's time zone, the pages' title."""
+    """One application's database and settings, its time zone looked up."""
 
     engine: Engine
-    instance: str
+    settings: Settings
     zone: ZoneInfo
-    title: str
+
+    @property
+    def instance(self) -> str:
+        """The instance's name."""
+        return self.settings.instance
+
+    @property
+    def title(self) -> str:
+        """The pages' title."""
+        return self.settings.title
 
 
 def here() -> Context:
@@ -38,16 +48,32 @@ def reading() -> Iterator[Connection]:
 
     Raises `DatabaseUnavailableError` where PostgreSQL is away or all connections are taken.
     """
-    with explained(), _connection(here().engine) as connection:
+    with explained(), _connection() as connection:
+        connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+        connection.execute(PATIENCE)
         yield connection
 
 
 @contextmanager
-def _connection(engine: Engine) -> Iterator[Connection]:
+def changing(*, dry_run: bool = False) -> Iterator[Connection]:
+    """Give a connection for one change: it commits at the end, is undone in a dry run or where something is raised.
+
+    Raises `DatabaseUnavailableError` where PostgreSQL is away or all connections are taken.
+    """
+    with explained(), _connection() as connection:
+        connection.execute(PATIENCE)
+        yield connection
+        if dry_run:
+            connection.rollback()
+        else:
+            connection.commit()
+
+
+@contextmanager
+def _connection() -> Iterator[Connection]:
     try:
-        connection = engine.connect()
+        connection = here().engine.connect()
     except PoolTimeoutError as error:
         raise DatabaseUnavailableError("all connections to PostgreSQL are in use; try again in a moment") from error
-    with connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True):
-        connection.execute(PATIENCE)
+    with connection:
         yield connection

@@ -42,10 +42,17 @@ class BrokerConfig(Record):
 
 
 class Web(Record):
-    """Where the pages and the REST API listen; port 0 takes a free one."""
+    """Where the pages and the REST API listen; port 0 takes a free one. `url` is the address that people know."""
 
     host: str = "127.0.0.1"
     port: Port = 8080
+    url: str = ""
+
+
+class Access(Record):
+    """Who may look, and who may act. `reading`: `open` to everybody who reaches the pages, or `closed`."""
+
+    reading: Literal["open", "closed"] = "open"
 
 
 class SiteConfig(Record):
@@ -188,6 +195,7 @@ class Config(Record):
     database: Database = Database()
     broker: BrokerConfig = BrokerConfig()
     web: Web = Web()
+    access: Access = Access()
     sites: dict[str, SiteConfig] = msgspec.field(name="site", default_factory=dict)
     inboxes: dict[str, Inbox] = msgspec.field(name="inbox", default_factory=dict)
     rundb: dict[str, RunDBConfig] = {}

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Engine, event
 from headframe.statemachine import views as v
 from headframe.statemachine.why import why_file, why_run
 from headframe.web.app import create_app
+from headframe.web.settings import Settings
 
 from .cpu import Cpu, is_shared
 
@@ -40,7 +41,7 @@ class Took(NamedTuple):
 
 def pages(engine: Engine, run: int, file: int) -> list[Took]:
     """Look at each page several times; the time is the application's own, from the request to the last byte made."""
-    client = create_app(engine, instance="headframe").test_client()
+    client = create_app(engine, Settings(instance="headframe")).test_client()
     with engine.connect() as conn:
         second = v.runs(conn, page=v.Page(limit=50)).next
     addresses = (

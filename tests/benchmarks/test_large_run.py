@@ -11,6 +11,7 @@ from headframe.statemachine import views as v
 from headframe.statemachine.database import connect
 from headframe.statemachine.why import why_run
 from headframe.web.app import create_app
+from headframe.web.settings import Settings
 
 from ..integration.servers import PostgresServer
 from ..integration.web_filled import ATTEMPTS, PRODUCTS, cloned, fill
@@ -32,7 +33,7 @@ def engine(postgres: PostgresServer, database_template: str, instance: str) -> I
 
 @pytest.fixture(scope="module")
 def client(engine: Engine, instance: str) -> FlaskClient:
-    return create_app(engine, instance=instance).test_client()
+    return create_app(engine, Settings(instance=instance)).test_client()
 
 
 @within(0.1)

@@ -15,6 +15,7 @@ from headframe.statemachine.database import connect
 from headframe.web import live
 from headframe.web.app import create_app
 from headframe.web.serve import Listener
+from headframe.web.settings import Settings
 
 from ..integration.proxy import TcpProxy
 from ..integration.servers import PostgresServer
@@ -77,7 +78,7 @@ def site(browser: "Browser", postgres: PostgresServer, database_template: str, i
         filled = fill(direct, runs=8, files=1200)
         way = TcpProxy(make_url(url).port or 5432)
         through = connect(make_url(url).set(port=way.port).render_as_string(hide_password=False), instance)
-        app = create_app(through, instance=instance, timezone="Asia/Tokyo")
+        app = create_app(through, Settings(instance=instance, timezone="Asia/Tokyo"))
         listener, stop = Listener(app, "127.0.0.1", 0), threading.Event()
         server = threading.Thread(target=listener.run, args=(stop,))
         server.start()

@@ -18,6 +18,7 @@ from werkzeug.test import TestResponse
 from headframe.statemachine.database import connect
 from headframe.web.app import create_app
 from headframe.web.serve import Listener
+from headframe.web.settings import Settings
 
 from ..patience import least, within
 from .servers import PostgresServer, free_ports
@@ -61,7 +62,7 @@ class Site:
 def site(postgres: PostgresServer, database_template: str, instance: str) -> Iterator[Site]:
     with cloned(postgres, database_template) as url:
         engine = connect(url, instance)
-        app = create_app(engine, instance=instance, timezone="America/Denver", title="Test <mine>")
+        app = create_app(engine, Settings(instance=instance, timezone="America/Denver", title="Test <mine>"))
         yield Site(engine, fill(engine, runs=20, files=1000), app, app.test_client())
         engine.dispose()
 
@@ -69,7 +70,7 @@ def site(postgres: PostgresServer, database_template: str, instance: str) -> Ite
 @pytest.fixture
 def empty(database_url: str, instance: str) -> Iterator[FlaskClient]:
     engine = connect(database_url, instance)
-    yield create_app(engine, instance=instance).test_client()
+    yield create_app(engine, Settings(instance=instance)).test_client()
     engine.dispose()
 
 
@@ -77,7 +78,7 @@ def empty(database_url: str, instance: str) -> Iterator[FlaskClient]:
 def nowhere(instance: str) -> Iterator[FlaskClient]:
     (port,) = free_ports(1)
     engine = connect(f"postgresql://nobody@127.0.0.1:{port}/none", instance)
-    yield create_app(engine, instance=instance).test_client()
+    yield create_app(engine, Settings(instance=instance)).test_client()
     engine.dispose()
 
 
@@ -279,7 +280,7 @@ def test_healthz_is_200_only_while_the_database_answers(site: Site, nowhere: Fla
 
 def test_a_missing_schema_is_not_healthy(empty_database_url: str, instance: str) -> None:
     engine = connect(empty_database_url, instance)
-    response = create_app(engine, instance=instance).test_client().get("/healthz")
+    response = create_app(engine, Settings(instance=instance)).test_client().get("/healthz")
     assert response.status_code == 503
     assert "headframe db upgrade" in response.text
     engine.dispose()
@@ -308,7 +309,7 @@ def test_metrics_say_that_the_database_is_away(nowhere: FlaskClient) -> None:
 
 
 def test_each_application_has_metrics_of_its_own(site: Site) -> None:
-    other = create_app(site.engine, instance=site.filled and "headframe").test_client()
+    other = create_app(site.engine, Settings(instance=site.filled and "headframe")).test_client()
     assert not any(name == "headframe_web_request_seconds_count" for name, _ in metrics(other))
 
 

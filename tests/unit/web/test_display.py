@@ -8,6 +8,7 @@ from sqlalchemy import create_engine
 
 from headframe.web import display
 from headframe.web.context import KEY, Context
+from headframe.web.settings import Settings
 
 SIZES = [(None, display.DASH), (0, "0 B"), (999, "999 B"), (1000, "1 kB"), (250_000_000, "250 MB")]
 NOW = datetime(2026, 11, 21, 3, 4, 5, tzinfo=UTC)
@@ -17,7 +18,9 @@ NOW = datetime(2026, 11, 21, 3, 4, 5, tzinfo=UTC)
 def app(request: pytest.FixtureRequest) -> Iterator[Flask]:
     app = Flask("display")
     zone = ZoneInfo(getattr(request, "param", "America/Denver"))
-    app.extensions[KEY] = Context(engine=create_engine("postgresql+psycopg2://"), instance="i", zone=zone, title="t")
+    app.extensions[KEY] = Context(
+        engine=create_engine("postgresql+psycopg2://"), settings=Settings(instance="i"), zone=zone
+    )
     with app.test_request_context("/runs/7?phase=failed&after=abc&part=1"):
         yield app
 

@@ -124,8 +124,9 @@ def test_the_page_shows_who_asked_what_came_of_it_and_what_can_be_done(
     letters: SmallMachine, headframe: Headframe
 ) -> None:
     from headframe.web.app import create_app
+    from headframe.web.settings import Settings
 
-    client = create_app(letters.engine, instance="headframe", timezone="UTC").test_client()
+    client = create_app(letters.engine, Settings(instance="headframe", timezone="UTC")).test_client()
     one = number(headframe, "--queue", "hf.reports.live")
     before = client.get("/dead-letters").text
     assert f"headframe dead replay {one}" in before

@@ -1,0 +1,69 @@
+"""The REST API on a filled database: what it answers, how it refuses, and the document that describes it."""
+
+from collections.abc import Iterator
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from headframe.statemachine.database import connect
+from headframe.web.app import create_app
+from headframe.web.settings import Settings
+
+from .servers import PostgresServer
+from .web_filled import Filled, cloned, fill
+
+
+@pytest.fixture(scope="module")
+def filled(postgres: PostgresServer, database_template: str, instance: str) -> Iterator[tuple[Flask, Filled]]:
+    with cloned(postgres, database_template) as url:
+        engine = connect(url, instance)
+        yield create_app(engine, Settings(instance=instance)), fill(engine, runs=3, files=30)
+        engine.dispose()
+
+
+@pytest.fixture
+def client(filled: tuple[Flask, Filled]) -> FlaskClient:
+    return filled[0].test_client()
+
+
+def test_a_list_is_paged_by_the_cursor_that_each_page_gives(client: FlaskClient) -> None:
+    first = client.get("/api/v1/runs?limit=2").get_json()
+    second = client.get(f"/api/v1/runs?limit=2&after={first['next']}").get_json()
+    numbers = [row["number"] for row in (*first["rows"], *second["rows"])]
+    assert len(numbers) == len(set(numbers)) == 3
+    assert second["next"] == ""
+
+
+def test_only_the_fields_asked_for_are_given(client: FlaskClient) -> None:
+    assert {tuple(row) for row in client.get("/api/v1/runs?fields=number,state").get_json()["rows"]} == {
+        ("number", "state")
+    }
+
+
+def test_what_has_not_changed_is_not_sent_again(client: FlaskClient) -> None:
+    first = client.get("/api/v1/runs")
+    again = client.get("/api/v1/runs", headers={"If-None-Match": first.headers["ETag"]})
+    assert (again.status_code, again.data) == (304, b"")
+
+
+@pytest.mark.parametrize("asked", ["limit=-1", "stat=placed", "fields=nmber", "after=zzz", "number=x"])
+def test_what_makes_no_sense_is_a_problem_with_one_clear_line(client: FlaskClient, asked: str) -> None:
+    answer = client.get(f"/api/v1/runs?{asked}")
+    assert answer.status_code == 400
+    assert answer.mimetype == "application/problem+json"
+    assert answer.get_json()["detail"]
+
+
+def test_a_run_that_is_not_there_is_a_404_problem(client: FlaskClient) -> None:
+    answer = client.get("/api/v1/runs/999999")
+    assert (answer.status_code, answer.get_json()["detail"]) == (404, "There is no run 999999 here.")
+
+
+def test_the_document_describes_each_answer_with_a_schema(client: FlaskClient) -> None:
+    document = client.get("/api/v1/openapi.json").get_json()
+    assert document["openapi"].startswith("3.1")
+    for operations in document["paths"].values():
+        for operation in operations.values():
+            assert operation["responses"]["200"]["content"]["application/json"]["schema"]
+    assert {"RunRow", "RunDetail", "Why", "Problem"} <= set(document["components"]["schemas"])
