@@ -7,7 +7,7 @@ from werkzeug.exceptions import BadRequest
 
 from ..statemachine.views import Page
 
-MOST_NUMBERS = 1000
+MOST_NUMBERS = 10_000
 LARGEST = 2**63 - 1
 LONGEST = 500
 
@@ -26,13 +26,17 @@ def page(limit: int) -> Page:
 
 
 def numbers(name: str) -> tuple[int, ...]:
+    """Read run numbers from an address: `1201 1203, 1210-1215`. Raises `BadRequest` naming what is wrong."""
+    return numbers_in(request.args.get(name, ""))
+
+
+def numbers_in(written: str) -> tuple[int, ...]:
     """Read run numbers: `1201 1203, 1210-1215`. Raises `BadRequest` naming what is wrong."""
-    written = request.args.get(name, "").strip()
     found: list[int] = []
-    for part in re.split(r"[\s,;]+", written) if written else ():
-        found += _span(part)
+    for part in re.split(r"[\s,;]+", written.strip()) if written.strip() else ():
+        found += _span(part) if part else ()
         if len(found) > MOST_NUMBERS:
-            raise BadRequest(f"More than {MOST_NUMBERS} run numbers at once; please ask for fewer.")
+            raise BadRequest(f"More than {MOST_NUMBERS:,} run numbers at once; please ask for fewer.")
     return tuple(dict.fromkeys(found))
 
 

@@ -11,7 +11,7 @@ from werkzeug.exceptions import HTTPException
 
 from ..statemachine.database import DatabaseUnavailableError
 from ..statemachine.store.errors import NotFoundError, RefusedError
-from ..statemachine.views import BadCursorError
+from ..statemachine.views import BadCursorError, NotOneError, TooWideError
 
 API = "/api/"
 RETRY_AFTER_S = 5
@@ -37,6 +37,8 @@ def install(app: Flask) -> None:
     app.register_error_handler(NotFoundError, _not_found)
     app.register_error_handler(RefusedError, _not_possible)
     app.register_error_handler(BadCursorError, _lost)
+    app.register_error_handler(TooWideError, _senseless)
+    app.register_error_handler(NotOneError, _senseless)
     app.register_error_handler(DatabaseUnavailableError, _away)
     app.register_error_handler(Exception, _broken)
 
@@ -76,6 +78,10 @@ def _not_found(error: Exception) -> Response:
 def _not_possible(error: Exception) -> Response:
     """Somebody asks for what the present state does not allow."""
     return _page(409, str(error))
+
+
+def _senseless(error: Exception) -> Response:
+    return _page(400, str(error))
 
 
 def _lost(_: Exception) -> Response:

@@ -87,6 +87,7 @@ run = Table(
     Column("rewound_at", TIME, comment="set while a run-scope result may be older than the files"),
     moment("created_at", now=True),
     number("version", 1),
+    Index("run_began", text("coalesce(started_at, created_at)"), "number"),
     Index("run_rewound", "id", postgresql_where=text("rewound_at is not null")),
 )
 

@@ -4,10 +4,11 @@ Lists are paged by key, newest first unless a docstring says otherwise, and neve
 numbers of files come from the kept counts (`count_total` or `count_whole`, plus `count_delta`).
 """
 
-from .attempts import AttemptFilter, AttemptRow, attempts, attempts_of
+from .attempts import AttemptFilter, AttemptRow, attempt_of, attempts, attempts_of
 from .campaigns import CampaignRow, campaigns
-from .catalog import CatalogEntry, Place, catalog_find
+from .catalog import CatalogEntry, Place, catalog_find, catalog_page
 from .cells import CellRow, cell_rows
+from .changes import HistoryFilter, changes
 from .counts import Count, totals
 from .deadletters import DeadLetterRow, dead_letter_body, dead_letter_of, dead_letters, dead_letters_about
 from .fields import View
@@ -27,13 +28,17 @@ from .filedetail import (
 from .files import FileFilter, FileRow, files
 from .gaps import Gaps, MissingFile, Range, gaps
 from .paging import BadCursorError, Listed, Page
+from .pilots import PilotRow, pilots
 from .processes import PauseRow, ProcessRow, pauses, processes
+from .products import Product, ProductDetail, ProductFilter, product_of, products
 from .queues import QueueRow, queues
+from .replicas import Replica, ReplicaFilter, replicas
 from .rundetail import Operation, ReasonCount, RunDetail, run
 from .runs import RunFilter, RunRow, runs
 from .sites import SiteRow, sites
 from .sizes import TableSize, sizes
 from .status import Status, status
+from .wide import TooWideError
 
 __all__ = [
     "AttemptFilter",
@@ -49,6 +54,7 @@ __all__ = [
     "FileFilter",
     "FileRow",
     "Gaps",
+    "HistoryFilter",
     "HistoryRow",
     "LateRow",
     "Listed",
@@ -57,12 +63,18 @@ __all__ = [
     "Operation",
     "Page",
     "PauseRow",
+    "PilotRow",
     "Place",
     "ProcessRow",
+    "Product",
+    "ProductDetail",
+    "ProductFilter",
     "ProductRow",
     "QueueRow",
     "Range",
     "ReasonCount",
+    "Replica",
+    "ReplicaFilter",
     "ReplicaRow",
     "RunDetail",
     "RunFilter",
@@ -70,12 +82,16 @@ __all__ = [
     "SiteRow",
     "Status",
     "TableSize",
+    "TooWideError",
     "View",
+    "attempt_of",
     "attempts",
     "attempts_of",
     "campaigns",
     "catalog_find",
+    "catalog_page",
     "cell_rows",
+    "changes",
     "dead_letter_body",
     "dead_letter_of",
     "dead_letters",
@@ -85,9 +101,13 @@ __all__ = [
     "gaps",
     "history",
     "pauses",
+    "pilots",
     "processes",
+    "product_of",
+    "products",
     "products_of",
     "queues",
+    "replicas",
     "replicas_of",
     "run",
     "runs",

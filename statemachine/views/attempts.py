@@ -13,15 +13,21 @@ from .paging import Listed, Page, key, listed, size
 
 
 class AttemptFilter(Record):
-    """Which attempts. `running` asks for those that have not ended; else those that have, latest end first."""
+    """Which attempts. `running` asks for those that have not ended; else those that have, latest end first.
+
+    `since` and `until` bound when they ended.
+    """
 
     run: int | None = None
     file: int | None = None
+    item: int | None = None
     step: str | None = None
     outcome: str | None = None
     reason_code: str | None = None
     host: str | None = None
     running: bool = False
+    since: datetime | None = None
+    until: datetime | None = None
 
 
 class AttemptRow(View):
@@ -49,9 +55,15 @@ class AttemptRow(View):
 def attempts(conn: Connection, where: AttemptFilter | None = None, page: Page | None = None) -> Listed[AttemptRow]:
     """List attempts: of a run or file in the order of items, else by when they ended."""
     where, page = where or AttemptFilter(), page or Page()
-    if where.run is not None or where.file is not None or where.running:
+    if where.run is not None or where.file is not None or where.item is not None or where.running:
         return _by_item(conn, _narrowed(where), page)
     return _by_end(conn, _narrowed(where).where(attempt.c.ended_at.is_not(None)), page)
+
+
+def attempt_of(conn: Connection, item_id: int, epoch: int) -> AttemptRow | None:
+    """Give one attempt, by its item and its epoch."""
+    row = conn.execute(_selected().where(attempt.c.item_id == item_id, attempt.c.epoch == epoch)).one_or_none()
+    return _made(row) if row is not None else None
 
 
 def attempts_of(conn: Connection, items: Sequence[int], most: int = 1000) -> tuple[AttemptRow, ...]:
@@ -108,7 +120,12 @@ def _narrowed(where: AttemptFilter) -> Select[Any]:
     if where.reason_code is not None:
         # What succeeded has no reason, and what did not is few.
         wanted = wanted.where(attempt.c.outcome != "succeeded")
+    if where.since is not None:
+        wanted = wanted.where(attempt.c.ended_at >= where.since)
+    if where.until is not None:
+        wanted = wanted.where(attempt.c.ended_at < where.until)
     for column, value in (
+        (attempt.c.item_id, where.item),
         (item.c.file_id, where.file),
         (attempt.c.step, where.step),
         (attempt.c.outcome, where.outcome),

@@ -1,14 +1,18 @@
 """The catalog: what can be read of a run, and where."""
 
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, func, select, tuple_
 
 from ..schema import campaign, catalog_entry, file, item, product, replica, run
 from .counts import GOOD
 from .fields import View
+from .paging import Listed, Page, cursor, key, size
 
+NO_SEQUENCE = 2**31
+"""Comes after all sequence numbers."""
 PART = 1000
 """How many entries' places are looked up at once."""
 
@@ -58,17 +62,45 @@ def catalog_find(
     return tuple(_entries(conn, number, event, kind, site))
 
 
+def catalog_page(
+    conn: Connection,
+    number: int,
+    page: Page,
+    event: int | None = None,
+    kind: str | None = None,
+    site: str | None = None,
+) -> Listed[CatalogEntry]:
+    """Give a part of the same list."""
+    found = [*islice(_entries(conn, number, event, kind, site, key(page, bool, int, int)), size(page))]
+    shown = found[: size(page) - 1]
+    return Listed(tuple(shown), cursor(_key(shown[-1])) if len(found) > len(shown) else "")
+
+
+def _key(entry: CatalogEntry) -> tuple[bool, int, int]:
+    """Give an entry's place: raw files first, by sequence, those without one last."""
+    made = entry.product is not None
+    return made, NO_SEQUENCE if entry.sequence is None else entry.sequence, int(entry.product or entry.file or 0)
+
+
 def _entries(
-    conn: Connection, number: int, event: int | None, kind: str | None, site: str | None
+    conn: Connection,
+    number: int,
+    event: int | None,
+    kind: str | None,
+    site: str | None,
+    after: tuple[bool, int, int] | None = None,
 ) -> Iterator[CatalogEntry]:
     """Read a run's entries in parts, so that places and facts are looked up for what is given and for nothing else."""
     found = conn.execute(select(run.c.id, run.c.kind).where(run.c.number == number)).first()
     if found is None:
         return
-    wanted = ([] if kind not in (None, "raw") else [_raw(found.id, event)]) + (
-        [] if kind == "raw" else [_products(found.id, event, kind)]
-    )
-    for question in wanted:
+    raw = [] if kind not in (None, "raw") or (after and after[0]) else [_raw(found.id, event)]
+    made = [] if kind == "raw" else [_products(found.id, event, kind)]
+    if after is not None:
+        first, column = (raw, file.c.id) if not after[0] else (made, product.c.id)
+        place = tuple_(func.coalesce(file.c.sequence, NO_SEQUENCE), column)
+        first[:] = [question.where(place > tuple_(*after[1:])) for question in first]
+    for question in (*raw, *made):
         for rows in conn.execute(question).partitions(PART):
             places, facts = _places(conn, rows, site), _facts(conn, found.id, rows)
             for row in rows:

@@ -10,10 +10,11 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, ScalarSelect, Select, and_, func, or_, select, tuple_
 
 from ..records import Record
-from ..schema import attempt, campaign, file, item, run, step_rule
-from .counts import by_run
+from ..schema import attempt, campaign, file, item, replica, run, step_rule
+from .counts import GOOD, by_run
 from .fields import View
 from .paging import Listed, Page, key, listed, size
+from .wide import TooWideError
 
 TROUBLE = ("failed", "held", "abandoned")
 FEW = 5_000
@@ -21,7 +22,11 @@ FEW = 5_000
 
 
 class FileFilter(Record):
-    """Which files. Empty means all; `name` is the whole name."""
+    """Which files. Empty means all; `name` is the whole name.
+
+    `host` is where the last change came from, `site` one where something of the file can be read, `since` and `until`
+    bound its last change. These narrow the files of a run, or those that are under way.
+    """
 
     run: int | None = None
     state: str | None = None
@@ -31,6 +36,10 @@ class FileFilter(Record):
     name: str | None = None
     step: str | None = None
     reason_code: str | None = None
+    host: str | None = None
+    site: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
 
 
 class FileRow(View):
@@ -93,11 +102,13 @@ KEYS: dict[str, ColumnElement[Any]] = {
 
 
 def files(conn: Connection, where: FileFilter | None = None, page: Page | None = None) -> Listed[FileRow]:
-    """List files; the module says in which order."""
+    """List files; the module says in which order. Raises `TooWideError` for a filter that needs a narrower one."""
     where, page = where or FileFilter(), page or Page()
     found = _resolved(conn, where)
     if found is None:
         return Listed((), "")
+    if found.run is None and not found.is_open and where.name is None and _narrowing(where):
+        raise TooWideError("host, site, since and until narrow the files of a run, or of a phase or state under way")
     order = _order(where, found)
     wanted = _narrowed(selected(), where, found)
     if found.run is not None and _are_few(conn, where, found.run):
@@ -178,8 +189,23 @@ def _order(where: FileFilter, found: _Resolved) -> _Order:
     return BY_AGE
 
 
+def _narrowing(where: FileFilter) -> list[ColumnElement[bool]]:
+    """Give the conditions that no index serves."""
+    wanted = []
+    if where.host is not None:
+        wanted.append(item.c.host == where.host)
+    if where.since is not None:
+        wanted.append(item.c.changed_at >= where.since)
+    if where.until is not None:
+        wanted.append(item.c.changed_at < where.until)
+    if where.site is not None:
+        here = select(replica.c.id).where(replica.c.file_id == file.c.id, replica.c.site == where.site)
+        wanted.append(here.where(replica.c.retired_at.is_(None), replica.c.status.in_(GOOD)).exists())
+    return wanted
+
+
 def _narrowed(wanted: Select[Any], where: FileFilter, found: _Resolved) -> Select[Any]:
-    wanted = wanted.where(item.c.scope == "file")
+    wanted = wanted.where(item.c.scope == "file", *_narrowing(where))
     for column, value in (
         (item.c.run_id, found.run),
         (file.c.run_id, found.run),

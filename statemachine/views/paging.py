@@ -3,9 +3,10 @@
 import base64
 import binascii
 from collections.abc import Callable, Sequence
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Annotated, Any, Generic, NamedTuple, TypeVar
 
 import msgspec
+from msgspec import Meta
 from sqlalchemy import Row
 
 from ..records import Record
@@ -43,10 +44,21 @@ def key(page: Page, *kinds: type) -> tuple[Any, ...] | None:
         return None
     try:
         packed = base64.urlsafe_b64decode(page.after + "=" * (-len(page.after) % 4))
-        found = msgspec.json.decode(packed, type=tuple[kinds])  # type: ignore[valid-type]
+        found = msgspec.json.decode(packed, type=tuple[tuple(map(_storable, kinds))])  # type: ignore[misc]
     except (ValueError, binascii.Error, msgspec.MsgspecError) as error:
         raise BadCursorError("this cursor is not one of this list's; start again from the first page") from error
     return tuple(found)
+
+
+def cursor(last: Sequence[Any]) -> str:
+    """Write the key of a page's last row as a cursor."""
+    return base64.urlsafe_b64encode(msgspec.json.encode(last)).rstrip(b"=").decode()
+
+
+def _storable(kind: type) -> Any:
+    """Leave out what a stranger may write and no column can hold."""
+    bounds = {int: Meta(ge=-(2**63), le=2**63 - 1), str: Meta(pattern="^[^\\x00]*$", max_length=1000)}
+    return Annotated[kind, bounds[kind]] if kind in bounds else kind
 
 
 def listed(rows: Sequence[Row[Any]], page: Page, make: Callable[[Row[Any]], T], *names: str) -> Listed[T]:
@@ -55,6 +67,5 @@ def listed(rows: Sequence[Row[Any]], page: Page, make: Callable[[Row[Any]], T], 
     shown = rows[:wanted]
     following = ""
     if len(rows) > wanted:
-        packed = msgspec.json.encode([getattr(shown[-1], name) for name in names])
-        following = base64.urlsafe_b64encode(packed).rstrip(b"=").decode()
+        following = cursor([getattr(shown[-1], name) for name in names])
     return Listed(tuple(make(row) for row in shown), following)

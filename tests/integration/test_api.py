@@ -55,6 +55,52 @@ def test_what_makes_no_sense_is_a_problem_with_one_clear_line(client: FlaskClien
     assert answer.get_json()["detail"]
 
 
+LISTS = [
+    "runs?sort=-missing",
+    "runs?sort=started&since=2026-11-20T00:00:00Z",
+    "runs?incomplete=true&site=SURF",
+    "runs/1201/catalog",
+    "files?run=1203&site=SURF",
+    "files?phase=failed&host=node07",
+    "attempts?running=true",
+    "history?run=1203",
+    "replicas?site=SURF",
+    "replicas?run=1201&role=salt",
+    "products?run=1202&type=raw",
+    "dead-letters?every=true",
+    "pilots",
+]
+
+
+@pytest.mark.parametrize("asked", LISTS)
+def test_each_list_gives_all_its_rows_page_by_page_and_none_twice(client: FlaskClient, asked: str) -> None:
+    whole = client.get(f"/api/v1/{asked}{'&' if '?' in asked else '?'}limit=1000").get_json()["rows"]
+    address, found = f"/api/v1/{asked}{'&' if '?' in asked else '?'}limit=7", []
+    while True:
+        answer = client.get(address)
+        found += answer.get_json()["rows"]
+        if not answer.get_json()["next"]:
+            break
+        address = answer.headers["Link"].split(">")[0].removeprefix("<")
+    assert found[:1000] == whole
+    assert len(found) == len({str(row) for row in found})
+
+
+@pytest.mark.parametrize("asked", ["status", "sites", "queues", "processes?alive=true", "pauses", "runs/1201/gaps"])
+def test_what_fits_on_one_page_is_given_whole(client: FlaskClient, asked: str) -> None:
+    answer = client.get(f"/api/v1/{asked}")
+    assert answer.status_code == 200, answer.text
+    head = client.head(f"/api/v1/{asked}")
+    assert (head.status_code, head.data) == (200, b"")
+
+
+@pytest.mark.parametrize("asked", ["history", "replicas?status=present", "products?type=raw", "files?host=node07"])
+def test_a_list_that_would_read_everything_says_what_to_name_besides(client: FlaskClient, asked: str) -> None:
+    answer = client.get(f"/api/v1/{asked}")
+    assert answer.status_code == 400
+    assert "run" in answer.get_json()["detail"]
+
+
 def test_a_run_that_is_not_there_is_a_404_problem(client: FlaskClient) -> None:
     answer = client.get("/api/v1/runs/999999")
     assert (answer.status_code, answer.get_json()["detail"]) == (404, "There is no run 999999 here.")
@@ -65,5 +111,6 @@ def test_the_document_describes_each_answer_with_a_schema(client: FlaskClient) -
     assert document["openapi"].startswith("3.1")
     for operations in document["paths"].values():
         for operation in operations.values():
-            assert operation["responses"]["200"]["content"]["application/json"]["schema"]
+            (content,) = operation["responses"]["200"]["content"].values()
+            assert content["schema"]
     assert {"RunRow", "RunDetail", "Why", "Problem"} <= set(document["components"]["schemas"])

@@ -2,13 +2,20 @@
 
 from flask import Flask
 
-from . import document, runs
+from . import document, files, letters, records, runs, service
 
-RESOURCES = (runs,)
+RESOURCES = (
+    runs,
+    files,
+    records,
+    service,
+    letters,
+)
 
 
 def install(app: Flask) -> None:
     """Add the resources and the document that describes them."""
+    app.url_map.converters["number"] = document.Number
     for resource in RESOURCES:
         app.register_blueprint(resource.blueprint)
     document.install(app)

@@ -6,34 +6,35 @@ from typing import Any, TypeVar
 
 import msgspec
 from apiflask import APIBlueprint
-from flask import Flask, Response, current_app
+from flask import Flask, Response, current_app, request
+from werkzeug.exceptions import BadRequest
+from werkzeug.routing import IntegerConverter
 
 from ..access.identity import needs
 from .answer import as_json
+from .completed import REF, completed
 
 View = TypeVar("View", bound=Callable[..., Any])
 PREFIX = "/api/v1"
-REF = "#/components/schemas/{name}"
 RECORDS = "_headframe_records"
-PROBLEM = {
-    "type": "object",
-    "required": ["type", "title", "status", "detail"],
-    "properties": {
-        "type": {"type": "string"},
-        "title": {"type": "string"},
-        "status": {"type": "integer"},
-        "detail": {"type": "string", "description": "one line for people: what happened, to what, and what to do"},
-    },
-}
-"""RFC 9457; further members say more, such as the present state of what somebody else was quicker with."""
 blueprint = APIBlueprint("document", __name__, url_prefix=PREFIX, enable_openapi=False)
+
+
+class Number(IntegerConverter):
+    """A number in an address: one that a column can hold; nothing is found at any other."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **{"max": 2**63 - 1, **options})
 
 
 def install(app: Flask) -> None:
     """Have the document describe the records, and serve it."""
-    app.config.update(OPENAPI_VERSION="3.1.0", AUTO_VALIDATION_ERROR_RESPONSE=False, AUTO_404_RESPONSE=False)
+    app.config.update(
+        OPENAPI_VERSION="3.1.0", AUTO_VALIDATION_ERROR_RESPONSE=False, AUTO_404_RESPONSE=False, AUTO_OPERATION_ID=True
+    )
     app.spec_processor(_completed)  # type: ignore[attr-defined]
     app.register_blueprint(blueprint)
+    app.before_request(_refuse_unknown)
 
 
 @blueprint.get("/openapi.json")
@@ -43,17 +44,41 @@ def openapi() -> Response:
     return as_json(current_app._get_spec())  # type: ignore[attr-defined]
 
 
-def gives(record: Any, *, status: int = 200, refuses: tuple[int, ...] = (400, 401, 403, 503)) -> Callable[[View], View]:
-    """Say which record a view answers with, and which problems; put it above `needs`."""
+def gives(record: Any, *, status: int = 200, refuses: tuple[int, ...] = ()) -> Callable[[View], View]:
+    """Say which record a view answers with; put it above `needs`.
+
+    The problems that every call can meet are added to the document by themselves; `refuses` are further ones.
+    """
     content = {"application/json": {"schema": _schema_of(record)}}
+    return _says(status, content, refuses, record)
+
+
+def gives_bytes(mimetype: str, said: str, refuses: tuple[int, ...] = ()) -> Callable[[View], View]:
+    """Say that a view answers with something that is no record."""
+    return _says(200, {mimetype: {"schema": {"description": said}}}, refuses)
+
+
+def _refuse_unknown() -> None:
+    """Refuse what a view does not know to be asked: a misspelt filter must not give all there is."""
+    view = current_app.view_functions.get(request.endpoint or "")
+    if not request.args or not request.path.startswith(f"{PREFIX}/") or view is None:
+        return
+    asked = [schema for schema, location in getattr(view, "_spec", {}).get("args") or () if location == "query"]
+    known = {field.data_key or name for schema in asked for name, field in schema.fields.items()}
+    if unknown := sorted(set(request.args) - known):
+        there = f"; there are {', '.join(sorted(known))}" if known else ""
+        raise BadRequest(f"nothing can be asked of this by {', '.join(unknown)[:200]}{there}")
+    if twice := sorted(name for name, values in request.args.lists() if len(values) > 1):
+        raise BadRequest(f"{', '.join(twice)}: say this once")
+
+
+def _says(status: int, content: Any, refuses: tuple[int, ...], *records: Any) -> Callable[[View], View]:
     responses: dict[int, Any] = {status: {"description": HTTPStatus(status).phrase, "content": content}}
-    for code in refuses:
-        problem = {"application/problem+json": {"schema": {"$ref": REF.format(name="Problem")}}}
-        responses[code] = {"description": HTTPStatus(code).phrase, "content": problem}
+    responses |= {code: {"description": HTTPStatus(code).phrase} for code in refuses}
 
     def mark(view: View) -> View:
         marked: View = blueprint.doc(responses=responses)(view)
-        setattr(marked, RECORDS, (record,))
+        setattr(marked, RECORDS, records)
         return marked
 
     return mark
@@ -65,9 +90,6 @@ def _schema_of(record: Any) -> dict[str, Any]:
 
 
 def _completed(spec: dict[str, Any]) -> dict[str, Any]:
-    """Add the records that answers refer to, and the problem."""
     records = [each for view in current_app.view_functions.values() for each in getattr(view, RECORDS, ())]
     _, components = msgspec.json.schema_components(records, ref_template=REF)
-    schemas = spec.setdefault("components", {}).setdefault("schemas", {})
-    schemas.update(components, Problem=PROBLEM)
-    return spec
+    return completed(spec, components)

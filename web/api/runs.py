@@ -1,17 +1,16 @@
-"""Runs: the list, one, and why it is where it is."""
+"""Runs: the list, one, why it is where it is, what it misses, what can be read of it."""
 
-from typing import Any
+from typing import Any, get_args
 
 from apiflask import APIBlueprint
 from flask import Response
-from marshmallow import RAISE
-from werkzeug.exceptions import NotFound
 
-from ...statemachine.views import Page, RunDetail, RunFilter, RunRow
+from ...statemachine.store.errors import NotFoundError
+from ...statemachine.views import CatalogEntry, Gaps, RunDetail, RunFilter, RunRow, catalog_page, gaps
 from ...statemachine.views import run as find_run
 from ...statemachine.views import runs as list_runs
+from ...statemachine.views.runs import Order
 from ...statemachine.why import Why, why_run
-from .. import asked as page_asked
 from ..context import reading
 from . import asked
 from .answer import Rows, one, rows
@@ -23,40 +22,83 @@ blueprint = APIBlueprint("api_runs", __name__, url_prefix=f"{PREFIX}/runs", tag=
 class RunsAsked(asked.Part):
     """Which runs."""
 
-    number = asked.word("run numbers and ranges: 1201,1203-1210")
+    numbers = asked.numbers("run numbers and ranges: 1201,1203-1210")
+    numbers.data_key = "number"
     kind = asked.word("of this run type")
+    campaign = asked.word("of this campaign")
     state = asked.word("in this state")
+    phase = asked.word("in this phase")
+    reason_code = asked.word("whose own item has this reason code")
+    quality = asked.word("of this quality")
+    site = asked.word("of which something can be read at this site")
+    since = asked.moment("started at this time or later")
+    until = asked.moment("started before this time")
+    incomplete = asked.flag("only runs that miss files")
+    order = asked.choice("the order; -missing: those that miss files first", get_args(Order), "-number")
+    order.data_key = "sort"
+
+
+class CatalogAsked(asked.Part):
+    """Which entries of a run's catalog."""
+
+    event = asked.number("what covers this event")
+    kind = asked.word("of this type: raw, or a product's")
+    site = asked.word("what lies at this site")
 
 
 @blueprint.get("")
-@blueprint.input(RunsAsked, location="query", unknown=RAISE)
+@blueprint.input(RunsAsked, location="query")
 @gives(Rows[RunRow])
 def index(query_data: dict[str, Any]) -> Response:
     """List runs, newest first."""
-    where = RunFilter(numbers=page_asked.numbers("number"), kind=query_data.get("kind"), state=query_data.get("state"))
     with reading() as connection:
-        listed = list_runs(connection, where, Page(limit=query_data["limit"], after=query_data["after"]))
+        listed = list_runs(connection, RunFilter(**asked.filters(query_data)), asked.page(query_data))
     return rows(listed, query_data["wanted"])
 
 
-@blueprint.get("/<int:number>")
-@blueprint.input(asked.One, location="query", unknown=RAISE)
-@gives(RunDetail, refuses=(400, 401, 403, 404, 503))
+@blueprint.get("/<number:number>")
+@blueprint.input(asked.One, location="query")
+@gives(RunDetail)
 def show(number: int, query_data: dict[str, Any]) -> Response:
     """Give one run: its counts, its gaps, what went wrong."""
     with reading() as connection:
-        found = find_run(connection, number) if number <= page_asked.LARGEST else None
-    if found is None:
-        raise NotFound(f"There is no run {number} here.")
-    return one(found, query_data["wanted"])
+        found = find_run(connection, number)
+    return one(_there(found, number), query_data["wanted"])
 
 
-@blueprint.get("/<int:number>/why")
-@gives(Why, refuses=(400, 401, 403, 404, 503))
+@blueprint.get("/<number:number>/why")
+@gives(Why)
 def why(number: int) -> Response:
     """Say why a run is where it is, and what unblocks it."""
     with reading() as connection:
-        found = why_run(connection, number) if number <= page_asked.LARGEST else None
-    if found is None:
-        raise NotFound(f"There is no run {number} here.")
-    return one(found)
+        found = why_run(connection, number)
+    return one(_there(found, number))
+
+
+@blueprint.get("/<number:number>/gaps")
+@blueprint.input(asked.One, location="query")
+@gives(Gaps)
+def missing(number: int, query_data: dict[str, Any]) -> Response:
+    """Name what a run misses: sequence numbers, and announced files."""
+    with reading() as connection:
+        _there(list_runs(connection, RunFilter(numbers=(number,))).rows, number)
+        found = gaps(connection, number)
+    return one(found, query_data["wanted"])
+
+
+@blueprint.get("/<number:number>/catalog")
+@blueprint.input(CatalogAsked, location="query")
+@gives(Rows[CatalogEntry])
+def catalog(number: int, query_data: dict[str, Any]) -> Response:
+    """List what can be read of a run, and where: raw files, then products, by sequence."""
+    which = asked.filters(query_data)
+    with reading() as connection:
+        _there(list_runs(connection, RunFilter(numbers=(number,))).rows, number)
+        listed = catalog_page(connection, number, asked.page(query_data), **which)
+    return rows(listed, query_data["wanted"])
+
+
+def _there(found: Any, number: int) -> Any:
+    if not found:
+        raise NotFoundError(f"There is no run {number} here.")
+    return found
