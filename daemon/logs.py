@@ -30,7 +30,7 @@ def set_up(config: Config) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(config.log.level.upper())
-    for noisy in ("sqlalchemy", "alembic", "waitress", "watchdog"):
+    for noisy in ("sqlalchemy", "alembic", "uvicorn", "watchdog"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     logging.getLogger("pika").setLevel(logging.CRITICAL)  # the broker says the same, in one line and not in ten
     logging.getLogger("sqlalchemy.pool").setLevel(

@@ -6,7 +6,7 @@ from apiflask import APIFlask
 from flask import Flask
 from sqlalchemy import Engine
 
-from . import api, display, health, metrics, problems, security
+from . import api, asgi, display, health, metrics, problems, security, vendor
 from .access import identity
 from .context import KEY, Context
 from .pages import dead, file, files, run, runs
@@ -26,7 +26,7 @@ def create_app(engine: Engine, settings: Settings) -> Flask:
     app.config.update(MAX_CONTENT_LENGTH=BODY_LIMIT, TRAP_HTTP_EXCEPTIONS=False)
     app.jinja_options = {"trim_blocks": True, "lstrip_blocks": True}
     app.extensions[KEY] = Context(engine=engine, settings=settings, zone=ZoneInfo(settings.timezone))
-    for part in (security, problems, display, health, metrics, identity, api):
+    for part in (security, problems, display, health, metrics, asgi, identity, api, vendor):
         part.install(app)
     for page in PAGES:
         app.register_blueprint(page.blueprint)

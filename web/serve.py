@@ -1,42 +1,86 @@
-"""The web server: waitress, a small pool of threads that fits inside `headframe up` as well as in a pod."""
+"""The web server: uvicorn, in the main thread of `headframe web` as well as in a thread of `headframe up`."""
 
+import asyncio
 import contextlib
+import errno
+import resource
+import socket
 import threading
-from typing import Any
+from collections.abc import Iterator
 
+import uvicorn
 from flask import Flask
-from waitress import wasyncore
-from waitress.server import create_server
 
-THREADS = 6
-"""Under the seven connections of `database.connect`, so that no page waits for one."""
-LOOK_S = 0.5
+from .asgi import Application
+from .connection import Connection
+
 BACKLOG = 1024
+HEADERS_BYTES = 32 << 10
+"""What a request line and its headers may take: the address of a look-up of a thousand run numbers fits."""
+KEEP_ALIVE_S = 20
+STOP_S = 5
+FILES = 8192
+"""File descriptors that a process may ask for itself: each viewer takes one or two."""
 
 
 class Listener:
-    """A bound socket and the threads behind it. `port` is the real one, also where 0 was asked for."""
+    """A bound socket and what answers behind it. `port` is the real one, also where 0 was asked for."""
 
     def __init__(self, app: Flask, host: str, port: int) -> None:
         """Bind at once, so that a taken port is an `OSError` here and not later."""
-        self._sockets: dict[Any, Any] = {}
-        self._server = create_server(
-            app, map=self._sockets, host=host, port=port, threads=THREADS, backlog=BACKLOG, ident=None
-        )
-        self.host, self.port = _address(self._server)
+        _allow_files()
+        self._socket = _bound(host, port)
+        self.host, self.port = self._socket.getsockname()[:2]
+        self.application = Application(app)
 
     def run(self, stop: threading.Event) -> None:
-        """Answer until `stop` is set; what is being answered then is answered to its end."""
+        """Answer until `stop` is set; what is being answered then is answered to its end, streams are ended."""
         try:
-            while not stop.is_set():
-                wasyncore.loop(timeout=LOOK_S, map=self._sockets, count=1)
+            asyncio.run(_Server(self._config(), stop).serve(sockets=[self._socket]))
         finally:
             self.close()
 
     def close(self) -> None:
         """Stop listening and end the threads."""
-        self._server.task_dispatcher.shutdown(cancel_pending=True, timeout=5)
-        wasyncore.close_all(self._sockets)
+        self._socket.close()
+        self.application.close()
+
+    def _config(self) -> uvicorn.Config:
+        return uvicorn.Config(
+            self.application,
+            http=Connection,
+            ws="none",
+            loop="asyncio",
+            lifespan="on",
+            log_config=None,
+            access_log=False,
+            proxy_headers=False,
+            server_header=False,
+            backlog=BACKLOG,
+            timeout_keep_alive=KEEP_ALIVE_S,
+            timeout_graceful_shutdown=STOP_S,
+            h11_max_incomplete_event_size=HEADERS_BYTES,
+        )
+
+
+class _Server(uvicorn.Server):
+    """Ends by an event. Signals are the daemon's own affair, as this may be one thread of many."""
+
+    def __init__(self, config: uvicorn.Config, stop: threading.Event) -> None:
+        super().__init__(config)
+        self._stop = stop
+
+    async def on_tick(self, counter: int) -> bool:
+        """Say whether it is time to end. Streams end themselves only when told, so they are told before."""
+        ends = await super().on_tick(counter) or self._stop.is_set()
+        if ends and isinstance(self.config.app, Application):
+            self.config.app.end_streams()
+        return ends
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave signals alone."""
+        yield
 
 
 def serve(app: Flask, host: str, port: int, stop: threading.Event | None = None) -> None:
@@ -45,6 +89,26 @@ def serve(app: Flask, host: str, port: int, stop: threading.Event | None = None)
         Listener(app, host, port).run(stop or threading.Event())
 
 
-def _address(server: Any) -> tuple[str, int]:
-    listening = getattr(server, "effective_listen", None) or [(server.effective_host, server.effective_port)]
-    return str(listening[0][0]), int(listening[0][1])
+def _bound(host: str, port: int) -> socket.socket:
+    """Bind and listen: a port that another one listens on is an error at `listen`, not at `bind`."""
+    found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    family, kind, protocol, _, address = found[0]
+    made = socket.socket(family, kind, protocol)
+    try:
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        made.bind(address)
+        made.listen(BACKLOG)
+    except OSError as error:
+        made.close()
+        if error.errno == errno.EADDRINUSE:
+            raise OSError(error.errno, f"{host}:{port} is in use already") from error
+        raise
+    return made
+
+
+def _allow_files() -> None:
+    """Ask for as many file descriptors as viewers may need, as far as the system lets us."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = FILES if hard == resource.RLIM_INFINITY else min(FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

@@ -12,8 +12,8 @@ from sqlalchemy import Engine
 from sqlalchemy.engine import make_url
 
 from headframe.statemachine.database import connect
-from headframe.web import live
 from headframe.web.app import create_app
+from headframe.web.live import page as live
 from headframe.web.serve import Listener
 from headframe.web.settings import Settings
 

@@ -13,7 +13,7 @@ from headframe.daemon.config import Config
 @pytest.fixture
 def levels() -> Iterator[None]:
     """Leave the loggers as they were."""
-    names = ("", "pika", "sqlalchemy", "sqlalchemy.pool", "alembic", "waitress", "watchdog")
+    names = ("", "pika", "sqlalchemy", "sqlalchemy.pool", "alembic", "uvicorn", "watchdog")
     root, before = logging.getLogger(), {name: logging.getLogger(name).level for name in names}
     handlers = root.handlers[:]
     logging.getLogger("pika").setLevel(logging.NOTSET)

@@ -9,8 +9,8 @@ from typing import Any
 
 from flask import Response, make_response, render_template, request
 
-from .context import here
-from .display import local_clock
+from ..context import here
+from ..display import local_clock
 
 REFRESH_S = 3
 

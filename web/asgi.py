@@ -1,0 +1,102 @@
+"""What uvicorn calls: Flask in a few threads, with a request's body read before one of them is taken."""
+
+import asyncio
+from typing import Any
+
+from a2wsgi import WSGIMiddleware
+from flask import Flask, request
+from werkzeug.exceptions import RequestEntityTooLarge
+
+THREADS = 6
+"""Under the seven connections of `database.connect`, so that no page waits for one."""
+BODY_S = 60.0
+"""How long the body of a request may take to come."""
+THROWN_AWAY = 256 << 20
+"""Of a body that is too large so much is taken and forgotten: who still sends does not hear what is answered."""
+TOO_LARGE = "headframe.too_large"
+BUSY = 500
+"""Requests that wait for a thread; what comes beyond is asked to come back."""
+
+Message = dict[str, Any]
+
+
+class Application:
+    """The application as uvicorn calls it."""
+
+    def __init__(self, app: Flask) -> None:
+        self.flask = app
+        self.wsgi = WSGIMiddleware(app, workers=THREADS)  # type: ignore[arg-type]
+        self.limit = int(app.config["MAX_CONTENT_LENGTH"])
+        self.waiting = 0
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Answer a request."""
+        if scope["type"] != "http":
+            await self.wsgi(scope, receive, send)
+        elif self.waiting >= BUSY:
+            await _refuse(send, 503, b"too much is asked at once; try again in a moment")
+        else:
+            await self._answer(scope, receive, send)
+
+    async def _answer(self, scope: Any, receive: Any, send: Any) -> None:
+        try:
+            body, whole = await asyncio.wait_for(self._body(scope, receive), BODY_S)
+        except TimeoutError:
+            await _refuse(send, 408, b"the body of this request did not come")
+            return
+        scope[TOO_LARGE] = not whole
+        self.waiting += 1
+        try:
+            await self.wsgi(scope, _given(body), send)
+        finally:
+            self.waiting -= 1
+
+    async def _body(self, scope: Any, receive: Any) -> tuple[bytes, bool]:
+        """Read a request's body; give it, and whether that is all of it.
+
+        A thread that waited for a slow client's bytes would be missing for everybody else.
+        """
+        said = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
+        taken, seen, more = bytearray(), 0, True
+        large = int(said) > self.limit
+        if large and any(name == b"expect" for name, _ in scope["headers"]):
+            return b"", False
+        while more and seen < THROWN_AWAY:
+            message: Message = await receive()
+            if message["type"] == "http.disconnect":
+                break
+            part, more = message.get("body", b""), message.get("more_body", False)
+            seen += len(part)
+            large = large or seen > self.limit
+            taken = bytearray() if large else taken + part
+        return bytes(taken), not large
+
+    def end_streams(self) -> None:
+        """End the streams that would otherwise last."""
+
+    def close(self) -> None:
+        """Let the threads go."""
+        self.wsgi.executor.shutdown(wait=False, cancel_futures=True)
+
+
+def install(app: Flask) -> None:
+    """Have a body that was too large to take refused as any other error is."""
+    app.before_request(_check_size)
+
+
+def _check_size() -> None:
+    if request.environ.get("asgi.scope", {}).get(TOO_LARGE):
+        raise RequestEntityTooLarge
+
+
+def _given(body: bytes) -> Any:
+    async def receive() -> Message:
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return receive
+
+
+async def _refuse(send: Any, status: int, line: bytes) -> None:
+    headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"retry-after", b"5"), (b"connection", b"close")]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": line})
