@@ -1062,3 +1062,138 @@ insert into site (name, kind, path)
 select w.name, w.kind, w.path from jsonb_to_recordset(cast(:rows as jsonb)) as w(name text, kind text, path text)
 order by w.name
 on conflict (name) do update set kind = excluded.kind, path = excluded.path, seen_at = clock_timestamp();
+
+-- name: measure_alone
+-- Become the only one who measures until this transaction ends.
+select pg_try_advisory_xact_lock(hashtext(current_schema() || '.measure')) as mine;
+
+-- name: take_measures
+-- Takes changes that are visible now and adds them to the measures, in one transaction: each is measured once, whenever
+-- it commits and whoever dies. What waits is all of a step's time that is not the worker's own; a second try waits on
+-- purpose and is not measured. An item's latency is that of the first time it is done: from when its file was closed,
+-- in another campaign than a realtime one from when it came into that.
+with taken as (
+  delete from measure_due where id in (select id from measure_due order by id limit :page) returning *
+), seen as materialized (
+  select t.*, a.family, a.host, a.reason, coalesce(a.reason_code, '') as reason_code,
+    greatest(0, coalesce(cast(a.usage ->> 'wall_s' as double precision),
+      extract(epoch from a.ended_at - a.started_at), 0)) as worked_s,
+    past.ready_at,
+    case when c.kind = 'realtime' then coalesce(to_timestamp(f.closed_ns / 1e9), f.registered_at)
+      else past.came_at end as began_at,
+    t.finished and not coalesce(past.was_done, false) and not exists (select from history_checkpoint k
+      where k.item_id = t.item_id and k.version < t.version and k.phase = 'done') as first_done
+  from taken t join campaign c on c.id = t.campaign_id
+  left join attempt a on a.item_id = t.item_id and a.epoch = t.epoch
+  left join item i on i.id = t.item_id
+  left join file f on f.id = i.file_id
+  left join lateral (
+    select max(h.at) filter (where h.to_epoch = t.epoch and h.to_phase = 'ready'
+        and h.trigger not in ('fail', 'interrupt')) as ready_at,
+      min(h.at) filter (where h.trigger = 'arrive') as came_at,
+      bool_or(h.to_phase = 'done') as was_done
+    from history h where h.item_id = t.item_id and h.version < t.version
+  ) past on true
+), timed as (
+  select s.at, s.campaign_id, s.kind, v.what, v.step, greatest(v.seconds, 0) as seconds
+  from seen s cross join lateral (values
+    ('latency', '', case when s.first_done then extract(epoch from s.at - s.began_at) end),
+    ('waiting', s.step, case when s.trigger = 'succeed' then extract(epoch from s.at - s.ready_at) - s.worked_s end),
+    ('working', s.step, case when s.trigger = 'succeed' then s.worked_s end)
+  ) as v(what, step, seconds)
+  where v.seconds is not null
+), latencies as (
+  insert into measure_latency as m (span, at, what, step, campaign_id, kind, bucket, n, seconds)
+  select 5, date_bin('5 minutes', at, 'epoch'), what, step, campaign_id, kind,
+    cast(floor(8 * ln(greatest(cast(seconds as double precision), 0.001)) / ln(cast(2 as double precision))) as integer),
+    count(*), sum(seconds)
+  from timed group by 1, 2, 3, 4, 5, 6, 7
+  on conflict (span, at, what, step, campaign_id, kind, bucket)
+  do update set n = m.n + excluded.n, seconds = m.seconds + excluded.seconds
+), rates as (
+  insert into measure_rate as m (span, at, campaign_id, step, lane, done, passed, failed, interrupted, busy_s)
+  select 1, date_bin('1 minute', at, 'epoch'), campaign_id, step, lane,
+    count(*) filter (where trigger in ('succeed', 'skipped')), count(*) filter (where trigger in ('bypassed', 'reused')),
+    count(*) filter (where trigger = 'fail'), count(*) filter (where trigger = 'interrupt'), sum(worked_s)
+  from seen where step <> '' group by 1, 2, 3, 4, 5
+  on conflict (span, at, campaign_id, step, lane) do update set done = m.done + excluded.done,
+    passed = m.passed + excluded.passed, failed = m.failed + excluded.failed,
+    interrupted = m.interrupted + excluded.interrupted, busy_s = m.busy_s + excluded.busy_s
+), failures as (
+  insert into measure_failure as m (span, at, family, campaign_id, n)
+  select 5, date_bin('5 minutes', at, 'epoch'), family, campaign_id, count(*)
+  from seen where family is not null and trigger in ('fail', 'interrupt') group by 1, 2, 3, 4
+  on conflict (span, at, family, campaign_id) do update set n = m.n + excluded.n
+), families as (
+  insert into failure_family as m (family, step, reason_code, template, onset, last_at, n)
+  select family, min(step), min(reason_code), min(failure_template(reason, host)), min(at), max(at), count(*)
+  from seen where family is not null and trigger in ('fail', 'interrupt') group by 1
+  on conflict (family) do update set onset = least(m.onset, excluded.onset),
+    last_at = greatest(m.last_at, excluded.last_at), n = m.n + excluded.n
+)
+select count(*) as n from taken;
+
+-- name: name_failures
+-- Failures of before families were kept get theirs, the latest first, and are counted with them: those without a
+-- family are just those that have not been counted.
+with chosen as (
+  select item_id, epoch from attempt
+  where family is null and outcome in ('failed', 'interrupted') and reason_code not in ('drain', 'given-back')
+  order by ended_at desc nulls last limit :page for no key update skip locked
+), named as (
+  update attempt a set family = failure_family_of(a.step, a.reason_code, a.reason, a.host)
+  from chosen c, item i where a.item_id = c.item_id and a.epoch = c.epoch and i.id = a.item_id
+  returning a.family, a.step, a.reason_code, a.reason, a.host, i.campaign_id,
+    coalesce(a.ended_at, a.started_at, clock_timestamp()) as at
+), failures as (
+  insert into measure_failure as m (span, at, family, campaign_id, n)
+  select 60, date_bin('1 hour', at, 'epoch'), family, campaign_id, count(*) from named group by 1, 2, 3, 4
+  on conflict (span, at, family, campaign_id) do update set n = m.n + excluded.n
+), families as (
+  insert into failure_family as m (family, step, reason_code, template, onset, last_at, n)
+  select family, min(step), min(reason_code), min(failure_template(reason, host)), min(at), max(at), count(*)
+  from named group by 1
+  on conflict (family) do update set onset = least(m.onset, excluded.onset),
+    last_at = greatest(m.last_at, excluded.last_at), n = m.n + excluded.n
+)
+select count(*) as n from named;
+
+-- name: coarsen_latency
+-- Latencies older than :before go from spans of :fine minutes into spans of :coarse, which hold the sum.
+with old as (
+  delete from measure_latency where ctid = any(array(
+    select ctid from measure_latency where span = :fine and at < :before order by at limit :page)) returning *
+), added as (
+  insert into measure_latency as m (span, at, what, step, campaign_id, kind, bucket, n, seconds)
+  select :coarse, date_bin(make_interval(mins => :coarse), at, 'epoch'), what, step, campaign_id, kind, bucket,
+    sum(n), sum(seconds) from old group by 2, 3, 4, 5, 6, 7
+  on conflict (span, at, what, step, campaign_id, kind, bucket)
+  do update set n = m.n + excluded.n, seconds = m.seconds + excluded.seconds
+)
+select count(*) as n from old;
+
+-- name: coarsen_rate
+with old as (
+  delete from measure_rate where ctid = any(array(
+    select ctid from measure_rate where span = :fine and at < :before order by at limit :page)) returning *
+), added as (
+  insert into measure_rate as m (span, at, campaign_id, step, lane, done, passed, failed, interrupted, busy_s)
+  select :coarse, date_bin(make_interval(mins => :coarse), at, 'epoch'), campaign_id, step, lane,
+    sum(done), sum(passed), sum(failed), sum(interrupted), sum(busy_s) from old group by 2, 3, 4, 5
+  on conflict (span, at, campaign_id, step, lane) do update set done = m.done + excluded.done,
+    passed = m.passed + excluded.passed, failed = m.failed + excluded.failed,
+    interrupted = m.interrupted + excluded.interrupted, busy_s = m.busy_s + excluded.busy_s
+)
+select count(*) as n from old;
+
+-- name: coarsen_failure
+with old as (
+  delete from measure_failure where ctid = any(array(
+    select ctid from measure_failure where span = :fine and at < :before order by at limit :page)) returning *
+), added as (
+  insert into measure_failure as m (span, at, family, campaign_id, n)
+  select :coarse, date_bin(make_interval(mins => :coarse), at, 'epoch'), family, campaign_id, sum(n)
+  from old group by 2, 3, 4
+  on conflict (span, at, family, campaign_id) do update set n = m.n + excluded.n
+)
+select count(*) as n from old;

@@ -22,6 +22,7 @@ from ...statemachine.store.dispatch import lock_lane
 from ...statemachine.store.pauses import forget_drained, paused
 from ..conductor.applying import Effects, follow, see_self
 from ..conductor.outbox import Outbox
+from .measuring import Measuring
 from .passing import Passings
 
 log = structlog.get_logger("headframe.sweeper")
@@ -49,6 +50,7 @@ class Sweeper:
         self.owner = new_owner()
         self.outbox = Outbox(engine, broker, names, self.owner)
         self.passings = Passings(min(MOMENTS_S, settings.lost_hint_s / 2))
+        self.measuring = Measuring(engine, 4 * settings.page)
         self._partition_due = 0.0
 
     def run(self, stop: threading.Event) -> None:
@@ -64,7 +66,7 @@ class Sweeper:
 
     def round(self) -> None:
         """Do every repair once that has time."""
-        for task in (self.present, self.resend, self.recheck_runs, self.partition, self.forget):
+        for task in (self.present, self.resend, self.recheck_runs, self.partition, self.forget, self.measuring.measure):
             self._guarded(task)
 
     def present(self) -> None:

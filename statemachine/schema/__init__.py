@@ -8,6 +8,7 @@
 from .columns import metadata
 from .content import catalog_entry, original, product, replica, salt_record, settle, site
 from .machine import campaign, file, item, pipeline, run, run_operation, step_rule
+from .measure import failure_family, measure_due, measure_failure, measure_latency, measure_rate
 from .record import attempt, count_delta, count_total, count_whole, history, history_checkpoint, late
 from .service import dead_letter, operation, pause, pilot, process, watermark
 
@@ -19,11 +20,16 @@ __all__ = [
     "count_total",
     "count_whole",
     "dead_letter",
+    "failure_family",
     "file",
     "history",
     "history_checkpoint",
     "item",
     "late",
+    "measure_due",
+    "measure_failure",
+    "measure_latency",
+    "measure_rate",
     "metadata",
     "operation",
     "original",

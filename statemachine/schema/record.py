@@ -47,6 +47,9 @@ history_checkpoint = Table(
     comment="where replay starts for an item whose older history was dropped, and what of that still matters",
 )
 
+UNNAMED = "family is null and outcome in ('failed', 'interrupted') and reason_code not in ('drain', 'given-back')"
+"""Failures of before families were kept; the sweeper names them."""
+
 attempt = Table(
     "attempt",
     metadata,
@@ -64,11 +67,14 @@ attempt = Table(
     words("log_site"),
     words("log"),
     facts("usage"),
+    Column("family", Text, comment="of failures that say the same"),
     PrimaryKeyConstraint("item_id", "epoch"),
     Index("attempt_ended", "ended_at"),
     Index("attempt_host", "host", "ended_at"),
     Index("attempt_step", "step", "ended_at"),
     Index("attempt_trouble", "ended_at", postgresql_where=text("outcome <> 'succeeded'")),
+    Index("attempt_family", "family", "ended_at", postgresql_where=text("family is not null")),
+    Index("attempt_unnamed", "ended_at", postgresql_where=text(UNNAMED)),
 )
 
 late = Table(

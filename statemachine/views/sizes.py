@@ -25,6 +25,11 @@ GROWS = {
     "settle": "stays short: a row goes when its work is done",
     "late": "with what comes too late; goes with the months of history",
     "dead_letter": "with messages and files that could not be used, kept whole",
+    "measure_due": "stays short: taken every few seconds",
+    "measure_latency": "with time, campaigns and run types; hours after 2 days, days after 90",
+    "measure_rate": "with time and campaigns; hours after 2 days, days after 90",
+    "measure_failure": "with time and kinds of failure; hours after 2 days, days after 90",
+    "failure_family": "with kinds of failure",
     "process": "stays short: who is silent for a week is forgotten",
 }
 """What each table that grows, or should not, grows with."""

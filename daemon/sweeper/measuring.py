@@ -1,0 +1,39 @@
+"""The sweeper's measuring: takes what changed, names failures of before, makes old spans coarser. In bounded pages."""
+
+import time
+from collections.abc import Callable
+
+from sqlalchemy import Connection, Engine
+
+from ...statemachine.store import measure
+
+PAGES = 20
+"""How many pages one round does at most: after an outage the other repairs come in between."""
+COARSEN_S = 600.0
+
+
+class Measuring:
+    """One sweeper's part in it; another one that is at it just now is left alone."""
+
+    def __init__(self, engine: Engine, page: int) -> None:
+        self.engine, self.page = engine, page
+        self._coarsen_due = 0.0
+
+    def measure(self) -> None:
+        """Do what is due."""
+        self.pages(measure.take)
+        self.pages(measure.name_failures)
+        if time.monotonic() >= self._coarsen_due:
+            self._coarsen_due = time.monotonic() + COARSEN_S
+            self.pages(measure.coarsen)
+
+    def pages(self, task: Callable[[Connection, int], int]) -> int:
+        """Do a task page by page, each in its own transaction; give how much it did."""
+        done = 0
+        for _ in range(PAGES):
+            with self.engine.begin() as connection:
+                n = task(connection, self.page)
+            done += n
+            if n < self.page:
+                break
+        return done

@@ -1,0 +1,50 @@
+"""Measures: what changed is taken from `measure_due` into spans of minutes, old spans become hours and then days."""
+
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import Connection
+
+from .core import database_time, execute
+
+FINE = {"latency": 5, "rate": 1, "failure": 5}
+"""How many minutes the finest spans of each measure have."""
+HOUR, DAY = 60, 24 * 60
+HOURS_AFTER = timedelta(days=2)
+DAYS_AFTER = timedelta(days=90)
+
+
+def take(connection: Connection, page: int) -> int:
+    """Measure a page of changes; give how many there were. Nothing where somebody else is at it."""
+    return _counted(connection, "take_measures", page)
+
+
+def name_failures(connection: Connection, page: int) -> int:
+    """Put a page of failures of before families were kept into theirs; give how many there were."""
+    return _counted(connection, "name_failures", page)
+
+
+def coarsen(connection: Connection, page: int) -> int:
+    """Make hours of what is older than two days, and days of what is older than ninety; give how many rows went."""
+    if not _alone(connection):
+        return 0
+    now = database_time(connection)
+    gone = 0
+    for what, fine in FINE.items():
+        gone += _coarser(connection, what, fine, HOUR, now - HOURS_AFTER, page)
+        gone += _coarser(connection, what, HOUR, DAY, now - DAYS_AFTER, page)
+    return gone
+
+
+def _coarser(connection: Connection, what: str, fine: int, coarse: int, before: datetime, page: int) -> int:
+    """Only whole spans go, so that none is in two."""
+    whole = before.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+    whole = whole.replace(hour=0) if coarse == DAY else whole
+    return int(execute(connection, f"coarsen_{what}", fine=fine, coarse=coarse, before=whole, page=page)[0].n)
+
+
+def _counted(connection: Connection, name: str, page: int) -> int:
+    return int(execute(connection, name, page=page)[0].n) if _alone(connection) else 0
+
+
+def _alone(connection: Connection) -> bool:
+    return bool(execute(connection, "measure_alone")[0].mine)
