@@ -1197,3 +1197,90 @@ with old as (
   on conflict (span, at, family, campaign_id) do update set n = m.n + excluded.n
 )
 select count(*) as n from old;
+
+-- name: insert_operation
+-- An action is written down; nothing where its key stands for one already.
+insert into operation (actor, action, selection, reason, idempotency_key)
+values (:actor, :action, cast(:selection as jsonb), :reason, :key)
+on conflict (idempotency_key) do nothing returning id;
+
+-- name: earlier_operation
+-- The action that a key stands for, and whether this is the same one.
+select id, at, total, names, lane, actor = :actor and action = :action and reason = :reason
+  and selection - array['after', 'goes_on'] = cast(:selection as jsonb) as same
+from operation where idempotency_key = :key;
+
+-- name: frozen_operation
+-- What an action is meant for is known.
+update operation set total = :total, names = :names, lane = :lane, status = :status where id = :id;
+
+-- name: lock_operation
+select id, action, actor, reason, selection, lane, after, status, total, changed
+from operation where id = :id for no key update;
+
+-- name: take_operation
+-- waiting, or left by its runner -> running: the one that was longest not looked after, locked for its next page.
+with next as (
+  select id from operation
+  where finished_at is null and status in ('waiting', 'running') and action = any(:actions)
+    and (status = 'waiting' or runner = :runner
+      or coalesce(seen_at, at) < clock_timestamp() - make_interval(secs => :silent_s))
+  order by coalesce(seen_at, at), id limit 1 for no key update skip locked
+)
+update operation o set status = 'running', runner = :runner, seen_at = clock_timestamp(),
+  started_at = coalesce(o.started_at, clock_timestamp())
+from next where o.id = next.id
+returning o.id, o.action, o.actor, o.reason, o.selection, o.lane, o.after;
+
+-- name: take_operation_items
+-- The next items of an action leave its list.
+delete from operation_item o using (
+  select item_id from operation_item where operation_id = :operation and item_id > :after order by item_id limit :page
+) as n
+where o.operation_id = :operation and o.item_id = n.item_id
+returning o.item_id, o.version;
+
+-- name: drop_operation_items
+delete from operation_item where operation_id = :operation;
+
+-- name: operation_progress
+-- A page of an action is done; after the last one so is the action.
+update operation set done = done + :done, changed = changed + :changed, after = greatest(after, :after),
+  runner = :runner, seen_at = clock_timestamp(), started_at = coalesce(started_at, at),
+  status = case when :ended then 'done' else 'running' end,
+  finished_at = case when :ended then clock_timestamp() end
+where id = :id;
+
+-- name: end_operation
+-- waiting, running -> cancelled or failed: what is done stays, the rest is left.
+update operation set status = :status, why = :why, finished_at = clock_timestamp() where id = :id;
+
+-- name: present
+-- Items that were named, as they are, each with the last thing that an operator did to it.
+select i.id as item, coalesce(f.name, '') as file, run.number as run, i.state, i.phase, i.version, i.since, i.actor,
+  i.trigger, i.reason, h.actor as did_actor, h.trigger as did_trigger, h.at as did_at, h.reason as did_reason
+from item i join run on run.id = i.run_id left join file f on f.id = i.file_id
+left join lateral (
+  select actor, trigger, at, reason from history
+  where item_id = i.id and trigger = any(:triggers) order by version desc limit 1
+) h on true
+where i.file_id = any(cast(:files as bigint[])) or i.id = any(cast(:items as bigint[]))
+order by i.id limit :shown;
+
+-- name: claim_answer
+-- A key is this request's; who sends it at the same time waits here for the commit, and then finds it.
+insert into answered (key, actor, request) values (:key, :actor, :request) on conflict (key) do nothing returning key;
+
+-- name: earlier_answer
+select actor, request, answer, at from answered where key = :key;
+
+-- name: keep_answer
+update answered set answer = cast(:answer as jsonb) where key = :key;
+
+-- name: forget_answered
+delete from answered where key in (
+  select key from answered where at < clock_timestamp() - interval '30 days' limit 10000
+);
+
+-- name: insert_note
+insert into note (run_id, file_id, author, kind, text) values (:run, :file, :author, :kind, :text) returning id;

@@ -17,7 +17,7 @@ from .units import printable
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-    from ...statemachine.store.operate import Operated, Selection
+    from ...statemachine.store.operating import Operated, Selection
 
 
 class Action(NamedTuple):
@@ -90,7 +90,7 @@ def _action(name: str) -> click.Command:
 def _act(session: Session, name: str, what: tuple[str, ...], options: dict[str, Any]) -> int:
     from ...statemachine.database import explained
     from ...statemachine.lifecycle import Trigger
-    from ...statemachine.store import operate
+    from ...statemachine.store import operating
 
     action = ACTIONS[name]
     trigger = Trigger(action.trigger)
@@ -99,17 +99,17 @@ def _act(session: Session, name: str, what: tuple[str, ...], options: dict[str, 
     more: dict[str, Any] = {"new_content": True} if options.pop("new_content", False) else {}
     with session.looking() as conn:
         selection = _selection(conn, what, options)
-        n = operate.count(conn, trigger, selection, state=to_state)
+        n = operating.count(conn, trigger, selection, state=to_state)
         if not n:
             return _nothing(conn, name, selection)
     state = f" to {to_state}" if to_state else ""
-    to = state + _lane(operate.lane_for(trigger, n, lane))
+    to = state + _lane(operating.lane_for(trigger, n, lane))
     if dry_run:
         click.echo(f"would have {action.done} {plural(n, 'item')}{to}; nothing was changed")
         return Code.DONE
     confirm(f"{name} {plural(n, 'item')}{to}?", yes=yes)
     with explained():
-        did = operate.operate(
+        did = operating.operate(
             session.engine, trigger, selection, actor=session.actor, reason=reason, state=to_state, lane=lane, **more
         )
     return _told(action, state + _lane(did.lane), did)
@@ -133,7 +133,7 @@ def _told(action: Action, to: str, did: Operated) -> int:
 
 
 def _selection(conn: Connection, what: tuple[str, ...], options: dict[str, Any]) -> Selection:
-    from ...statemachine.store.operate import Selection
+    from ...statemachine.store.operating import Selection
 
     runs, files = list(options.pop("runs")), list(options.pop("files"))
     if what:

@@ -7,12 +7,14 @@
 
 from .columns import metadata
 from .content import catalog_entry, original, product, replica, salt_record, settle, site
+from .desk import answered, note, operation_item
 from .machine import campaign, file, item, pipeline, run, run_operation, step_rule
 from .measure import failure_family, measure_due, measure_failure, measure_latency, measure_rate
 from .record import attempt, count_delta, count_total, count_whole, history, history_checkpoint, late
 from .service import dead_letter, operation, pause, pilot, process, watermark
 
 __all__ = [
+    "answered",
     "attempt",
     "campaign",
     "catalog_entry",
@@ -31,7 +33,9 @@ __all__ = [
     "measure_latency",
     "measure_rate",
     "metadata",
+    "note",
     "operation",
+    "operation_item",
     "original",
     "pause",
     "pilot",

@@ -1,6 +1,7 @@
 """Around the machine: dead letters, operators' actions, pauses, who is alive."""
 
 from sqlalchemy import (
+    ARRAY,
     BigInteger,
     Boolean,
     Column,
@@ -71,6 +72,17 @@ operation = Table(
     number("changed"),
     words("status", "running"),
     moment("finished_at"),
+    Column("names", ARRAY(Text), nullable=False, server_default=text("'{}'"), comment="the first few items"),
+    Column("lane", Text, comment="into which its items were moved; none: each stays in its own"),
+    number("after"),
+    words("runner"),
+    moment("seen_at"),
+    moment("started_at"),
+    words("why"),
+    Index("operation_open", "id", postgresql_where=text("finished_at is null")),
+    Index("operation_actor", "actor", "id"),
+    Index("operation_action", "action", "id"),
+    Index("operation_at", "at"),
     comment="what operators did; a bulk action is a job that commits pages",
 )
 

@@ -27,7 +27,7 @@ from headframe.statemachine.store.campaigns import Book
 from headframe.statemachine.store.core import Ready
 from headframe.statemachine.store.fold import Said
 from headframe.statemachine.store.gather import gather
-from headframe.statemachine.store.operate import Selection, operate
+from headframe.statemachine.store.operating import Selection, operate
 from headframe.statemachine.store.reports import apply_reports
 
 WORKER = Reporter(owner="w-1", host="node-7", job="4711")

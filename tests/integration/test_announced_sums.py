@@ -29,7 +29,7 @@ from headframe.statemachine.store import runs
 from headframe.statemachine.store.announced import same_sum
 from headframe.statemachine.store.arrivals import register
 from headframe.statemachine.store.dead import bury
-from headframe.statemachine.store.operate import Selection, operate
+from headframe.statemachine.store.operating import Selection, operate
 from headframe.statemachine.verify import verify
 
 from .servers import wait_until

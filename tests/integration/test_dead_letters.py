@@ -10,7 +10,7 @@ from headframe.statemachine.lifecycle import Trigger
 from headframe.statemachine.records import ArrivedFile, Trouble
 from headframe.statemachine.store.arrivals import known, register
 from headframe.statemachine.store.dead import bury
-from headframe.statemachine.store.operate import Selection, operate
+from headframe.statemachine.store.operating import Selection, operate
 from headframe.statemachine.views import dead_letters
 
 from .small_machine import SmallMachine

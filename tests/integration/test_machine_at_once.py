@@ -19,7 +19,7 @@ from headframe.statemachine.store import runs, sweep
 from headframe.statemachine.store.core import Ready
 from headframe.statemachine.store.errors import RefusedError
 from headframe.statemachine.store.fold import Said
-from headframe.statemachine.store.operate import Selection, operate
+from headframe.statemachine.store.operating import Selection, operate
 from headframe.statemachine.verify import verify
 
 from .machine_draws import LIMIT_S, LONG

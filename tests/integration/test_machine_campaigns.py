@@ -17,7 +17,7 @@ from headframe.statemachine.records import ArrivedFile, RunInfo
 from headframe.statemachine.store import sweep
 from headframe.statemachine.store.core import Ready, ready_of
 from headframe.statemachine.store.fold import Said
-from headframe.statemachine.store.operate import Selection, operate
+from headframe.statemachine.store.operating import Selection, operate
 from headframe.statemachine.store.quiet import quietly
 from headframe.statemachine.verify import verify
 

@@ -19,7 +19,7 @@ from headframe.statemachine.records import ExpectedFile, RunInfo
 from headframe.statemachine.store import runs, sweep
 from headframe.statemachine.store.core import Ready, database_time
 from headframe.statemachine.store.errors import RefusedError
-from headframe.statemachine.store.operate import Selection, count, operate
+from headframe.statemachine.store.operating import Selection, count, operate
 
 from .machine_draws import HAPPENINGS, LIMIT_S, LONG, OFTEN, announced, happens, one_of, pick_one, picks, some
 from .machine_model import Model

@@ -25,7 +25,7 @@ from headframe.daemon.cli.main import cli
 from headframe.daemon.config import Config, load
 from headframe.daemon.up import running
 from headframe.statemachine.lifecycle import Trigger
-from headframe.statemachine.store.operate import Selection, operate
+from headframe.statemachine.store.operating import Selection, operate
 from headframe.statemachine.verify import verify
 from headframe.statemachine.why import why_run
 

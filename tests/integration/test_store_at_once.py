@@ -12,7 +12,7 @@ from headframe.statemachine.records import Checksums, Copy, Location, Outcome, P
 from headframe.statemachine.store.core import Ready
 from headframe.statemachine.store.dispatch import describe
 from headframe.statemachine.store.fold import Said
-from headframe.statemachine.store.operate import Selection, operate
+from headframe.statemachine.store.operating import Selection, operate
 from headframe.statemachine.store.reports import apply_reports
 from headframe.statemachine.verify import verify
 

@@ -9,10 +9,10 @@ from sqlalchemy import text
 from headframe.statemachine.lifecycle import Trigger
 from headframe.statemachine.records import Checksums, Content
 from headframe.statemachine.store import dispatch
-from headframe.statemachine.store import operate as actions
 from headframe.statemachine.store.core import Ready, execute, ready_of
 from headframe.statemachine.store.errors import NotFoundError, RefusedError
-from headframe.statemachine.store.operate import Operated, Selection, count, operate
+from headframe.statemachine.store.operating import Operated, Selection, count, operate
+from headframe.statemachine.store.operating import limits as actions
 from headframe.statemachine.store.quiet import quietly
 from headframe.statemachine.verify import verify
 

@@ -11,10 +11,10 @@ from headframe.consumers.broker import Names
 from headframe.daemon.sweeper.sweeper import Sweeper, SweeperSettings
 from headframe.statemachine.lifecycle import Trigger
 from headframe.statemachine.records import ArrivedFile, RunInfo
-from headframe.statemachine.store import operate as operators
 from headframe.statemachine.store import runs, sweep
 from headframe.statemachine.store.arrivals import register
 from headframe.statemachine.store.gather import gather
+from headframe.statemachine.store.operating import inline as operators
 from headframe.statemachine.verify import verify
 
 from .small_machine import SmallMachine, pipeline

@@ -14,7 +14,7 @@ from headframe.statemachine.records import ExpectedFile, Trouble
 from headframe.statemachine.store import runs as run_store
 from headframe.statemachine.store.campaigns import ensure_pipeline
 from headframe.statemachine.store.dead import bury
-from headframe.statemachine.store.operate import Selection, operate
+from headframe.statemachine.store.operating import Selection, operate
 from headframe.statemachine.store.sweep import fold, forget_silent
 from headframe.statemachine.why import why_file
 

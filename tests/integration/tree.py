@@ -25,7 +25,7 @@ from headframe.daemon.up import Up, running
 from headframe.statemachine import why
 from headframe.statemachine.database import connect
 from headframe.statemachine.lifecycle import Trigger
-from headframe.statemachine.store.operate import Operated, Selection, operate
+from headframe.statemachine.store.operating import Operated, Selection, operate
 from headframe.statemachine.verify import Fault, verify
 
 from .servers import wait_until

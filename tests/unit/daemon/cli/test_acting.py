@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from headframe.daemon.cli.runs import _spread
-from headframe.statemachine.store import operate
+from headframe.statemachine.store.operating import limits
 
 from ....integration.small_machine import SmallMachine
 from .conftest import Headframe, process
@@ -63,7 +63,7 @@ def test_requeue_moves_to_a_lane(failed: SmallMachine, headframe: Headframe) -> 
 def test_many_items_go_on_in_the_bulk_lane_and_every_answer_says_so(
     failed: SmallMachine, headframe: Headframe, config_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(operate, "MANY", 1)
+    monkeypatch.setattr(limits, "MANY", 1)
     dry = headframe("requeue", "--run", "5", "--reason", "x", "--dry-run")
     assert dry.out == "would have requeued 2 items in the bulk lane; nothing was changed\n"
     done = headframe("requeue", "--run", "5", *WHY)
@@ -74,7 +74,7 @@ def test_many_items_go_on_in_the_bulk_lane_and_every_answer_says_so(
 def test_many_items_stay_in_the_live_lane_where_it_is_named(
     failed: SmallMachine, headframe: Headframe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(operate, "MANY", 1)
+    monkeypatch.setattr(limits, "MANY", 1)
     assert "requeued 2 items in the live lane: " in headframe("requeue", "--run", "5", "--lane", "live", *WHY).out
     assert failed.item(5, 1).lane == "live"
 
