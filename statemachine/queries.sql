@@ -1222,7 +1222,7 @@ from operation where id = :id for no key update;
 -- waiting, or left by its runner -> running: the one that was longest not looked after, locked for its next page.
 with next as (
   select id from operation
-  where finished_at is null and status in ('waiting', 'running') and action = any(:actions)
+  where status in ('waiting', 'running') and action = any(:actions)
     and (status = 'waiting' or runner = :runner
       or coalesce(seen_at, at) < clock_timestamp() - make_interval(secs => :silent_s))
   order by coalesce(seen_at, at), id limit 1 for no key update skip locked

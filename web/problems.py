@@ -77,7 +77,7 @@ def _not_found(error: Exception) -> Response:
 
 def _not_possible(error: Exception) -> Response:
     """Somebody asks for what the present state does not allow."""
-    return _page(409, str(error))
+    return _page(409, str(error), **getattr(error, "members", {}))
 
 
 def _senseless(error: Exception) -> Response:
@@ -100,7 +100,7 @@ def _broken(error: Exception) -> Response:
     return _page(500, LINES[500])
 
 
-def _page(code: int, line: str, **members: Any) -> Response:
+def _page(code: int, line: str, /, **members: Any) -> Response:
     if request.path.startswith(API):
         problem = {"type": "about:blank", "title": HTTPStatus(code).phrase, "status": code, "detail": line, **members}
         return Response(msgspec.json.encode(problem), code, mimetype="application/problem+json")

@@ -19,18 +19,18 @@ COLUMNS = (
     sa.Column('why', sa.Text(), server_default='', nullable=False),
 )
 INDEXES = (
-    ('operation_open', ['id'], 'finished_at is null'),
-    ('operation_actor', ['actor', 'id'], None),
-    ('operation_action', ['action', 'id'], None),
-    ('operation_at', ['at'], None),
+    ('operation_status', ['status', 'id']),
+    ('operation_actor', ['actor', 'id']),
+    ('operation_action', ['action', 'id']),
+    ('operation_at', ['at']),
 )
 
 
 def upgrade() -> None:
     for column in COLUMNS:
         op.add_column('operation', column._copy())
-    for name, columns, where in INDEXES:
-        op.create_index(name, 'operation', columns, unique=False, postgresql_where=sa.text(where) if where else None)
+    for name, columns in INDEXES:
+        op.create_index(name, 'operation', columns, unique=False)
     # What was left half done has no list of what it was meant for, and is not taken up again by itself.
     op.execute("update operation set status = 'cancelled', finished_at = clock_timestamp(), why = 'left unfinished before an upgrade' where status = 'running' and action <> 'prune-history'")
     op.create_table('operation_item',
@@ -69,7 +69,7 @@ def upgrade() -> None:
 def downgrade() -> None:
     for table in ('note', 'answered', 'operation_item'):
         op.drop_table(table)
-    for name, _, _ in reversed(INDEXES):
+    for name, _ in reversed(INDEXES):
         op.drop_index(name, 'operation')
     for column in reversed(COLUMNS):
         op.drop_column('operation', column.name)

@@ -79,7 +79,7 @@ operation = Table(
     moment("seen_at"),
     moment("started_at"),
     words("why"),
-    Index("operation_open", "id", postgresql_where=text("finished_at is null")),
+    Index("operation_status", "status", "id"),
     Index("operation_actor", "actor", "id"),
     Index("operation_action", "action", "id"),
     Index("operation_at", "at"),

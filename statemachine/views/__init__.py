@@ -27,6 +27,7 @@ from .filedetail import (
 )
 from .files import FileFilter, FileRow, files
 from .gaps import Gaps, MissingFile, Range, gaps
+from .operations import OperationFilter, OperationRow, operation, operations
 from .paging import BadCursorError, Listed, Page
 from .pilots import PilotRow, pilots
 from .processes import PauseRow, ProcessRow, pauses, processes
@@ -61,6 +62,8 @@ __all__ = [
     "MissingFile",
     "NotOneError",
     "Operation",
+    "OperationFilter",
+    "OperationRow",
     "Page",
     "PauseRow",
     "PilotRow",
@@ -100,6 +103,8 @@ __all__ = [
     "files",
     "gaps",
     "history",
+    "operation",
+    "operations",
     "pauses",
     "pilots",
     "processes",

@@ -2,7 +2,7 @@
 
 from flask import Flask
 
-from . import document, files, letters, records, runs, service
+from . import document, files, letters, operations, records, runs, service
 
 RESOURCES = (
     runs,
@@ -10,6 +10,7 @@ RESOURCES = (
     records,
     service,
     letters,
+    operations,
 )
 
 

@@ -1,0 +1,386 @@
+"""Operators' actions over REST: frozen selections, two at once, twice the same, progress, cancelling, crashes."""
+
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import text
+from werkzeug.test import TestResponse
+
+from headframe.statemachine.database import connect
+from headframe.statemachine.lifecycle import Trigger
+from headframe.statemachine.store.operating import limits, turn
+from headframe.statemachine.verify import verify
+from headframe.web.app import create_app
+from headframe.web.settings import Settings
+
+from .signed import client_of, signed_app
+from .small_machine import SmallMachine
+
+OPERATIONS = "/api/v1/operations"
+RACES = 25
+Act = Callable[..., TestResponse]
+
+
+@pytest.fixture
+def app(machine: SmallMachine, database_url: str) -> Iterator[Flask]:
+    engine = connect(database_url, "headframe", pool=8)
+    yield signed_app(engine)
+    engine.dispose()
+
+
+@pytest.fixture
+def anna(app: Flask) -> FlaskClient:
+    return client_of(app, "anna")
+
+
+def ask(client: FlaskClient, action: str, key: str = "", *, dry_run: bool = False, **body: Any) -> TestResponse:
+    headers = {"Idempotency-Key": key} if key else {}
+    sent = {"action": action, "reason": "because", **body}
+    return client.post(f"{OPERATIONS}?dry_run={str(dry_run).lower()}", json=sent, headers=headers)
+
+
+def failing(machine: SmallMachine, run: int, *sequences: int) -> None:
+    machine.arrive(run, *sequences)
+    for sequence in sequences:
+        machine.say(run, sequence, "fail", reason_code="bad", reason="broken", permanent=True)
+
+
+def many_failed(machine: SmallMachine, n: int) -> None:
+    """Let run 1 have so many files that have failed."""
+    machine.arrive(1, 1)
+    machine.sql(
+        "insert into file (run_id, sequence, name, site, path, size, mtime_ns, registered_at) "
+        "select f.run_id, n, 'f' || n, 'source', 'inbox/f' || n, 1, 1, now() "
+        "from file f, generate_series(2, cast(:n as int)) n where f.sequence = 1",
+        n=n,
+    )
+    machine.sql(
+        "insert into item (campaign_id, pipeline_id, run_id, file_id, scope, kind, state, phase, step, trigger) "
+        "select i.campaign_id, i.pipeline_id, i.run_id, f.id, 'file', i.kind, i.state, 'ready', i.step, 'arrive' "
+        "from item i, file f where i.file_id is not null and f.sequence > 1 order by f.id"
+    )
+    machine.sql(
+        "update item set phase = 'failed', version = version + 1, trigger = 'fail', reason_code = 'bad' "
+        "where file_id is not null"
+    )
+
+
+def moves(machine: SmallMachine, trigger: str) -> int:
+    with machine.engine.connect() as connection:
+        statement = text("select count(*) from history where trigger = :trigger")
+        return int(connection.execute(statement, {"trigger": trigger}).scalar_one())
+
+
+def sound(machine: SmallMachine) -> bool:
+    with machine.engine.connect() as connection:
+        return list(verify(connection)) == []
+
+
+def test_what_a_dry_run_names_is_what_is_then_done(machine: SmallMachine, anna: FlaskClient) -> None:
+    failing(machine, 5, 1, 2)
+    machine.arrive(5, 3)
+    selection = {"runs": [5], "scope": "file"}
+    seen = ask(anna, "requeue", dry_run=True, selection=selection).get_json()
+    assert (seen["total"], seen["names"], seen["status"]) == (2, ["run5_0001.h5", "run5_0002.h5"], "dry-run")
+    assert moves(machine, "resolve") == 0
+    answer = ask(anna, "requeue", selection=selection, selected=seen["selected"])
+    assert (answer.status_code, answer.get_json()["changed"], answer.get_json()["status"]) == (200, 2, "done")
+    row = machine.item(5, 1)
+    assert (row.phase, row.actor, row.reason) == ("ready", "anna", "because")
+    assert anna.get(answer.headers["Location"]).get_json()["names"] == seen["names"]
+    assert sound(machine)
+
+
+def test_a_selection_that_has_changed_since_is_refused_and_nothing_is_done(
+    machine: SmallMachine, anna: FlaskClient
+) -> None:
+    failing(machine, 5, 1, 2)
+    selection = {"runs": [5], "phase": "failed"}
+    seen = ask(anna, "requeue", dry_run=True, selection=selection).get_json()
+    machine.act(Trigger.RESOLVE, files=("run5_0002.h5",))
+    answer = ask(anna, "requeue", selection=selection, selected=seen["selected"])
+    problem = answer.get_json()
+    assert (answer.status_code, problem["code"], problem["total"]) == (409, "selection-changed", 1)
+    assert machine.item(5, 1).phase == "failed"
+    assert ask(anna, "requeue", selection=selection, selected=problem["selected"]).get_json()["changed"] == 1
+
+
+def test_one_that_failed_again_meanwhile_is_not_the_one_that_was_seen(machine: SmallMachine, anna: FlaskClient) -> None:
+    failing(machine, 5, 1)
+    seen = ask(anna, "requeue", dry_run=True, selection={"runs": [5]}).get_json()
+    machine.act(Trigger.RESOLVE, files=("run5_0001.h5",))
+    machine.say(5, 1, "fail", reason_code="other", reason="for another reason", permanent=True)
+    answer = ask(anna, "requeue", selection={"runs": [5]}, selected=seen["selected"])
+    assert (answer.status_code, answer.get_json()["total"]) == (409, 1)
+
+
+def test_the_order_in_which_things_are_named_does_not_matter(machine: SmallMachine, anna: FlaskClient) -> None:
+    failing(machine, 5, 1, 2)
+    names = ["run5_0001.h5", "run5_0002.h5"]
+    seen = [
+        ask(anna, "requeue", dry_run=True, selection={"files": each}).get_json()["selected"]
+        for each in (names, names[::-1])
+    ]
+    assert seen[0] == seen[1]
+    assert seen[0] != ask(anna, "requeue", dry_run=True, selection={"files": names[:1]}).get_json()["selected"]
+
+
+def at_once(*calls: Callable[[], TestResponse]) -> list[TestResponse]:
+    """Make calls at the same moment."""
+    barrier = threading.Barrier(len(calls))
+
+    def one(call: Callable[[], TestResponse]) -> TestResponse:
+        barrier.wait(timeout=30)
+        return call()
+
+    with ThreadPoolExecutor(len(calls)) as pool:
+        return [each.result(timeout=60) for each in [pool.submit(one, call) for call in calls]]
+
+
+@pytest.mark.parametrize("seen_before", [False, True])
+def test_of_two_operators_at_one_file_one_acts_and_the_other_is_told_who_did(
+    machine: SmallMachine, app: Flask, *, seen_before: bool
+) -> None:
+    failing(machine, 5, 1)
+    selection = {"files": ["run5_0001.h5"]}
+    people = {name: client_of(app, name) for name in ("anna", "bert")}
+    for turn_ in range(1, RACES + 1):
+        more = {}
+        if seen_before:
+            seen = ask(people["anna"], "requeue", dry_run=True, selection=selection)
+            more = {"selected": seen.get_json()["selected"]}
+        answers = at_once(*(partial(ask, each, "requeue", selection=selection, **more) for each in people.values()))
+        assert sorted(answer.status_code for answer in answers) == [200, 409]
+        assert moves(machine, "resolve") == turn_
+        (lost,) = (answer.get_json() for answer in answers if answer.status_code == 409)
+        winner = next(name for name, answer in zip(people, answers, strict=True) if answer.status_code == 200)
+        (now,) = lost["present"]
+        assert (now["file"], now["state"], now["phase"], now["trigger"]) == (
+            "run5_0001.h5",
+            "arrived",
+            "ready",
+            "resolve",
+        )
+        assert (now["actor"], now["reason"], now["operator"]["actor"]) == (winner, "because", winner)
+        assert winner in lost["detail"]
+        machine.say(5, 1, "fail", reason_code="bad", reason="broken", permanent=True)
+    assert sound(machine)
+
+
+def test_who_did_it_is_told_also_after_the_machine_went_on(machine: SmallMachine, app: Flask) -> None:
+    failing(machine, 5, 1)
+    assert ask(client_of(app, "bert"), "requeue", selection={"files": ["5/1"]}).status_code == 200
+    machine.submit(5, 1)
+    (now,) = ask(client_of(app, "anna"), "requeue", selection={"files": ["5/1"]}).get_json()["present"]
+    assert (now["phase"], now["actor"], now["operator"]["actor"]) == ("submitted", "conductor", "bert")
+
+
+def test_the_same_key_twice_acts_once_also_at_the_same_time(machine: SmallMachine, app: Flask) -> None:
+    failing(machine, 5, 1)
+    anna, selection = client_of(app, "anna"), {"files": ["5/1"]}
+    first = ask(anna, "requeue", "k1", selection=selection)
+    machine.say(5, 1, "fail", reason_code="bad", reason="broken", permanent=True)
+    again = ask(anna, "requeue", "k1", selection=selection)
+    assert (again.status_code, again.get_json()["id"]) == (200, first.get_json()["id"])
+    assert moves(machine, "resolve") == 1
+    both = at_once(*(lambda: ask(anna, "requeue", "k2", selection=selection) for _ in range(2)))
+    assert [answer.status_code for answer in both] == [200, 200]
+    assert both[0].get_json()["id"] == both[1].get_json()["id"]
+    assert moves(machine, "resolve") == 2
+
+
+@pytest.mark.parametrize("other", [{"reason": "another"}, {"selection": {"runs": [5]}}, {"action": "hold"}])
+def test_a_key_stands_for_one_action(machine: SmallMachine, anna: FlaskClient, other: dict[str, Any]) -> None:
+    failing(machine, 5, 1, 2)
+    assert ask(anna, "requeue", "k", selection={"files": ["5/1"]}).status_code == 200
+    answer = ask(anna, **{"action": "requeue", "key": "k", "selection": {"files": ["5/1"]}, **other})
+    assert answer.status_code == 409
+    assert "stands for another action" in answer.get_json()["detail"]
+
+
+def test_a_key_is_not_another_persons(machine: SmallMachine, app: Flask) -> None:
+    failing(machine, 5, 1)
+    assert ask(client_of(app, "anna"), "requeue", "k", selection={"files": ["5/1"]}).status_code == 200
+    assert ask(client_of(app, "bert"), "requeue", "k", selection={"files": ["5/1"]}).status_code == 409
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        ({"action": "explode", "selection": {"runs": [5]}}, 400),
+        ({"action": "requeue", "selection": {}}, 409),
+        ({"action": "requeue", "selection": {"run": [5]}}, 400),
+        ({"action": "requeue", "selection": {"runs": [5]}, "reason": " "}, 400),
+        ({"action": "requeue", "selection": {"runs": [5]}, "reason": "\ud800"}, 400),
+        ({"action": "requeue", "selection": {"runs": [5]}, "selected": "5"}, 400),
+        ({"action": "requeue", "selection": {"runs": [2**70]}}, 400),
+        ({"action": "requeue", "selection": {"runs": [6]}}, 404),
+        ({"action": "requeue", "selection": {"files": ["'; drop table item; --"]}}, 404),
+        ({"action": "requeue", "selection": {"files": ["9" * 40]}}, 404),
+        ({"action": "requeue", "selection": {"files": ["\u0661\u0662/\u00b2"]}}, 404),
+        ({"action": "reset", "selection": {"runs": [5]}}, 400),
+        ({"action": "hold", "selection": {"runs": [5]}, "to_state": "arrived"}, 400),
+        ({"action": "requeue", "selection": {"files": ["5/2"]}}, 409),
+    ],
+)
+def test_what_makes_no_sense_is_refused_in_one_line(
+    machine: SmallMachine, anna: FlaskClient, body: dict[str, Any], status: int
+) -> None:
+    failing(machine, 5, 1)
+    machine.arrive(5, 2)
+    answer = ask(anna, **body)
+    assert (answer.status_code, answer.mimetype) == (status, "application/problem+json")
+    assert answer.get_json()["detail"]
+    assert machine.item(5, 1).phase == "failed"
+
+
+def test_who_is_no_operator_changes_nothing(machine: SmallMachine, app: Flask) -> None:
+    failing(machine, 5, 1)
+    stranger = create_app(machine.engine, Settings(instance="headframe")).test_client()
+    assert ask(stranger, "requeue", selection={"runs": [5]}).status_code in (401, 403)
+    assert stranger.post(f"{OPERATIONS}/1/cancel", json={"reason": "x"}).status_code in (401, 403)
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let more than 3 items be many, in pages of 2."""
+    monkeypatch.setattr(limits, "MANY", 3)
+    monkeypatch.setattr(limits, "PAGE", 2)
+
+
+@pytest.mark.usefixtures("small")
+def test_a_large_action_is_accepted_and_a_daemon_does_it_page_by_page(machine: SmallMachine, anna: FlaskClient) -> None:
+    failing(machine, 5, *range(1, 6))
+    answer = ask(anna, "requeue", "k", selection={"runs": [5], "scope": "file"})
+    waiting = answer.get_json()
+    assert (answer.status_code, waiting["status"], waiting["total"], waiting["lane"]) == (202, "waiting", 5, "bulk")
+    assert moves(machine, "resolve") == 0
+    told = [turn(machine.engine, "runner") for _ in range(4)]
+    assert [each.changed if each else None for each in told] == [2, 2, 1, None]
+    done = anna.get(answer.headers["Location"]).get_json()
+    assert (done["status"], done["done"], done["changed"]) == ("done", 5, 5)
+    assert done["rate"] > 0
+    assert {machine.item(5, n).lane for n in range(1, 6)} == {"bulk"}
+    again = ask(anna, "requeue", "k", selection={"runs": [5], "scope": "file"})
+    assert (again.status_code, again.get_json()["status"]) == (200, "done")
+    assert sound(machine)
+
+
+@pytest.mark.usefixtures("small")
+def test_what_was_not_selected_when_it_was_accepted_is_never_touched(machine: SmallMachine, anna: FlaskClient) -> None:
+    failing(machine, 5, *range(1, 6))
+    seen = ask(anna, "requeue", dry_run=True, selection={"runs": [5]}).get_json()
+    answer = ask(anna, "requeue", selection={"runs": [5]}, selected=seen["selected"])
+    assert answer.status_code == 202
+    machine.act(Trigger.RESOLVE, files=("run5_0001.h5", "run5_0002.h5"))
+    machine.say(5, 1, "fail", reason_code="other", reason="seen by nobody", permanent=True)
+    failing(machine, 5, 6)
+    while turn(machine.engine, "runner"):
+        pass
+    assert [machine.item(5, n).phase for n in range(1, 7)] == ["failed", *["ready"] * 4, "failed"]
+    row = anna.get(answer.headers["Location"]).get_json()
+    assert (row["status"], row["done"], row["changed"]) == ("done", 5, 3)
+
+
+@pytest.mark.usefixtures("small")
+def test_a_hold_takes_those_along_that_only_went_on_meanwhile(machine: SmallMachine, anna: FlaskClient) -> None:
+    machine.arrive(5, *range(1, 6))
+    answer = ask(anna, "hold", selection={"runs": [5], "scope": "file"})
+    machine.submit(5, 1)
+    machine.do(5, 2)
+    while turn(machine.engine, "runner"):
+        pass
+    assert {machine.item(5, n).phase for n in range(1, 6)} == {"held"}
+    assert anna.get(answer.headers["Location"]).get_json()["changed"] == 5
+    assert sound(machine)
+
+
+@pytest.mark.usefixtures("small")
+def test_a_cancelled_action_leaves_the_rest_and_keeps_what_is_done(machine: SmallMachine, anna: FlaskClient) -> None:
+    failing(machine, 5, *range(1, 6))
+    number = ask(anna, "requeue", selection={"runs": [5], "scope": "file"}).get_json()["id"]
+    turn(machine.engine, "runner")
+    dry = anna.post(f"{OPERATIONS}/{number}/cancel?dry_run=true", json={"reason": "wrong run"})
+    assert dry.get_json()["status"] == "cancelled"
+    assert anna.get(f"{OPERATIONS}/{number}").get_json()["status"] == "running"
+    left = anna.post(f"{OPERATIONS}/{number}/cancel", json={"reason": "wrong run"}).get_json()
+    assert (left["status"], left["done"], left["why"]) == ("cancelled", 2, "anna: wrong run")
+    assert turn(machine.engine, "runner") is None
+    assert moves(machine, "resolve") == 2
+    assert anna.post(f"{OPERATIONS}/{number}/cancel", json={"reason": "again"}).status_code == 409
+    assert anna.post(f"{OPERATIONS}/999/cancel", json={"reason": "again"}).status_code == 404
+
+
+@pytest.mark.usefixtures("small")
+def test_several_daemons_share_actions_and_do_nothing_twice(machine: SmallMachine, anna: FlaskClient) -> None:
+    for run in range(1, 5):
+        failing(machine, run, *range(1, 6))
+        assert ask(anna, "requeue", selection={"runs": [run], "scope": "file"}).status_code == 202
+
+    def daemon(name: str) -> int:
+        done = 0
+        while (told := turn(machine.engine, name)) is not None:
+            done += told.changed
+        return done
+
+    with ThreadPoolExecutor(3) as pool:
+        done = [each.result(timeout=60) for each in [pool.submit(daemon, f"d{n}") for n in range(3)]]
+    assert sum(done) == moves(machine, "resolve") == 20
+    assert sound(machine)
+
+
+@pytest.mark.usefixtures("small")
+def test_what_a_dead_daemon_left_is_taken_on_by_another_but_not_at_once(
+    machine: SmallMachine, anna: FlaskClient
+) -> None:
+    failing(machine, 5, *range(1, 6))
+    number = ask(anna, "requeue", selection={"runs": [5], "scope": "file"}).get_json()["id"]
+    turn(machine.engine, "dead")
+    assert turn(machine.engine, "other") is None
+    while turn(machine.engine, "other", silent_s=0):
+        pass
+    assert anna.get(f"{OPERATIONS}/{number}").get_json()["changed"] == 5
+    assert moves(machine, "resolve") == 5
+
+
+@pytest.mark.usefixtures("small")
+def test_an_action_that_cannot_go_on_fails_with_its_reason(machine: SmallMachine, anna: FlaskClient) -> None:
+    failing(machine, 5, *range(1, 6))
+    number = ask(anna, "requeue", selection={"runs": [5], "scope": "file"}).get_json()["id"]
+    machine.sql("alter table item add constraint no_more check (phase <> 'ready') not valid")
+    told = turn(machine.engine, "runner")
+    assert told is not None and "no_more" in told.failed
+    left = anna.get(f"{OPERATIONS}/{number}").get_json()
+    assert (left["status"], left["done"]) == ("failed", 0)
+    assert "no_more" in left["why"]
+    assert turn(machine.engine, "runner") is None
+
+
+def test_what_operators_did_is_listed_newest_first_and_filtered(machine: SmallMachine, app: Flask) -> None:
+    failing(machine, 5, 1, 2, 3)
+    for name, sequence in (("anna", 1), ("bert", 2), ("anna", 3)):
+        ask(client_of(app, name), "requeue", selection={"files": [f"5/{sequence}"]})
+    client = client_of(app, "carl")
+    first = client.get(f"{OPERATIONS}?limit=2").get_json()
+    second = client.get(f"{OPERATIONS}?limit=2&after={first['next']}").get_json()
+    assert [row["names"] for row in (*first["rows"], *second["rows"])] == [
+        ["run5_0003.h5"],
+        ["run5_0002.h5"],
+        ["run5_0001.h5"],
+    ]
+    for asked, n in (
+        ("actor=anna", 2),
+        ("action=requeue&status=done", 3),
+        ("action=hold", 0),
+        ("since=2020-01-01", 3),
+        ("since=2990-01-01T00:00:00Z", 0),
+    ):
+        assert len(client.get(f"{OPERATIONS}?{asked}").get_json()["rows"]) == n, asked
+    assert client.get(f"{OPERATIONS}?status=what").status_code == 400
+    assert client.get(f"{OPERATIONS}/99999999999999999999").status_code == 404
