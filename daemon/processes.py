@@ -13,6 +13,7 @@ from . import conducting, logs, wiring
 from .conductor.parking import Parking
 from .config import Config, ConfigError
 from .rundb.poller import Poller
+from .sweeper.operations import Operations
 from .sweeper.sweeper import Sweeper, SweeperSettings
 from .watcher.watcher import Watcher
 
@@ -90,13 +91,20 @@ def run_conductor(config: Config, stop: threading.Event | None = None, lanes: Se
 
 
 def run_sweeper(config: Config, stop: threading.Event | None = None) -> None:
-    """Sweep."""
+    """Sweep, and carry out what operators have ordered of many items."""
     stop = stop or alone(config)
     broker = wiring.broker(config, "sweeper", stop)
     settings = SweeperSettings(
         interval_s=config.sweeper.interval_s, lost_hint_s=config.sweeper.lost_hint_s, page=config.sweeper.page
     )
-    Sweeper(wiring.engine(config, "sweeper"), broker, wiring.names(config), settings).run(stop)
+    engine = wiring.engine(config, "sweeper")
+    sweeper = Sweeper(engine, broker, wiring.names(config), settings)
+    operations = threading.Thread(
+        target=Operations(engine, sweeper.owner).run, args=(stop,), name="operations", daemon=True
+    )
+    operations.start()
+    sweeper.run(stop)
+    operations.join()
     broker.close()
 
 

@@ -17,6 +17,7 @@ from ...statemachine.database import first_line, is_busy, wait_briefly
 from ...statemachine.lanes import LANES
 from ...statemachine.records import Record
 from ...statemachine.store import sweep
+from ...statemachine.store.answered import forget as forget_answered
 from ...statemachine.store.core import database_time, notify
 from ...statemachine.store.dispatch import lock_lane
 from ...statemachine.store.pauses import forget_drained, paused
@@ -170,9 +171,11 @@ class Sweeper:
                 log.info("history partition made", name=name)
 
     def forget(self) -> None:
-        """Drop orders to workers that have left."""
+        """Drop orders to workers that have left, and answers kept for who asks twice, after 30 days."""
         with self.engine.begin() as connection:
             forget_drained(connection)
+        with self.engine.begin() as connection:
+            forget_answered(connection)
 
     def _guarded(self, task: Callable[[], None]) -> None:
         try:

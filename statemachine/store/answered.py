@@ -36,3 +36,8 @@ def recall(connection: Connection, key: str, actor: str, request: Any) -> Any | 
 def keep(connection: Connection, key: str, answer: Any) -> None:
     """Keep a new change's answer, in the transaction that makes the change."""
     execute(connection, "keep_answer", key=key, answer=msgspec.json.encode(answer).decode())
+
+
+def forget(connection: Connection) -> None:
+    """Drop answers after 30 days."""
+    execute(connection, "forget_answered")

@@ -9,22 +9,19 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy import text
 from werkzeug.test import TestResponse
 
 from headframe.statemachine.database import connect
 from headframe.statemachine.lifecycle import Trigger
 from headframe.statemachine.store.operating import limits, turn
-from headframe.statemachine.verify import verify
 from headframe.web.app import create_app
 from headframe.web.settings import Settings
 
+from .operators import OPERATIONS, ask, failing, moves, sound
 from .signed import client_of, signed_app
 from .small_machine import SmallMachine
 
-OPERATIONS = "/api/v1/operations"
 RACES = 25
-Act = Callable[..., TestResponse]
 
 
 @pytest.fixture
@@ -39,62 +36,19 @@ def anna(app: Flask) -> FlaskClient:
     return client_of(app, "anna")
 
 
-def ask(client: FlaskClient, action: str, key: str = "", *, dry_run: bool = False, **body: Any) -> TestResponse:
-    headers = {"Idempotency-Key": key} if key else {}
-    sent = {"action": action, "reason": "because", **body}
-    return client.post(f"{OPERATIONS}?dry_run={str(dry_run).lower()}", json=sent, headers=headers)
-
-
-def failing(machine: SmallMachine, run: int, *sequences: int) -> None:
-    machine.arrive(run, *sequences)
-    for sequence in sequences:
-        machine.say(run, sequence, "fail", reason_code="bad", reason="broken", permanent=True)
-
-
-def many_failed(machine: SmallMachine, n: int) -> None:
-    """Let run 1 have so many files that have failed."""
-    machine.arrive(1, 1)
-    machine.sql(
-        "insert into file (run_id, sequence, name, site, path, size, mtime_ns, registered_at) "
-        "select f.run_id, n, 'f' || n, 'source', 'inbox/f' || n, 1, 1, now() "
-        "from file f, generate_series(2, cast(:n as int)) n where f.sequence = 1",
-        n=n,
-    )
-    machine.sql(
-        "insert into item (campaign_id, pipeline_id, run_id, file_id, scope, kind, state, phase, step, trigger) "
-        "select i.campaign_id, i.pipeline_id, i.run_id, f.id, 'file', i.kind, i.state, 'ready', i.step, 'arrive' "
-        "from item i, file f where i.file_id is not null and f.sequence > 1 order by f.id"
-    )
-    machine.sql(
-        "update item set phase = 'failed', version = version + 1, trigger = 'fail', reason_code = 'bad' "
-        "where file_id is not null"
-    )
-
-
-def moves(machine: SmallMachine, trigger: str) -> int:
-    with machine.engine.connect() as connection:
-        statement = text("select count(*) from history where trigger = :trigger")
-        return int(connection.execute(statement, {"trigger": trigger}).scalar_one())
-
-
-def sound(machine: SmallMachine) -> bool:
-    with machine.engine.connect() as connection:
-        return list(verify(connection)) == []
-
-
 def test_what_a_dry_run_names_is_what_is_then_done(machine: SmallMachine, anna: FlaskClient) -> None:
     failing(machine, 5, 1, 2)
     machine.arrive(5, 3)
     selection = {"runs": [5], "scope": "file"}
     seen = ask(anna, "requeue", dry_run=True, selection=selection).get_json()
     assert (seen["total"], seen["names"], seen["status"]) == (2, ["run5_0001.h5", "run5_0002.h5"], "dry-run")
-    assert moves(machine, "resolve") == 0
+    assert moves(machine.engine, "resolve") == 0
     answer = ask(anna, "requeue", selection=selection, selected=seen["selected"])
     assert (answer.status_code, answer.get_json()["changed"], answer.get_json()["status"]) == (200, 2, "done")
     row = machine.item(5, 1)
     assert (row.phase, row.actor, row.reason) == ("ready", "anna", "because")
     assert anna.get(answer.headers["Location"]).get_json()["names"] == seen["names"]
-    assert sound(machine)
+    assert sound(machine.engine)
 
 
 def test_a_selection_that_has_changed_since_is_refused_and_nothing_is_done(
@@ -157,7 +111,7 @@ def test_of_two_operators_at_one_file_one_acts_and_the_other_is_told_who_did(
             more = {"selected": seen.get_json()["selected"]}
         answers = at_once(*(partial(ask, each, "requeue", selection=selection, **more) for each in people.values()))
         assert sorted(answer.status_code for answer in answers) == [200, 409]
-        assert moves(machine, "resolve") == turn_
+        assert moves(machine.engine, "resolve") == turn_
         (lost,) = (answer.get_json() for answer in answers if answer.status_code == 409)
         winner = next(name for name, answer in zip(people, answers, strict=True) if answer.status_code == 200)
         (now,) = lost["present"]
@@ -170,7 +124,7 @@ def test_of_two_operators_at_one_file_one_acts_and_the_other_is_told_who_did(
         assert (now["actor"], now["reason"], now["operator"]["actor"]) == (winner, "because", winner)
         assert winner in lost["detail"]
         machine.say(5, 1, "fail", reason_code="bad", reason="broken", permanent=True)
-    assert sound(machine)
+    assert sound(machine.engine)
 
 
 def test_who_did_it_is_told_also_after_the_machine_went_on(machine: SmallMachine, app: Flask) -> None:
@@ -188,11 +142,11 @@ def test_the_same_key_twice_acts_once_also_at_the_same_time(machine: SmallMachin
     machine.say(5, 1, "fail", reason_code="bad", reason="broken", permanent=True)
     again = ask(anna, "requeue", "k1", selection=selection)
     assert (again.status_code, again.get_json()["id"]) == (200, first.get_json()["id"])
-    assert moves(machine, "resolve") == 1
+    assert moves(machine.engine, "resolve") == 1
     both = at_once(*(lambda: ask(anna, "requeue", "k2", selection=selection) for _ in range(2)))
     assert [answer.status_code for answer in both] == [200, 200]
     assert both[0].get_json()["id"] == both[1].get_json()["id"]
-    assert moves(machine, "resolve") == 2
+    assert moves(machine.engine, "resolve") == 2
 
 
 @pytest.mark.parametrize("other", [{"reason": "another"}, {"selection": {"runs": [5]}}, {"action": "hold"}])
@@ -260,7 +214,7 @@ def test_a_large_action_is_accepted_and_a_daemon_does_it_page_by_page(machine: S
     answer = ask(anna, "requeue", "k", selection={"runs": [5], "scope": "file"})
     waiting = answer.get_json()
     assert (answer.status_code, waiting["status"], waiting["total"], waiting["lane"]) == (202, "waiting", 5, "bulk")
-    assert moves(machine, "resolve") == 0
+    assert moves(machine.engine, "resolve") == 0
     told = [turn(machine.engine, "runner") for _ in range(4)]
     assert [each.changed if each else None for each in told] == [2, 2, 1, None]
     done = anna.get(answer.headers["Location"]).get_json()
@@ -269,7 +223,7 @@ def test_a_large_action_is_accepted_and_a_daemon_does_it_page_by_page(machine: S
     assert {machine.item(5, n).lane for n in range(1, 6)} == {"bulk"}
     again = ask(anna, "requeue", "k", selection={"runs": [5], "scope": "file"})
     assert (again.status_code, again.get_json()["status"]) == (200, "done")
-    assert sound(machine)
+    assert sound(machine.engine)
 
 
 @pytest.mark.usefixtures("small")
@@ -298,7 +252,7 @@ def test_a_hold_takes_those_along_that_only_went_on_meanwhile(machine: SmallMach
         pass
     assert {machine.item(5, n).phase for n in range(1, 6)} == {"held"}
     assert anna.get(answer.headers["Location"]).get_json()["changed"] == 5
-    assert sound(machine)
+    assert sound(machine.engine)
 
 
 @pytest.mark.usefixtures("small")
@@ -312,7 +266,7 @@ def test_a_cancelled_action_leaves_the_rest_and_keeps_what_is_done(machine: Smal
     left = anna.post(f"{OPERATIONS}/{number}/cancel", json={"reason": "wrong run"}).get_json()
     assert (left["status"], left["done"], left["why"]) == ("cancelled", 2, "anna: wrong run")
     assert turn(machine.engine, "runner") is None
-    assert moves(machine, "resolve") == 2
+    assert moves(machine.engine, "resolve") == 2
     assert anna.post(f"{OPERATIONS}/{number}/cancel", json={"reason": "again"}).status_code == 409
     assert anna.post(f"{OPERATIONS}/999/cancel", json={"reason": "again"}).status_code == 404
 
@@ -331,8 +285,8 @@ def test_several_daemons_share_actions_and_do_nothing_twice(machine: SmallMachin
 
     with ThreadPoolExecutor(3) as pool:
         done = [each.result(timeout=60) for each in [pool.submit(daemon, f"d{n}") for n in range(3)]]
-    assert sum(done) == moves(machine, "resolve") == 20
-    assert sound(machine)
+    assert sum(done) == moves(machine.engine, "resolve") == 20
+    assert sound(machine.engine)
 
 
 @pytest.mark.usefixtures("small")
@@ -346,7 +300,7 @@ def test_what_a_dead_daemon_left_is_taken_on_by_another_but_not_at_once(
     while turn(machine.engine, "other", silent_s=0):
         pass
     assert anna.get(f"{OPERATIONS}/{number}").get_json()["changed"] == 5
-    assert moves(machine, "resolve") == 5
+    assert moves(machine.engine, "resolve") == 5
 
 
 @pytest.mark.usefixtures("small")

@@ -1,6 +1,6 @@
 """A daemon's turn at the actions that wait: one page of the one that was longest not looked after."""
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Engine
 
 from ...database import first_line, is_passing
 from ...records import Record
@@ -43,11 +43,6 @@ def turn(engine: Engine, runner: str, silent_s: float = SILENT_S) -> Turned | No
         gather(connection, paged.touched)
         notify(connection, "operation")
     return Turned(operation=operation, done=len(paged.taken), changed=len(paged.changed))
-
-
-def forget(connection: Connection) -> None:
-    """Drop answers that were kept for who asks twice, after 30 days."""
-    execute(connection, "forget_answered")
 
 
 def _failed(engine: Engine, operation: int, why: str) -> Turned:

@@ -1,0 +1,41 @@
+"""Carries out what operators have ordered of many items: page by page, with rests, until nothing waits."""
+
+import threading
+import time
+
+import structlog
+from sqlalchemy import Engine
+
+from ...statemachine.database import first_line
+from ...statemachine.store.operating import Turned, turn
+from ...statemachine.store.operating.turn import SILENT_S
+
+log = structlog.get_logger("headframe.operations")
+LOOK_S = 0.5
+"""How often it looks whether something waits: one probe of an index."""
+AGAIN_S = 5.0
+
+
+class Operations:
+    """One runner; any number may run at once, each takes actions that no other has."""
+
+    def __init__(self, engine: Engine, owner: str, silent_s: float = SILENT_S) -> None:
+        self.engine, self.owner, self.silent_s = engine, owner, silent_s
+
+    def run(self, stop: threading.Event) -> None:
+        """Do a page, rest as long as it took, until told to stop: live data has at least half of the time."""
+        while not stop.is_set():
+            began = time.monotonic()
+            try:
+                done = turn(self.engine, self.owner, self.silent_s)
+            except Exception as error:  # PostgreSQL is away, or busy: the action waits
+                log.warning("an operation waits", cause=first_line(error))
+                stop.wait(AGAIN_S)
+                continue
+            _tell(done)
+            stop.wait(time.monotonic() - began if done else LOOK_S)
+
+
+def _tell(done: Turned | None) -> None:
+    if done is not None and done.failed:
+        log.error("an operation failed; what was done stays", operation=done.operation, cause=done.failed)
