@@ -7,6 +7,7 @@ from flask import Blueprint, Flask, Response, jsonify, make_response
 from sqlalchemy import text
 
 from ..statemachine.database import DatabaseUnavailableError
+from .access.identity import needs
 from .context import here, reading
 
 blueprint = Blueprint("health", __name__)
@@ -18,6 +19,7 @@ def install(app: Flask) -> None:
 
 
 @blueprint.get("/healthz")
+@needs(None)
 def healthz() -> Response:
     """Answer 200 only when the database answered just now, else 503; the JSON names each check."""
     checks = {"database": _database()}

@@ -23,6 +23,7 @@ LINES = {
     404: "There is nothing at this address.",
     405: "This address can only be read.",
     413: "This request is too large.",
+    429: "This is too often; please try again in a minute.",
     500: "Something went wrong here; the log of the web process says what.",
     503: "The database is away; this page comes back by itself when the database does.",
 }

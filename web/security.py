@@ -1,6 +1,6 @@
 """The headers that every answer carries: nothing is loaded from elsewhere, nothing runs inline, nobody frames us."""
 
-from flask import Flask, Response
+from flask import Flask, Response, request
 
 POLICY = "; ".join(
     (
@@ -23,6 +23,8 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
 }
+HTTPS_ONLY = "max-age=31536000"
+"""For a year a browser that has come by https comes by nothing else."""
 
 
 def install(app: Flask) -> None:
@@ -33,4 +35,6 @@ def install(app: Flask) -> None:
 def _protect(response: Response) -> Response:
     for name, value in HEADERS.items():
         response.headers.setdefault(name, value)
+    if request.is_secure:
+        response.headers.setdefault("Strict-Transport-Security", HTTPS_ONLY)
     return response

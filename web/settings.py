@@ -3,7 +3,66 @@
 from typing import Literal
 
 from ..statemachine.records import Record
+from ..statemachine.roles import Role
 from ..statemachine.store.campaigns import Book
+
+
+class Secret:
+    """A secret that no log line and no error shows: it has to be asked for."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        """Give the secret itself."""
+        return self._value
+
+    def __repr__(self) -> str:
+        return "Secret(...)"
+
+
+class Oidc(Record):
+    """An OpenID provider at which people sign in. `roles` gives the role of a group; who is in none has no entry.
+
+    `name_claim` is what history will call them, `group_claims` are where their groups stand.
+    """
+
+    issuer: str
+    client_id: str
+    client_secret: Secret | None = None
+    title: str = ""
+    scopes: tuple[str, ...] = ("openid", "profile")
+    name_claim: str = "preferred_username"
+    group_claims: tuple[str, ...] = ("groups", "wlcg.groups")
+    roles: dict[str, Role] = {}
+
+
+class Issuer(Record):
+    """An issuer of bearer tokens, and what its groups and scopes let somebody do. `wlcg`: of the WLCG's profile."""
+
+    issuer: str
+    audience: tuple[str, ...]
+    wlcg: bool = True
+    name_claim: str = "sub"
+    group_claims: tuple[str, ...] = ("wlcg.groups", "groups")
+    groups: dict[str, Role] = {}
+    scopes: dict[str, Role] = {}
+
+
+class Access(Record):
+    """How people and programs show who they are. `proxies` in front of us are trusted to say for whom they ask;
+    `cafile` says who vouches for the providers.
+    """
+
+    session_hours: float = 12.0
+    sign_ins_a_minute: int = 10
+    changes_a_minute: int = 600
+    proxies: int = 0
+    cafile: str = ""
+    oidc: Oidc | None = None
+    issuers: tuple[Issuer, ...] = ()
 
 
 class Settings(Record):
@@ -19,4 +78,5 @@ class Settings(Record):
     title: str = "headframe"
     url: str = ""
     reading: Literal["open", "closed"] = "open"
+    access: Access = Access()
     book: Book | None = None

@@ -5,6 +5,7 @@
 `history` and to `count_delta`, so that no code path can change an item in silence.
 """
 
+from .access import access_event, api_token, person, web_secret, web_session
 from .columns import metadata
 from .content import catalog_entry, original, product, replica, salt_record, settle, site
 from .desk import answered, note, operation_item
@@ -14,7 +15,9 @@ from .record import attempt, count_delta, count_total, count_whole, history, his
 from .service import dead_letter, operation, pause, pilot, process, watermark
 
 __all__ = [
+    "access_event",
     "answered",
+    "api_token",
     "attempt",
     "campaign",
     "catalog_entry",
@@ -38,6 +41,7 @@ __all__ = [
     "operation_item",
     "original",
     "pause",
+    "person",
     "pilot",
     "pipeline",
     "process",
@@ -50,4 +54,6 @@ __all__ = [
     "site",
     "step_rule",
     "watermark",
+    "web_secret",
+    "web_session",
 ]

@@ -33,6 +33,11 @@ GROWS = {
     "measure_rate": "with time and campaigns; hours after 2 days, days after 90",
     "measure_failure": "with time and kinds of failure; hours after 2 days, days after 90",
     "failure_family": "with kinds of failure",
+    "person": "with local users",
+    "api_token": "with tokens made; stays for the record",
+    "web_session": "with sign-ins; goes a week after its end",
+    "access_event": "with sign-ins and changes of roles; goes after a year",
+    "web_secret": "one row",
     "process": "stays short: who is silent for a week is forgotten",
 }
 """What each table that grows, or should not, grows with."""

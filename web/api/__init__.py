@@ -2,7 +2,7 @@
 
 from flask import Flask
 
-from . import document, files, letters, operations, records, runs, service
+from . import document, files, letters, me, operations, records, runs, service
 
 RESOURCES = (
     runs,
@@ -11,6 +11,7 @@ RESOURCES = (
     service,
     letters,
     operations,
+    me,
 )
 
 

@@ -1,0 +1,37 @@
+"""What somebody may do: four roles, the same words in the database, the configuration, on the pages and on the wire."""
+
+from collections.abc import Iterable
+from enum import StrEnum
+
+
+class Role(StrEnum):
+    """What somebody may do. Viewer, operator and administrator each include the one before; the committee is apart."""
+
+    VIEWER = "viewer"
+    OPERATOR = "operator"
+    ADMINISTRATOR = "administrator"
+    COMMITTEE = "blinding-committee"
+
+
+INCLUDES = {
+    Role.VIEWER: {Role.VIEWER},
+    Role.OPERATOR: {Role.VIEWER, Role.OPERATOR},
+    Role.ADMINISTRATOR: {Role.VIEWER, Role.OPERATOR, Role.ADMINISTRATOR},
+    Role.COMMITTEE: {Role.VIEWER, Role.COMMITTEE},
+}
+
+
+def known(names: Iterable[str]) -> frozenset[Role]:
+    """Give the roles of these names; what is no role is left out, so that it lets nobody in."""
+    return frozenset(Role(name) for name in names if name in set(Role))
+
+
+def allowed(role: Role, roles: Iterable[Role]) -> bool:
+    """Say whether one of these roles is this one, or includes it."""
+    return any(role in INCLUDES[own] for own in roles)
+
+
+def within(wanted: Iterable[Role], roles: Iterable[Role]) -> frozenset[Role]:
+    """Keep those of the wanted roles that somebody with these roles may have."""
+    own = tuple(roles)
+    return frozenset(role for role in wanted if allowed(role, own))
