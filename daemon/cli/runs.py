@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -32,11 +32,10 @@ def run() -> None:
 @pass_session
 def close(session: Session, number: int, expected: int | None, reason: str, dry_run: bool, yes: bool) -> int:
     """Say that the detector has ended a run."""
-    from ...statemachine.store import runs
+    from ...statemachine.store import words
 
     def change(conn: Connection, actor: str) -> str:
-        runs.close(conn, number, actor, reason, expected)
-        return f"run {number} closed"
+        return words.close(conn, number, actor, reason, expected).sentence
 
     return _do(session, number, f"close run {number}?", change, dry_run=dry_run, yes=yes)
 
@@ -48,11 +47,10 @@ def close(session: Session, number: int, expected: int | None, reason: str, dry_
 @pass_session
 def expect(session: Session, number: int, count: int, reason: str, dry_run: bool, yes: bool) -> int:
     """Correct how many files a run has."""
-    from ...statemachine.store import runs
+    from ...statemachine.store import words
 
     def change(conn: Connection, actor: str) -> str:
-        runs.expect(conn, number, count, actor, reason)
-        return f"run {number} expects {plural(count, 'file')}"
+        return words.expect(conn, number, count, actor, reason).sentence
 
     return _do(session, number, f"let run {number} expect {plural(count, 'file')}?", change, dry_run=dry_run, yes=yes)
 
@@ -64,13 +62,12 @@ def expect(session: Session, number: int, count: int, reason: str, dry_run: bool
 @pass_session
 def waive(session: Session, number: int, files: tuple[str, ...], reason: str, dry_run: bool, yes: bool) -> int:
     """Declare files missing, by sequence number, range or name: the run is complete without them."""
-    from ...statemachine.store import runs
+    from ...statemachine.store import words
 
-    wanted = [each for text in files for each in _spread(text)]
+    wanted = words.spread(files)
 
     def change(conn: Connection, actor: str) -> str:
-        n = runs.waive(conn, number, wanted, actor, reason)
-        return f"run {number}: {plural(n, 'file')} declared missing: {', '.join(printable(f) for f in files)}"
+        return printable(words.waive(conn, number, files, actor, reason).sentence)
 
     question = f"declare {plural(len(wanted), 'file')} of run {number} missing?"
     return _do(session, number, question, change, dry_run=dry_run, yes=yes)
@@ -82,11 +79,10 @@ def waive(session: Session, number: int, files: tuple[str, ...], reason: str, dr
 @pass_session
 def reopen(session: Session, number: int, reason: str, dry_run: bool, yes: bool) -> int:
     """Take a run's closing back: more files may come, and what was made of the whole run no longer stands."""
-    from ...statemachine.store import runs
+    from ...statemachine.store import words
 
     def change(conn: Connection, actor: str) -> str:
-        runs.reopen(conn, number, actor, reason)
-        return f"run {number} reopened"
+        return words.reopen(conn, number, actor, reason).sentence
 
     return _do(session, number, f"reopen run {number}?", change, dry_run=dry_run, yes=yes)
 
@@ -98,13 +94,13 @@ def reopen(session: Session, number: int, reason: str, dry_run: bool, yes: bool)
 @pass_session
 def reclassify(session: Session, number: int, kind: str, reason: str, dry_run: bool, yes: bool) -> int:
     """Give a run another type; all its files start again on that type's way."""
-    from ...statemachine.store import runs
+    from ...statemachine.store import words
 
     config = session.config
 
     def change(conn: Connection, actor: str) -> str:
-        moved = runs.reclassify(conn, number, kind, config.pipeline_for, actor, reason, period=config.realtime_period)
-        return f"run {number} is of type {kind}; {plural(moved, 'item')} started again"
+        period = config.realtime_period
+        return words.reclassify(conn, number, kind, config.pipeline_for, actor, reason, period).sentence
 
     question = f"make run {number} a {printable(kind)} run, and start its files again?"
     return _do(session, number, question, change, dry_run=dry_run, yes=yes)
@@ -125,22 +121,6 @@ def _do(session: Session, number: int, question: str, change: Change, *, dry_run
     if not dry_run:
         click.echo(f"next: headframe why run {number}")
     return Code.DONE
-
-
-def _spread(text: str) -> list[Any]:
-    """Give the sequence numbers of `17` or `18-20`, else the name."""
-    first, dash, last = text.partition("-")
-    if _is_sequence(text):
-        return [int(text)]
-    if dash and _is_sequence(first) and _is_sequence(last) and int(first) <= int(last):
-        if int(last) - int(first) >= 100_000:
-            raise click.UsageError(f"{text} is more than 100,000 files; use headframe run expect instead")
-        return list(range(int(first), int(last) + 1))
-    return [text]
-
-
-def _is_sequence(text: str) -> bool:
-    return text.isascii() and text.isdigit() and int(text) < 2**31
 
 
 COMMANDS = {"run": run}

@@ -16,6 +16,8 @@ from .errors import NotFoundError, RefusedError
 from .gather import gather, rewind
 from .pin import LARGEST_RUN, move_items, pin_runs
 
+LARGEST_SEQUENCE = 2**31 - 1
+
 
 def inform(connection: Connection, info: RunInfo, book: Book) -> tuple[Trouble, ...]:
     """Write down what a run database says of one run. Idempotent; what operators said since stands."""
@@ -206,7 +208,8 @@ def _informed(run: Row[Any], info: RunInfo, identity: str | None, operations: se
 
 def _waive_one(connection: Connection, run: Row[Any], name: int | str, actor: str, reason: str) -> bool:
     values = {"run": run.id, "actor": actor, "reason": reason, "name": str(name)}
-    values["sequence"] = int(name) if str(name).isdigit() else None
+    digits = str(name).isascii() and str(name).isdigit()
+    values["sequence"] = int(name) if digits and int(name) <= LARGEST_SEQUENCE else None
     row = connection.execute(text(_WAIVE), values).first()
     if row is not None:
         return True

@@ -3,6 +3,21 @@
 from flask import Flask
 
 from . import document, files, letters, me, operations, records, runs, service
+from . import (
+    arrivals,
+    body,
+    browse,
+    document,
+    files,
+    letters,
+    logs,
+    operations,
+    pausing,
+    records,
+    runs,
+    service,
+    words,
+)
 
 RESOURCES = (
     runs,
@@ -12,12 +27,18 @@ RESOURCES = (
     letters,
     operations,
     me,
+    logs,
+    words,
+    arrivals,
+    pausing,
+    browse,
 )
 
 
 def install(app: Flask) -> None:
     """Add the resources and the document that describes them."""
     app.url_map.converters["number"] = document.Number
+    body.install(app)
     for resource in RESOURCES:
         app.register_blueprint(resource.blueprint)
     document.install(app)

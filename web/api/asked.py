@@ -107,6 +107,12 @@ class One(Schema):
     wanted = Fields(data_key="fields", load_default=(), metadata={"description": "only these fields, apart by commas"})
 
 
+class Changing(Schema):
+    """How a change is to be made."""
+
+    dry_run = flag("say exactly what would change, change nothing")
+
+
 class Part(One):
     """What may be asked of every list."""
 

@@ -12,6 +12,7 @@ from werkzeug.routing import IntegerConverter
 
 from ..access.identity import needs
 from .answer import as_json
+from .body import BODY
 from .completed import REF, completed
 
 View = TypeVar("View", bound=Callable[..., Any])
@@ -90,6 +91,24 @@ def _schema_of(record: Any) -> dict[str, Any]:
 
 
 def _completed(spec: dict[str, Any]) -> dict[str, Any]:
-    records = [each for view in current_app.view_functions.values() for each in getattr(view, RECORDS, ())]
-    _, components = msgspec.json.schema_components(records, ref_template=REF)
+    views = current_app.view_functions
+    bodies = {_operation_id(endpoint): getattr(view, BODY) for endpoint, view in views.items() if hasattr(view, BODY)}
+    records = [each for view in views.values() for each in getattr(view, RECORDS, ())]
+    _, components = msgspec.json.schema_components([*records, *(body[0] for body in bodies.values())], ref_template=REF)
+    _add_bodies(spec, bodies)
     return completed(spec, components)
+
+
+def _operation_id(endpoint: str) -> str:
+    """Give what APIFlask calls an operation, without its method."""
+    return endpoint.replace(".", "_")
+
+
+def _add_bodies(spec: dict[str, Any], bodies: dict[str, Any]) -> None:
+    for operations in spec.get("paths", {}).values():
+        for operation in operations.values():
+            name = operation.get("operationId", "") if isinstance(operation, dict) else ""
+            if (found := bodies.get(name.partition("_")[2])) is not None:
+                record, example, _ = found
+                content = {"application/json": {"schema": _schema_of(record), "example": example}}
+                operation["requestBody"] = {"required": True, "content": content}

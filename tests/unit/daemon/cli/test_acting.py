@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from headframe.daemon.cli.runs import _spread
 from headframe.statemachine.store.operating import limits
+from headframe.statemachine.store.words import spread
 
 from ....integration.small_machine import SmallMachine
 from .conftest import Headframe, process
@@ -163,10 +163,10 @@ def test_a_held_run_is_reclassified(machine: SmallMachine, headframe: Headframe)
 
 
 def test_ranges_spread_and_names_stay() -> None:
-    assert _spread("17") == [17]
-    assert _spread("3-5") == [3, 4, 5]
-    assert _spread("5-3") == ["5-3"]
-    assert _spread("run-5.h5") == ["run-5.h5"]
+    assert spread(["17"]) == [17]
+    assert spread(["3-5"]) == [3, 4, 5]
+    assert spread(["5-3"]) == ["5-3"]
+    assert spread(["run-5.h5"]) == ["run-5.h5"]
 
 
 def test_a_database_that_is_away_ends_6(headframe: Headframe, tmp_path: Path) -> None:

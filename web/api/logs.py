@@ -1,0 +1,69 @@
+"""The whole log of an attempt, streamed as text: from any byte, or its last lines."""
+
+from typing import Any
+
+from apiflask import APIBlueprint
+from flask import Response, request, send_file
+
+from ...statemachine.store.errors import NotFoundError
+from ...statemachine.views import AttemptRow, attempt_of, sites
+from .. import logfile
+from ..context import reading
+from . import asked
+from .answer import one
+from .document import PREFIX, gives, gives_bytes
+
+MOST_LINES = 100_000
+PLAIN = "text/plain"
+blueprint = APIBlueprint("api_logs", __name__, url_prefix=f"{PREFIX}/attempts", tag="records")
+
+
+class LogAsked(asked.Schema):
+    """Which part of a log; the header Range works as well."""
+
+    tail = asked.number("only so many lines of its end", MOST_LINES)
+
+
+@blueprint.get("/<number:item>/<number:epoch>")
+@blueprint.input(asked.One, location="query")
+@gives(AttemptRow)
+def show(item: int, epoch: int, query_data: dict[str, Any]) -> Response:
+    """Give one attempt, by its item and its epoch."""
+    with reading() as connection:
+        found = _there(attempt_of(connection, item, epoch), item, epoch)
+    return one(found, query_data["wanted"])
+
+
+@blueprint.get("/<number:item>/<number:epoch>/log")
+@blueprint.input(LogAsked, location="query")
+@gives_bytes(PLAIN, "the log, as the step wrote it")
+def log(item: int, epoch: int, query_data: dict[str, Any]) -> Response:
+    """Give the log of an attempt: all of it, the bytes that Range asks for, or its last lines."""
+    with reading() as connection:
+        attempt = _there(attempt_of(connection, item, epoch), item, epoch)
+        roots = {site.name: site.path for site in sites(connection, name=attempt.log_site)}
+    if not attempt.log:
+        raise NotFoundError(f"the attempt {epoch} at item {item} has kept no log")
+    try:
+        opened = logfile.opened(roots.get(attempt.log_site, ""), attempt.log)
+    except logfile.LogMissingError as error:
+        raise NotFoundError(f"{_where(attempt)}, and cannot be read here: {error}") from error
+    if "tail" in query_data:
+        logfile.skip_to_tail(opened, query_data["tail"])
+        content = opened.read() if request.method == "GET" else b""
+        opened.close()
+        return Response(content, mimetype=PLAIN)
+    response = send_file(opened, mimetype=PLAIN, download_name=logfile.name_of(attempt.log), conditional=True)
+    response.headers["Cache-Control"] = "private, no-cache"
+    return response
+
+
+def _there(found: AttemptRow | None, item: int, epoch: int) -> AttemptRow:
+    if found is None:
+        raise NotFoundError(f"There is no attempt {epoch} at item {item} here.")
+    return found
+
+
+def _where(attempt: AttemptRow) -> str:
+    place = f"at site {attempt.log_site}" if attempt.log_site else f"on {attempt.host or 'the host of its worker'}"
+    return f"the log is {attempt.log} {place}"
