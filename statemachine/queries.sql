@@ -1284,3 +1284,17 @@ delete from answered where key in (
 
 -- name: insert_note
 insert into note (run_id, file_id, author, kind, text) values (:run, :file, :author, :kind, :text) returning id;
+
+-- name: snapshot
+select cast(pg_current_snapshot() as text);
+
+-- name: forget_changes
+-- What a snapshot of some minutes ago saw has been told to all who were there: nobody goes on from before it. What
+-- is of a transaction yet to begin came from another server, in a dump.
+with gone as (
+  select xid from change
+  where pg_visible_in_snapshot(cast(cast(xid as text) as xid8), cast(:snapshot as pg_snapshot))
+    or cast(cast(xid as text) as xid8) >= pg_snapshot_xmax(pg_current_snapshot())
+  order by xid limit :page
+)
+delete from change where xid in (select xid from gone);

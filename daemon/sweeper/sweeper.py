@@ -32,6 +32,8 @@ MOMENTS_S = 5.0
 """Within how long a worker says that it has begun, and a page of hints goes out."""
 LOCK_S = 0.5
 PARTITION_AGAIN_S = 60.0
+TOLD_S = 360.0
+"""How long changes are kept for those who watch: longer than anybody may be away and go on (`views.news`)."""
 
 
 class SweeperSettings(Record):
@@ -53,6 +55,7 @@ class Sweeper:
         self.passings = Passings(min(MOMENTS_S, settings.lost_hint_s / 2))
         self.measuring = Measuring(engine, 4 * settings.page)
         self._partition_due = 0.0
+        self._seen: tuple[float, str] | None = None
 
     def run(self, stop: threading.Event) -> None:
         """Sweep until told to stop; leases end, and counts are folded, more often than the rest is done."""
@@ -67,7 +70,15 @@ class Sweeper:
 
     def round(self) -> None:
         """Do every repair once that has time."""
-        for task in (self.present, self.resend, self.recheck_runs, self.partition, self.forget, self.measuring.measure):
+        for task in (
+            self.present,
+            self.resend,
+            self.recheck_runs,
+            self.partition,
+            self.forget,
+            self.forget_changes,
+            self.measuring.measure,
+        ):
             self._guarded(task)
 
     def present(self) -> None:
@@ -176,6 +187,18 @@ class Sweeper:
             forget_drained(connection)
         with self.engine.begin() as connection:
             forget_answered(connection)
+
+    def forget_changes(self) -> None:
+        """Forget what was seen long enough ago by all who watch.
+
+        Not what was written long ago: its transaction may have committed a moment ago, and nobody has seen it yet.
+        """
+        with self.engine.begin() as connection:
+            if self._seen is None:
+                self._seen = time.monotonic(), sweep.snapshot(connection)
+            due, seen = self._seen[0] + TOLD_S, self._seen[1]
+            if time.monotonic() >= due and not sweep.forget_changes(connection, seen, 20 * self.settings.page):
+                self._seen = None
 
     def _guarded(self, task: Callable[[], None]) -> None:
         try:

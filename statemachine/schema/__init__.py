@@ -6,6 +6,7 @@
 """
 
 from .access import access_event, api_token, person, web_secret, web_session
+from .changes import change
 from .columns import metadata
 from .content import catalog_entry, original, product, replica, salt_record, settle, site
 from .desk import answered, note, operation_item
@@ -21,6 +22,7 @@ __all__ = [
     "attempt",
     "campaign",
     "catalog_entry",
+    "change",
     "count_delta",
     "count_total",
     "count_whole",

@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from ..lifecycle import Phase
+from ..queries import query
 from ..records import Record
 from .core import Ready, execute
 from .folders import order_cleaning
@@ -157,6 +158,16 @@ select to_regclass(:name) is null
 def forget_silent(connection: Connection) -> None:
     """Forget processes that were not heard of for a week, but for the last one of each role: a row a start adds up."""
     execute(connection, "forget_silent")
+
+
+def snapshot(connection: Connection) -> str:
+    """Give what is visible now, for `forget_changes`."""
+    return str(execute(connection, "snapshot")[0][0])
+
+
+def forget_changes(connection: Connection, seen: str, page: int) -> int:
+    """Forget changes that a snapshot saw, those of the oldest transactions first; give how many went."""
+    return connection.execute(query("forget_changes"), {"snapshot": seen, "page": page}).rowcount
 
 
 def restart_local(connection: Connection) -> int:

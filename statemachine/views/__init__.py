@@ -28,6 +28,7 @@ from .filedetail import (
 from .files import FileFilter, FileRow, files
 from .gaps import Gaps, MissingFile, Range, gaps
 from .operations import OperationFilter, OperationRow, operation, operations
+from .news import News, Position, news, position
 from .paging import BadCursorError, Listed, Page
 from .pilots import PilotRow, pilots
 from .processes import PauseRow, ProcessRow, pauses, processes
@@ -60,6 +61,7 @@ __all__ = [
     "LateRow",
     "Listed",
     "MissingFile",
+    "News",
     "NotOneError",
     "Operation",
     "OperationFilter",
@@ -68,6 +70,7 @@ __all__ = [
     "PauseRow",
     "PilotRow",
     "Place",
+    "Position",
     "ProcessRow",
     "Product",
     "ProductDetail",
@@ -105,8 +108,10 @@ __all__ = [
     "history",
     "operation",
     "operations",
+    "news",
     "pauses",
     "pilots",
+    "position",
     "processes",
     "product_of",
     "products",

@@ -25,6 +25,7 @@ GROWS = {
     "count_total": "with runs",
     "count_delta": "stays short: folded every second",
     "count_whole": "stays short",
+    "change": "stays short: what the last minutes changed, for those who watch",
     "settle": "stays short: a row goes when its work is done",
     "late": "with what comes too late; goes with the months of history",
     "dead_letter": "with messages and files that could not be used, kept whole",

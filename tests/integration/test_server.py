@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from headframe.statemachine.database import connect
-from headframe.web import connection
+from headframe.web import connection, serve
 from headframe.web.app import create_app
 from headframe.web.serve import Listener
 from headframe.web.settings import Settings
@@ -20,7 +20,8 @@ MANY = 20
 
 
 @pytest.fixture
-def port(database_url: str, instance: str) -> Iterator[int]:
+def port(database_url: str, instance: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
+    monkeypatch.setattr(serve, "KEEP_ALIVE_S", 1)
     engine = connect(database_url, instance)
     listener, stop = Listener(create_app(engine, Settings(instance=instance)), "127.0.0.1", 0), threading.Event()
     server = threading.Thread(target=listener.run, args=(stop,))
