@@ -134,10 +134,7 @@ def test_who_comes_back_goes_on_where_they_left_and_who_comes_too_late_begins_ag
             assert news(connection, at).topics == told
 
 
-@pytest.mark.parametrize(
-    "said",
-    ["", "x", "1.000-5-,", "1.000-99999999999999999999-", "1.000-9999999999999999999-", "\u0661.000-5-", "1" * 9000],
-)
+@pytest.mark.parametrize("said", ["", "x", "1.000-5-,", "1.000-99999999999999999999-", "\u0661.000-5-", "1" * 9000])
 def test_a_position_that_nobody_gave_is_none(said: str) -> None:
     assert position(said) is None
 
