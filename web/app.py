@@ -8,6 +8,8 @@ from sqlalchemy import Engine
 
 from . import api, asgi, display, health, metrics, problems, security, vendor
 from .access import identity, setup
+from . import api, asgi, display, health, metrics, navigation, problems, security, vendor
+from .access import identity
 from .context import KEY, Context
 from .pages import account, dead, file, files, people, run, runs
 from .settings import Settings
@@ -27,6 +29,7 @@ def create_app(engine: Engine, settings: Settings) -> Flask:
     app.jinja_options = {"trim_blocks": True, "lstrip_blocks": True}
     app.extensions[KEY] = Context(engine=engine, settings=settings, zone=ZoneInfo(settings.timezone))
     for part in (security, problems, display, health, metrics, asgi, setup, api, vendor):
+    for part in (security, problems, display, navigation, health, metrics, asgi, identity, api, vendor):
         part.install(app)
     for page in PAGES:
         app.register_blueprint(page.blueprint)

@@ -36,10 +36,12 @@ from .products import Product, ProductDetail, ProductFilter, product_of, product
 from .queues import QueueRow, queues
 from .replicas import Replica, ReplicaFilter, replicas
 from .rundetail import Operation, ReasonCount, RunDetail, run
+from .runfind import RunQuery, find_runs, unknown_runs
 from .runs import RunFilter, RunRow, runs
 from .sites import SiteRow, sites
 from .sizes import TableSize, sizes
 from .status import Status, status
+from .trouble import TroubleSummary, first_gaps, trouble_summary
 from .wide import TooWideError
 
 __all__ = [
@@ -84,11 +86,13 @@ __all__ = [
     "ReplicaRow",
     "RunDetail",
     "RunFilter",
+    "RunQuery",
     "RunRow",
     "SiteRow",
     "Status",
     "TableSize",
     "TooWideError",
+    "TroubleSummary",
     "View",
     "attempt_of",
     "attempts",
@@ -104,6 +108,8 @@ __all__ = [
     "dead_letters_about",
     "file",
     "files",
+    "find_runs",
+    "first_gaps",
     "gaps",
     "history",
     "operation",
@@ -125,4 +131,6 @@ __all__ = [
     "sizes",
     "status",
     "totals",
+    "trouble_summary",
+    "unknown_runs",
 ]

@@ -2,7 +2,6 @@
 
 from flask import Flask
 
-from . import document, files, letters, me, operations, records, runs, service
 from . import (
     arrivals,
     body,
@@ -11,6 +10,7 @@ from . import (
     files,
     letters,
     logs,
+    me,
     operations,
     pausing,
     records,
