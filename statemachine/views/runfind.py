@@ -21,13 +21,13 @@ class _Keyed(NamedTuple):
 
 
 class RunQuery(RunFilter):
-    """Which runs, and in which order. `flags` say what a run must have (true) or must not (false): one of
-    `trouble.TESTS`, or `waived`. `site` is one where something of the run lies. `order` is `newest` or `missing`."""
+    """Which runs. `flags` say what a run must have (true) or must not (false): one of `trouble.TESTS`, or `waived`.
 
-    site: str | None = None
-    reason_code: str | None = None
+    `reason_code` is that of a file in trouble. `order` is `-number` or `number`, or `-missing`: those that miss most
+    files first.
+    """
+
     flags: tuple[tuple[str, bool], ...] = ()
-    order: str = "newest"
 
 
 def find_runs(conn: Connection, where: RunQuery, page: Page | None = None) -> Listed[RunRow]:
@@ -36,12 +36,13 @@ def find_runs(conn: Connection, where: RunQuery, page: Page | None = None) -> Li
     tests = _tests(conn, where)
     if tests is None:
         return Listed((), "")
-    if where.order == "missing":
+    if where.order == "-missing":
         return _missing_first(conn, tests, page)
-    wanted = selected().where(*tests).order_by(run.c.number.desc()).limit(size(page))
-    after = key(page, int)
+    number, after = run.c.number, key(page, int)
+    rising = where.order == "number"
     if after is not None:
-        wanted = wanted.where(run.c.number < after[0])
+        tests.append(number > after[0] if rising else number < after[0])
+    wanted = selected().where(*tests).order_by(number if rising else number.desc()).limit(size(page))
     return counted(conn, conn.execute(wanted).all(), page)
 
 

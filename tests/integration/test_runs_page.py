@@ -56,6 +56,11 @@ def test_runs_with_missing_files_come_to_the_top_and_no_run_is_lost_on_the_way(s
     assert seen == [*sorted(GAPS, reverse=True), *others]
 
 
+def test_runs_can_be_had_oldest_first(site: Site) -> None:
+    first = site.runs(sort="oldest")
+    assert first == list(range(1201, 1251))
+
+
 @pytest.mark.parametrize(
     ("search", "numbers"),
     [

@@ -1,7 +1,7 @@
 """`/`: all runs, newest first or those that miss most on top, with how far the files of each are and what is wrong."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import msgspec
 from flask import Blueprint, Response, redirect, request, url_for
@@ -28,7 +28,11 @@ from ..live import live_page
 
 ROWS = 50
 NAMED = 3
-ORDERS = ("newest", "missing")
+ORDERS: dict[str, Literal["-number", "number", "-missing"]] = {
+    "newest": "-number",
+    "oldest": "number",
+    "missing": "-missing",
+}
 WITH_GAPS = 20
 """How many runs of a page have their gaps named."""
 SHORT = 4000
@@ -78,15 +82,15 @@ def look_up() -> Answer:
 def wanted() -> RunQuery:
     """Read what the address asks for: the search box and the fields beside it. Raises `BadRequest`."""
     where = search.parsed(request.args.get("q", ""))
-    order = asked.word("sort") or ORDERS[0]
+    order = asked.word("sort") or "newest"
     if order not in ORDERS:
-        raise BadRequest(f"sort: runs can be sorted by {' or '.join(ORDERS)}.")
+        raise BadRequest(f"sort: runs can be sorted by {', '.join(ORDERS)}.")
     return msgspec.structs.replace(
         where,
         numbers=where.numbers or asked.numbers("number"),
         kind=where.kind or asked.word("kind"),
         state=where.state or asked.word("state"),
-        order=order,
+        order=ORDERS[order],
     )
 
 
