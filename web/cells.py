@@ -1,6 +1,7 @@
 """One small cell a file, in the order of sequence numbers, the missing ones where they should be."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
 from typing import NamedTuple
 
 from markupsafe import Markup, escape
@@ -11,12 +12,16 @@ from .bars import colour
 MOST = 1200
 
 
+SAID = {"untried": "not yet tried", "again": "to be tried again", "skipped": "skipped"}
+
+
 class Cell(NamedTuple):
-    """A cell: which file it leads to (none for a missing one), its classes, and what it says."""
+    """A cell: which file it leads to (none for a missing one), its classes, what it says, and its item's number."""
 
     file: int | None
     classes: str
     label: str
+    item: int = 0
 
 
 def cells(
@@ -27,8 +32,8 @@ def cells(
     `first` and `last` say which end of the run the page holds; what has not come beyond an end belongs to it.
     `absent` is `missing`, or `coming` while the detector still writes.
     """
-    shades = {pair: _shade(*pair, states) for pair in {(row.state, row.phase) for row in rows}}
-    placed = [(row.sequence or 0, _present(row, shades[row.state, row.phase])) for row in rows]
+    shade = cache(lambda state, phase, kind: _shade(state, phase, kind, states))
+    placed = [(row.sequence or 0, _present(row, shade(row.state, row.phase, row.kind))) for row in rows]
     low = None if first or not placed else placed[0][0]
     high = None if last or not placed else placed[-1][0]
     room = max(0, MOST - len(placed)) if last else MOST
@@ -47,25 +52,26 @@ def drawn(shown: Iterable[Cell], base: str) -> Markup:
     """
     tab = ""
     parts: list[str] = []
-    for file, classes, label in shown:
+    for file, classes, label, item in shown:
         said = escape(label)
         if file is None:
             parts.append(f'<span class="{classes}" role="img" aria-label="{said}"></span>')
         else:
-            parts.append(f'<a class="{classes}" href="{base}{file}"{tab} aria-label="{said}"></a>')
+            parts.append(f'<a class="{classes}" href="{base}{file}" data-item="{item}"{tab} aria-label="{said}"></a>')
             tab = ' tabindex="-1"'
     return Markup("\n".join(parts))  # noqa: S704 (labels are escaped above, the rest is our own)
 
 
-def _shade(state: str, phase: str, states: Sequence[str]) -> str:
+def _shade(state: str, phase: str, kind: str, states: Sequence[str]) -> str:
     moving = f" {phase}" if phase in ("submitted", "executing") else ""
-    return f"cell {colour(state, phase, states)}{moving}"
+    return f"cell {colour(state, phase, states)}{moving}{f' {kind}' if kind else ''}"
 
 
 def _present(row: CellRow, classes: str) -> Cell:
     number = row.name if row.sequence is None else str(row.sequence)
+    kind = f", {SAID[row.kind]}" if row.kind else ""
     why = f": {row.reason_code}" if row.reason_code else ""
-    return Cell(row.file, classes, f"{number}: {row.state}, {row.phase}{why}")
+    return Cell(row.file, classes, f"{number}: {row.state}, {row.phase}{kind}{why}", row.item)
 
 
 def _absent(gaps: Gaps, low: int | None, high: int | None, absent: str) -> Iterator[tuple[int, Cell]]:

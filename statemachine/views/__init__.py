@@ -7,7 +7,7 @@ numbers of files come from the kept counts (`count_total` or `count_whole`, plus
 from .attempts import AttemptFilter, AttemptRow, attempt_of, attempts, attempts_of
 from .campaigns import CampaignRow, campaigns
 from .catalog import CatalogEntry, Place, catalog_find, catalog_page
-from .cells import CellRow, cell_rows
+from .cells import CellRow, Tries, cell_rows, tries
 from .changes import HistoryFilter, changes
 from .counts import Count, totals
 from .deadletters import DeadLetterRow, dead_letter_body, dead_letter_of, dead_letters, dead_letters_about
@@ -92,6 +92,7 @@ __all__ = [
     "Status",
     "TableSize",
     "TooWideError",
+    "Tries",
     "TroubleSummary",
     "View",
     "attempt_of",
@@ -131,6 +132,7 @@ __all__ = [
     "sizes",
     "status",
     "totals",
+    "tries",
     "trouble_summary",
     "unknown_runs",
 ]
