@@ -6,17 +6,43 @@ from apiflask import APIFlask
 from flask import Flask
 from sqlalchemy import Engine
 
-from . import api, asgi, display, health, metrics, problems, security, vendor
-from .access import identity, setup
 from . import api, asgi, display, health, metrics, navigation, problems, security, vendor
-from .access import identity
+from .access import identity, setup
 from .context import KEY, Context
-from .pages import account, dead, file, files, people, run, runs
+from .pages import (
+    account,
+    dead,
+    file,
+    files,
+    people,
+    run,
+    runs,
+)
 from .settings import Settings
 
 VERSION = "1"
 BODY_LIMIT = 1 << 20
-PAGES = (runs, run, files, file, dead, account, people)
+PARTS = (
+    security,
+    problems,
+    display,
+    navigation,
+    health,
+    metrics,
+    asgi,
+    setup,
+    api,
+    vendor,
+)
+PAGES = (
+    runs,
+    run,
+    files,
+    file,
+    dead,
+    account,
+    people,
+)
 
 
 def create_app(engine: Engine, settings: Settings) -> Flask:
@@ -28,8 +54,7 @@ def create_app(engine: Engine, settings: Settings) -> Flask:
     app.config.update(MAX_CONTENT_LENGTH=BODY_LIMIT, TRAP_HTTP_EXCEPTIONS=False)
     app.jinja_options = {"trim_blocks": True, "lstrip_blocks": True}
     app.extensions[KEY] = Context(engine=engine, settings=settings, zone=ZoneInfo(settings.timezone))
-    for part in (security, problems, display, health, metrics, asgi, setup, api, vendor):
-    for part in (security, problems, display, navigation, health, metrics, asgi, identity, api, vendor):
+    for part in PARTS:
         part.install(app)
     for page in PAGES:
         app.register_blueprint(page.blueprint)

@@ -27,8 +27,8 @@ from .filedetail import (
 )
 from .files import FileFilter, FileRow, files
 from .gaps import Gaps, MissingFile, Range, gaps
-from .operations import OperationFilter, OperationRow, operation, operations
 from .news import News, Position, news, position
+from .operations import OperationFilter, OperationRow, operation, operations
 from .paging import BadCursorError, Listed, Page
 from .pilots import PilotRow, pilots
 from .processes import PauseRow, ProcessRow, pauses, processes
@@ -113,9 +113,9 @@ __all__ = [
     "first_gaps",
     "gaps",
     "history",
+    "news",
     "operation",
     "operations",
-    "news",
     "pauses",
     "pilots",
     "position",

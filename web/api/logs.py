@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from apiflask import APIBlueprint
+from apiflask import APIBlueprint, Schema
 from flask import Response, request, send_file
 
 from ...statemachine.store.errors import NotFoundError
@@ -18,7 +18,7 @@ PLAIN = "text/plain"
 blueprint = APIBlueprint("api_logs", __name__, url_prefix=f"{PREFIX}/attempts", tag="records")
 
 
-class LogAsked(asked.Schema):
+class LogAsked(Schema):
     """Which part of a log; the header Range works as well."""
 
     tail = asked.number("only so many lines of its end", MOST_LINES)
