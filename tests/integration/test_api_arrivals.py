@@ -85,7 +85,7 @@ def test_a_dry_run_judges_and_registers_nothing(machine: SmallMachine, client: F
     ids=str,
 )
 def test_what_no_file_can_be_is_a_400(client: FlaskClient, wrong: dict[str, Any]) -> None:
-    assert client.post(ARRIVALS, json=sent(1, **wrong)).status_code == 400
+    assert client.post(ARRIVALS, json={**sent(1), **wrong}).status_code == 400
     assert client.post(ARRIVALS, json=[sent(n) for n in range(1001)]).status_code == 400
 
 

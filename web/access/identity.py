@@ -17,6 +17,7 @@ __all__ = ["INCLUDES", "NOBODY", "SAFE", "Identity", "Knower", "Role", "install"
 
 View = TypeVar("View", bound=Callable[..., Any])
 NEEDS = "_headframe_needs"
+READS = "_headframe_reads"
 SAFE = ("GET", "HEAD", "OPTIONS")
 API = "/api/v1/"
 
@@ -100,6 +101,12 @@ def needs(role: Role | None) -> Callable[[View], View]:
         return view
 
     return mark
+
+
+def only_reads(view: View) -> View:
+    """Mark a view that changes nothing although it takes more than an address holds: anybody's page may ask it."""
+    setattr(view, READS, True)
+    return view
 
 
 def needed(app: Flask, endpoint: str) -> Role | None:

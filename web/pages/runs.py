@@ -22,7 +22,7 @@ from ...statemachine.views import (
 )
 from ...statemachine.views import runs as list_runs
 from .. import asked, bars, exports, orders, search
-from ..access.identity import Role, needs
+from ..access.identity import Role, needs, only_reads
 from ..context import reading
 from ..live import live_page
 
@@ -67,6 +67,7 @@ def show() -> Response:
 
 
 @blueprint.post("/look-up")
+@only_reads
 @needs(Role.VIEWER)
 def look_up() -> Answer:
     """Look up many run numbers, sent as a form because an address holds few."""
