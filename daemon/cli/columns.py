@@ -178,3 +178,18 @@ DEAD = (
     field("CLEARED FOR", "cleared_reason", wide=True),
     field("STUCK", "replay_error", wide=True),
 )
+
+OPERATIONS = (
+    field("ID", kind="number"),
+    field("AT", kind="time"),
+    field("BY", "actor"),
+    field("ACTION"),
+    field("STATUS"),
+    field("ITEMS", "total", "number"),
+    field("DONE", kind="number"),
+    field("CHANGED", kind="number"),
+    field("REASON"),
+    field("LANE", wide=True),
+    field("FINISHED", "finished_at", "time", wide=True),
+    field("WHY", wide=True),
+)

@@ -58,6 +58,7 @@ REASONS = (
     field("TEXT", "reason"),
 )
 OPERATIONS = (field("AT", kind="time"), field("BY", "actor"), field("OPERATION"), field("REASON"))
+NOTES = (field("AT", kind="time"), field("BY", "author"), field("KIND"), field("FILE"), field("TEXT"))
 ABSENT = (
     field("NAME"),
     field("SEQ", "sequence", "number"),
@@ -88,7 +89,7 @@ def describe(session: Session, kind: str, name: str, output: str, exact: bool) -
 
 
 def _run_screen(screen: Screen, found: RunDetail) -> None:
-    row = found.row
+    row, judged = found.row, found.judged
     screen.title(f"run {row.number}  {row.kind or 'of unknown type'}", " ".join((row.state, row.phase)).strip())
     screen.fields(
         [
@@ -105,7 +106,8 @@ def _run_screen(screen: Screen, found: RunDetail) -> None:
             ("last file", found.last_file_at),
             ("files", "; ".join(f"{state}: {counted(phases)}" for state, phases in row.files.items())),
             ("copies", copies(row)),
-            ("quality", row.quality),
+            ("quality", row.quality if judged is None else f"{row.quality}, {judged.actor} says: {judged.reason}"),
+            ("judged", judged and judged.at),
         ]
     )
     screen.fields((f"meta {key}", str(value)) for key, value in found.metadata.items())
@@ -114,6 +116,7 @@ def _run_screen(screen: Screen, found: RunDetail) -> None:
     screen.table("Announced, not here", found.gaps.files, ABSENT)
     screen.table("Products of the whole run", found.products, PRODUCTS)
     screen.table("Dead letters", found.dead_letters, LETTERS)
+    screen.table("Notes", found.notes[::-1], NOTES)
     screen.table("What operators did", found.operations, OPERATIONS)
     screen.table("History", found.history, HISTORY)
     _dropped(screen, found.dropped)

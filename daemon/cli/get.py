@@ -35,13 +35,14 @@ class Kind:
 
 
 KINDS = {
-    "runs": Kind(c.RUNS, "number", ("kind", "campaign", "state", "phase")),
+    "runs": Kind(c.RUNS, "number", ("kind", "campaign", "state", "phase", "quality")),
     "files": Kind(c.FILES, "name", ("run", "kind", "campaign", "state", "phase", "step", "reason_code")),
     "campaigns": Kind(c.CAMPAIGNS, "name"),
     "sites": Kind(c.SITES, "name"),
     "attempts": Kind(c.ATTEMPTS, "file", ("run", "step", "outcome", "reason_code", "host", "running")),
     "dead-letters": Kind(c.LETTERS, "subject", ("run", "reason_code")),
     "pauses": Kind(c.PAUSES, "name"),
+    "operations": Kind(c.OPERATIONS, "id", ("actor", "action", "status")),
 }
 KEYS = {
     "runs": ("number",),
@@ -49,6 +50,7 @@ KEYS = {
     "attempts": ("item", "epoch"),
     "dead-letters": ("id",),
     "pauses": ("what", "name"),
+    "operations": ("id",),
 }
 SINGULAR = {name.removesuffix("s"): name for name in KINDS}
 
@@ -78,6 +80,10 @@ class KindName(click.ParamType[str]):
 @click.option("--reason-code", help="With this code (files, attempts, dead-letters).")
 @click.option("--outcome", help="With this outcome (attempts).")
 @click.option("--host", help="On this host (attempts).")
+@click.option("--quality", help="Of this quality: unknown, good, questionable, bad (runs).")
+@click.option("--actor", help="By this person (operations).")
+@click.option("--action", help="Such as requeue (operations).")
+@click.option("--status", help="waiting, running, done, failed or cancelled (operations).")
 @click.option("--running", is_flag=True, default=None, help="That run now (attempts).")
 @click.option("--limit", type=click.IntRange(min=0), default=PAGE, show_default=True, help="At most so many; 0: all.")
 @click.option("-w", "--watch", is_flag=True, help="Go on and show what changes; with -o json a line an event.")
@@ -85,7 +91,7 @@ class KindName(click.ParamType[str]):
 @output_options
 @pass_session
 def get(session: Session, /, kind: str, names: tuple[str, ...], **options: Any) -> int:
-    """List runs, files, campaigns, sites, attempts, dead-letters or pauses, newest first.
+    """List runs, files, campaigns, sites, attempts, dead-letters, pauses or operations, newest first.
 
     \b
     headframe get runs --phase waiting
@@ -159,9 +165,9 @@ def _all_there(rows: Iterator[Any], names: tuple[str, ...]) -> Iterator[Any]:
         raise not_found(f"there is no run {', '.join(absent)} (or it does not match)", "headframe get runs")
 
 
-def _number(name: str) -> int:
+def _number(name: str, of: str = "run") -> int:
     if not (name.isascii() and name.isdigit()) or int(name) >= 2**63:
-        raise CommandError(f"{printable(name)} is no run number", Code.USAGE)
+        raise CommandError(f"{printable(name)} is no {of} number", Code.USAGE)
     return int(name)
 
 
@@ -226,6 +232,15 @@ def _sites(session: Session, _: Asked, name: str | None, conn: Connection, page:
     return Listed(tuple(row for row in configured(session.config, sites(conn)) if name in (None, row.name)), "")
 
 
+def _operations(asked: Asked, name: str | None, conn: Connection, page: Page) -> Listed[Any]:
+    from ...statemachine.views import Listed, OperationFilter, operation, operations
+
+    if name is None:
+        return operations(conn, OperationFilter(**asked), page)
+    found = operation(conn, _number(name, "operation"))
+    return Listed((found,) if found is not None else (), "")
+
+
 def _pauses(_: Asked, name: str | None, conn: Connection, page: Page) -> Listed[Any]:
     from ...statemachine.views import Listed, pauses
 
@@ -240,5 +255,6 @@ ASK: dict[str, Callable[..., Listed[Any]]] = {
     "campaigns": _campaigns,
     "dead-letters": _dead_letters,
     "pauses": _pauses,
+    "operations": _operations,
 }
 COMMANDS = {"get": get}

@@ -30,7 +30,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "abandon": ("act", "give failed or held ones up"),
         "recover": ("act", "take abandoned ones back"),
         "reset": ("act", "send them back to an earlier state"),
-        "run": ("runs", "close, expect, waive, reopen, reclassify a run"),
+        "run": ("runs", "close, expect, waive, reopen, reclassify a run; note, quality"),
         "dead": ("dead", "list, show, replay, forget dead letters"),
         "pause": ("pausing", "let a step, a lane, a site or a worker rest"),
         "resume": ("pausing", "let what was paused go on"),

@@ -1,4 +1,4 @@
-"""`headframe run`: what operators say of a run: close, expect, waive, reopen, reclassify."""
+"""`headframe run`: what operators say of a run: close, expect, waive, reopen, reclassify, note, quality."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Change = Callable[["Connection", str], str]
 
 @click.group()
 def run() -> None:
-    """Say something of a run that the detector does not: close, expect, waive, reopen, reclassify."""
+    """Say something of a run that the detector does not: close, expect, waive, reopen, reclassify, note, quality."""
 
 
 @run.command()
@@ -106,7 +106,44 @@ def reclassify(session: Session, number: int, kind: str, reason: str, dry_run: b
     return _do(session, number, question, change, dry_run=dry_run, yes=yes)
 
 
-def _do(session: Session, number: int, question: str, change: Change, *, dry_run: bool, yes: bool) -> int:
+@run.command()
+@click.argument("number", type=NUMBER)
+@click.argument("text")
+@click.option("--file", "about", help="About this file of the run: its name, path, sequence or id.")
+@click.option("--kind", default="note", help="A word of your own that tells such notes from others.")
+@click.option("--dry-run", is_flag=True, help="Write nothing.")
+@pass_session
+def note(session: Session, number: int, text: str, about: str | None, kind: str, dry_run: bool) -> int:
+    """Write a note about a run. It stays: correct it by another one."""
+    from ...statemachine.store import notes
+
+    def change(conn: Connection, actor: str) -> str:
+        notes.write(conn, number, text, actor, kind=kind, file=about)
+        return f"run {number}: noted"
+
+    return _do(session, number, "", change, dry_run=dry_run, yes=True, next_step=f"headframe describe run {number}")
+
+
+@run.command()
+@click.argument("number", type=NUMBER)
+@click.argument("quality", type=click.Choice(("unknown", "good", "questionable", "bad")))
+@change_options
+@pass_session
+def quality(session: Session, number: int, quality: str, reason: str, dry_run: bool, yes: bool) -> int:
+    """Say how good the data of a run are."""
+    from ...statemachine.store import runs
+
+    def change(conn: Connection, actor: str) -> str:
+        runs.judge(conn, number, quality, actor, reason)
+        return f"run {number} is {quality}"
+
+    what = f"headframe get runs --quality {quality}"
+    return _do(session, number, f"call run {number} {quality}?", change, dry_run=dry_run, yes=yes, next_step=what)
+
+
+def _do(
+    session: Session, number: int, question: str, change: Change, *, dry_run: bool, yes: bool, next_step: str = ""
+) -> int:
     """Do it whole in a dry run too, and undo it there: what it says is exact, refusals included."""
     from ...statemachine.store.runs import locked
 
@@ -119,7 +156,7 @@ def _do(session: Session, number: int, question: str, change: Change, *, dry_run
         sentence = change(conn, session.actor)
     click.echo(f"dry run, nothing was changed: {sentence}" if dry_run else sentence)
     if not dry_run:
-        click.echo(f"next: headframe why run {number}")
+        click.echo(f"next: {next_step or f'headframe why run {number}'}")
     return Code.DONE
 
 

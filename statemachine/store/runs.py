@@ -17,6 +17,7 @@ from .gather import gather, rewind
 from .pin import LARGEST_RUN, move_items, pin_runs
 
 LARGEST_SEQUENCE = 2**31 - 1
+QUALITIES = ("unknown", "good", "questionable", "bad")
 
 
 def inform(connection: Connection, info: RunInfo, book: Book) -> tuple[Trouble, ...]:
@@ -107,6 +108,16 @@ def reclassify(
     moved = move_items(connection, run.id, run.campaign_id, to, kind, True, actor, reason)
     execute(connection, "supersede_run", run_id=run.id, reason=f"run reclassified to {kind}")
     return moved
+
+
+def judge(connection: Connection, number: int, quality: str, actor: str, reason: str) -> None:
+    """Say how good the data of a run are."""
+    if quality not in QUALITIES:
+        raise RefusedError(f"there is no quality {quality}; give one of {', '.join(QUALITIES)}")
+    run = locked(connection, number)
+    if run.quality == quality:
+        raise RefusedError(f"run {number} is {quality} already")
+    _operate(connection, run, "quality", actor, reason, "", {"quality": quality})
 
 
 def learn(connection: Connection, book: Book) -> int:
@@ -229,7 +240,7 @@ def _operate(
     assignments = ", ".join([*changes, *([also] if also else []), "version = version + 1"])
     statement = text(f"update run set {assignments} where id = :id")  # noqa: S608 - columns are this module's own
     connection.execute(statement, {**values, "id": run.id})
-    before = {column: run._mapping[column] for column in ("kind", "expected", "waived", "closed_at")}
+    before = {column: run._mapping[column] for column in ("kind", "expected", "waived", "closed_at", "quality")}
     connection.execute(
         text(_INSERT_OPERATION),
         {
@@ -241,6 +252,9 @@ def _operate(
             "after": msgspec.json.encode(values).decode(),
         },
     )
+    said = msgspec.json.encode({"runs": [run.number], **values}).decode()
+    told: dict[str, Any] = {"actor": actor, "action": f"run {name}", "selection": said, "reason": reason}
+    execute(connection, "note_operation", **told, total=1, changed=1)
     gather(connection, campaigns_of(connection, run.number), also_open=True)
     notify(connection, f"run {run.number}")
 

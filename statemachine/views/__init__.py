@@ -28,6 +28,7 @@ from .filedetail import (
 from .files import FileFilter, FileRow, files
 from .gaps import Gaps, MissingFile, Range, gaps
 from .news import News, Position, news, position
+from .notes import NoteRow, note_of, notes
 from .operations import OperationFilter, OperationRow, operation, operations
 from .paging import BadCursorError, Listed, Page
 from .pilots import PilotRow, pilots
@@ -65,6 +66,7 @@ __all__ = [
     "MissingFile",
     "News",
     "NotOneError",
+    "NoteRow",
     "Operation",
     "OperationFilter",
     "OperationRow",
@@ -114,6 +116,8 @@ __all__ = [
     "gaps",
     "history",
     "news",
+    "note_of",
+    "notes",
     "operation",
     "operations",
     "pauses",

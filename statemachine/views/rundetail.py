@@ -12,6 +12,7 @@ from .fields import View
 from .filedetail import Dropped, HistoryRow, ProductRow, ReplicaRow, dropped, history, products_of, replicas_of
 from .files import TROUBLE
 from .gaps import Gaps, came
+from .notes import NoteRow, notes
 from .paging import Page
 from .runs import RunRow, counted, selected
 
@@ -41,7 +42,8 @@ class Operation(View):
 class RunDetail(View):
     """One run. `last_file_at` is when its newest file came; `steps` are the pipeline's, in order.
 
-    `accepts_failed`: its run-scope steps go on without the files that failed.
+    `accepts_failed`: its run-scope steps go on without the files that failed. `judged` is who said last how good its
+    data are; `notes` are the newest 100.
     """
 
     row: RunRow
@@ -60,6 +62,8 @@ class RunDetail(View):
     history: tuple[HistoryRow, ...]
     dropped: tuple[Dropped, ...]
     operations: tuple[Operation, ...]
+    judged: Operation | None
+    notes: tuple[NoteRow, ...]
     products: tuple[ProductRow, ...]
     replicas: tuple[ReplicaRow, ...]
     dead_letters: tuple[DeadLetterRow, ...]
@@ -76,6 +80,7 @@ def run(conn: Connection, number: int) -> RunDetail | None:
     come = came(conn, more, complete=shown.expected is not None and shown.registered == shown.expected)
     own = [shown.item] if shown.item is not None else []
     states, steps, accepts_failed = _pipeline(conn, row.campaign_id)
+    done = _operations(conn, row.id)
     return RunDetail(
         row=shown,
         **{name: more._mapping[name] for name in names},
@@ -87,7 +92,9 @@ def run(conn: Connection, number: int) -> RunDetail | None:
         reasons=_reasons(conn, row, shown.phases),
         history=history(conn, own, 200),
         dropped=dropped(conn, own),
-        operations=_operations(conn, row.id),
+        operations=done,
+        judged=next((each for each in done if each.operation == "quality"), None),
+        notes=notes(conn, number, Page(limit=100)).rows,
         products=products_of(conn, product.c.run_id == row.id, product.c.file_id.is_(None)),
         replicas=replicas_of(conn, replica.c.run_id == row.id, replica.c.file_id.is_(None)),
         dead_letters=dead_letters_about(conn, run=number),

@@ -11,6 +11,7 @@ from . import (
     letters,
     logs,
     me,
+    notes,
     operations,
     pausing,
     records,
@@ -32,6 +33,7 @@ RESOURCES = (
     arrivals,
     pausing,
     browse,
+    notes,
 )
 
 

@@ -211,3 +211,39 @@ def test_an_unexpected_error_is_one_line(headframe: Headframe, monkeypatch: pyte
     found = headframe("status")
     assert found.code == 1
     assert found.err == "headframe: internal error: RuntimeError: first line (headframe --debug shows where)\n"
+
+
+def test_a_note_is_written_and_shown(machine: SmallMachine, headframe: Headframe) -> None:
+    machine.arrive(5, 1)
+    found = headframe("run", "note", "5", "hot channel <17>", "--file", "1")
+    assert (found.code, found.lines) == (0, ["run 5: noted", "next: headframe describe run 5"])
+    assert headframe("run", "note", "5", "never", "--dry-run").code == 0
+    assert headframe("run", "note", "5", "  ").code == 1
+    assert headframe("run", "note", "5", "x", "--file", "nix").code == 4
+    shown = headframe("describe", "run", "5").out
+    assert "hot channel <17>" in shown
+    assert "never" not in shown
+
+
+def test_quality_is_said_with_a_reason_and_filtered_by(machine: SmallMachine, headframe: Headframe) -> None:
+    machine.arrive(5, 1)
+    machine.arrive(6, 1)
+    assert headframe("run", "quality", "5", "bad", "--yes").code == 2
+    found = headframe("run", "quality", "5", "bad", *WHY)
+    assert (found.code, found.lines[0]) == (0, "run 5 is bad")
+    assert headframe("run", "quality", "5", "bad", *WHY).code == 1
+    assert headframe("get", "runs", "--quality", "bad", "-o", "name").lines == ["5"]
+    assert "bad, anna says: beam trip" in headframe("describe", "run", "5").out
+
+
+def test_what_operators_did_is_listed(failed: SmallMachine, headframe: Headframe) -> None:
+    headframe("requeue", "run", "5", *WHY)
+    headframe("run", "close", "5", *WHY)
+    rows = headframe("get", "operations", "-o", "json").json
+    assert [(row["action"], row["actor"], row["changed"]) for row in rows] == [
+        ("run close", "anna", 1),
+        ("requeue", "anna", 2),
+    ]
+    assert headframe("get", "operations", "--action", "requeue", "-o", "name").lines == [str(rows[1]["id"])]
+    assert headframe("get", "operation", str(rows[1]["id"])).code == 0
+    assert headframe("get", "operation", "999").code == 4
