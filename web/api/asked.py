@@ -42,28 +42,10 @@ class Numbers(fields.String):
 class Storable(validate.Validator):
     """Refuses what no record can hold."""
 
-    def __init__(self, longest: int = 500) -> None:
-        self.longest = longest
-
     def __call__(self, value: str) -> str:
         """Check a value."""
-        if "\0" in value or len(value) > self.longest or not _encodable(value):
-            raise ValidationError("this is too long, or holds a character that no record can hold")
-        return value
-
-
-def _encodable(value: str) -> bool:
-    """Say whether it is text: JSON can write half a character, which is none."""
-    return not any("\ud800" <= character <= "\udfff" for character in value)
-
-
-class Said(validate.Validator):
-    """Refuses what says nothing."""
-
-    def __call__(self, value: str) -> str:
-        """Check a value."""
-        if not value.strip():
-            raise ValidationError("this must say something")
+        if "\0" in value or len(value) > 500:
+            raise ValidationError("this is too long, or holds a character that no name can hold")
         return value
 
 

@@ -1,13 +1,14 @@
 """What people say of a run: notes, and how good its data are."""
 
-from typing import Any
+from typing import Annotated, Any, Literal
 
-from apiflask import APIBlueprint, Schema
+from apiflask import APIBlueprint
 from flask import Response
-from marshmallow import RAISE, fields, validate
+from msgspec import Meta
 from sqlalchemy import Connection
 from werkzeug.exceptions import NotFound
 
+from ...statemachine.records import Record
 from ...statemachine.store import notes as desk
 from ...statemachine.store import runs
 from ...statemachine.views import NoteRow, Operation, note_of, notes
@@ -15,35 +16,29 @@ from ...statemachine.views import run as find_run
 from ..access.identity import Role, needs, who
 from ..context import reading
 from . import asked
-from .answer import Rows, as_json, rows
+from .answer import Rows, rows
+from .body import Name, Reasoned, takes
 from .document import PREFIX, gives
-from .once import once
-from .operations import Dry, reason
+from .done import answered
 
 blueprint = APIBlueprint("api_notes", __name__, url_prefix=f"{PREFIX}/runs/<number:number>", tag="runs")
 
 
-class NoteAsked(Schema):
-    """A note: plain text."""
+class Noted(Record, forbid_unknown_fields=True):
+    """A note: plain text about a run, or about a file of it by its name, path, sequence or number.
 
-    text = fields.String(
-        required=True,
-        validate=[asked.Storable(desk.LONGEST), asked.Said()],
-        metadata={"description": "plain text", "pattern": r"\S", "maxLength": desk.LONGEST},
-    )
-    file = asked.word("about this file of the run: its name, path, sequence or number")
-    kind = fields.String(
-        load_default="note",
-        validate=validate.Regexp(r"^[a-z][a-z0-9-]{0,30}$"),
-        metadata={"description": "a word of your own that tells such notes from others"},
-    )
+    `kind` is a word of your own that tells such notes from others.
+    """
+
+    text: Annotated[str, Meta(min_length=1, max_length=desk.LONGEST, pattern=r"\S")]
+    file: Name | None = None
+    kind: Annotated[str, Meta(pattern=r"^[a-z][a-z0-9-]{0,30}$")] = "note"
 
 
-class QualityAsked(Schema):
+class Judged(Reasoned):
     """How good the data of a run are."""
 
-    quality = fields.String(required=True, validate=validate.OneOf(runs.QUALITIES))
-    reason = reason()
+    quality: Literal["unknown", "good", "questionable", "bad"]
 
 
 @blueprint.get("/notes")
@@ -59,31 +54,31 @@ def index(number: int, query_data: dict[str, Any]) -> Response:
 
 
 @blueprint.post("/note")
-@blueprint.input(Dry, location="query")
-@blueprint.input(NoteAsked, unknown=RAISE)
+@blueprint.input(asked.Changing, location="query")
 @gives(NoteRow, refuses=(404, 409))
+@takes(Noted, {"text": "channel 17 is hot since 02:10"})
 @needs(Role.OPERATOR)
-def write(number: int, query_data: dict[str, Any], json_data: dict[str, Any]) -> Response:
+def write(number: int, query_data: dict[str, Any], asked: Noted) -> Response:
     """Write a note about a run. Notes are never changed: correct one by another."""
 
     def change(connection: Connection) -> NoteRow | None:
-        made = desk.write(connection, number, author=who().name, **json_data)
+        made = desk.write(connection, number, asked.text, who().name, kind=asked.kind, file=asked.file)
         return note_of(connection, made)
 
-    return as_json(once(json_data, change, dry_run=query_data["dry_run"]))
+    return answered(asked, change, dry_run=query_data["dry_run"])
 
 
 @blueprint.post("/quality")
-@blueprint.input(Dry, location="query")
-@blueprint.input(QualityAsked, unknown=RAISE)
+@blueprint.input(asked.Changing, location="query")
 @gives(Operation, refuses=(404, 409))
+@takes(Judged, {"quality": "questionable", "reason": "channel 17 is hot"})
 @needs(Role.OPERATOR)
-def judge(number: int, query_data: dict[str, Any], json_data: dict[str, Any]) -> Response:
+def judge(number: int, query_data: dict[str, Any], asked: Judged) -> Response:
     """Say how good the data of a run are, and why."""
 
     def change(connection: Connection) -> Operation | None:
-        runs.judge(connection, number, json_data["quality"], who().name, json_data["reason"].strip())
+        runs.judge(connection, number, asked.quality, who().name, asked.reason.strip())
         found = find_run(connection, number)
         return None if found is None else found.judged
 
-    return as_json(once(json_data, change, dry_run=query_data["dry_run"]))
+    return answered(asked, change, dry_run=query_data["dry_run"])

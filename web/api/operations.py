@@ -2,18 +2,19 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
-from apiflask import APIBlueprint, Schema
+from apiflask import APIBlueprint
 from flask import Response, url_for
-from marshmallow import RAISE, fields, validate
+from msgspec import Meta
+from sqlalchemy import Connection
 from werkzeug.exceptions import BadRequest, NotFound
 
-from ...statemachine.lanes import LANES
-from ...statemachine.lifecycle import Phase
+from ...statemachine.lifecycle import Phase, Trigger
+from ...statemachine.records import Record
 from ...statemachine.store.operating import Acted, Order, Selection, act, cancel, follow, look
-from ...statemachine.store.operating.order import ACTIONS, checked
+from ...statemachine.store.operating.order import ACTIONS, NAMES, checked
 from ...statemachine.views import OperationFilter, OperationRow
 from ...statemachine.views import operation as find_operation
 from ...statemachine.views import operations as list_operations
@@ -21,13 +22,13 @@ from ..access.identity import Role, needs, who
 from ..context import changing, reading
 from . import asked
 from .answer import Rows, as_json, one, rows
+from .body import Name, Natural, Reasoned, takes
 from .document import PREFIX, gives
-from .once import key, once
+from .done import answered
+from .once import key
 
 View = TypeVar("View", bound=Callable[..., Any])
 MOST_NAMED = 10_000
-LARGEST = 2**63 - 1
-LONGEST_REASON = 2000
 STATUSES = ("waiting", "running", "done", "failed", "cancelled", "stopped")
 blueprint = APIBlueprint("api_operations", __name__, url_prefix=f"{PREFIX}/operations", tag="operations")
 
@@ -41,61 +42,41 @@ class OperationsAsked(asked.Part):
     since = asked.moment("begun then or later")
 
 
-class Dry(Schema):
-    """Whether it is done."""
-
-    dry_run = asked.flag("say exactly what would be done, and do nothing")
+Names = Annotated[tuple[Name, ...], Meta(max_length=MOST_NAMED)]
+Numbers = Annotated[tuple[Natural, ...], Meta(max_length=MOST_NAMED)]
 
 
-class SelectionAsked(Schema):
-    """Which items: every condition that is set must hold, and at least one must be set."""
+class Selected(Record, forbid_unknown_fields=True):
+    """Which items: every condition that is set must hold, and at least one must be set.
 
-    runs = fields.List(
-        fields.Integer(strict=True, validate=validate.Range(0, LARGEST)), validate=validate.Length(max=MOST_NAMED)
-    )
-    files = fields.List(fields.String(validate=asked.Storable()), validate=validate.Length(max=MOST_NAMED))
-    items = fields.List(
-        fields.Integer(strict=True, validate=validate.Range(0, LARGEST)), validate=validate.Length(max=MOST_NAMED)
-    )
-    campaign = asked.word("of this campaign")
-    state = asked.word("in this state")
-    phase = fields.String(validate=validate.OneOf([str(phase) for phase in Phase]))
-    kind = asked.word("of this run type")
-    step = asked.word("at this step")
-    reason_code = asked.word("with this reason code")
-    scope = fields.String(validate=validate.OneOf(("file", "run")))
+    `files` are names, paths, `run/sequence` or numbers; `items` are numbers as lists of files show them.
+    """
 
-
-def reason(*, required: bool = True) -> fields.String:
-    """Give the reason that each change wants."""
-    return fields.String(
-        required=required,
-        validate=[asked.Storable(LONGEST_REASON), asked.Said()],
-        metadata={"description": "why; it stays in the history", "pattern": r"\S", "maxLength": LONGEST_REASON},
-    )
+    runs: Numbers = ()
+    files: Names = ()
+    items: Numbers = ()
+    campaign: Name | None = None
+    state: Name | None = None
+    phase: Phase | None = None
+    kind: Name | None = None
+    step: Name | None = None
+    reason_code: Name | None = None
+    scope: Literal["file", "run"] | None = None
 
 
-class Ordered(Schema):
-    """An action on what is selected."""
+class Ordered(Reasoned):
+    """An action on what is selected.
 
-    action = fields.String(required=True, validate=validate.OneOf(tuple(ACTIONS)))
-    selection = fields.Nested(SelectionAsked, required=True)
-    to_state = asked.word("where a reset goes back to")
-    lane = fields.String(validate=validate.OneOf(LANES), metadata={"description": "go on in this lane"})
-    new_content = fields.Boolean(
-        load_default=False, metadata={"description": "a reset takes a rewritten raw file's present content"}
-    )
-    reason = reason()
-    selected = fields.String(
-        validate=validate.Regexp(r"^[0-9]+-[0-9a-f]{32}$"),
-        metadata={"description": "what a dry run answered; it is done only if that has not changed since"},
-    )
+    `to_state` is where a reset goes back to; with `new_content` it takes a rewritten raw file's present content.
+    `lane` is where the items go on. With `selected`, what a dry run answered, it is done only if that has not changed.
+    """
 
-
-class Cancelled(Schema):
-    """Why something is left undone."""
-
-    reason = reason()
+    action: Literal["requeue", "hold", "cancel", "release", "abandon", "recover", "reset"]
+    selection: Selected
+    to_state: Name | None = None
+    lane: Literal["live", "bulk"] | None = None
+    new_content: bool = False
+    selected: Annotated[str, Meta(pattern=r"^[0-9]{1,18}-[0-9a-f]{32}$")] | None = None
 
 
 def _or_later(view: View) -> View:
@@ -125,19 +106,19 @@ def show(number: int, query_data: dict[str, Any]) -> Response:
 
 
 @blueprint.post("")
-@blueprint.input(Dry, location="query")
-@blueprint.input(Ordered, unknown=RAISE)
+@blueprint.input(asked.Changing, location="query")
 @_or_later
 @gives(OperationRow, refuses=(404, 409))
+@takes(Ordered, {"action": "requeue", "selection": {"runs": [1201], "phase": "failed"}, "reason": "the disk is back"})
 @needs(Role.OPERATOR)
-def order(query_data: dict[str, Any], json_data: dict[str, Any]) -> Response:
+def order(query_data: dict[str, Any], asked: Ordered) -> Response:
     """Act on what is selected: up to 1,000 items at once, more of them by a daemon (202).
 
     A dry run gives the exact number and `selected`, which stands for exactly these items as they are. Sent along, it
     has the action refused (409, `selection-changed`) if they are not the same any more. Who names files or items of
     which nothing can be acted on gets a 409 with `present`: where they are, and who brought them there.
     """
-    wanted = _order(json_data)
+    wanted = _order(asked)
     if query_data["dry_run"]:
         return as_json(_dry(wanted))
     with changing() as connection:
@@ -148,38 +129,36 @@ def order(query_data: dict[str, Any], json_data: dict[str, Any]) -> Response:
 
 
 @blueprint.post("/<number:number>/cancel")
-@blueprint.input(Dry, location="query")
-@blueprint.input(Cancelled, unknown=RAISE)
+@blueprint.input(asked.Changing, location="query")
 @gives(OperationRow, refuses=(404, 409))
+@takes(Reasoned, {"reason": "that was the wrong run"})
 @needs(Role.OPERATOR)
-def stop(number: int, query_data: dict[str, Any], json_data: dict[str, Any]) -> Response:
+def stop(number: int, query_data: dict[str, Any], asked: Reasoned) -> Response:
     """Leave the rest of an operation undone; what is done stays."""
     _found(number)
 
-    def change(connection: Any) -> OperationRow | None:
-        cancel(connection, number, who().name, json_data["reason"])
+    def change(connection: Connection) -> OperationRow | None:
+        cancel(connection, number, who().name, asked.reason)
         return find_operation(connection, number)
 
-    return as_json(once(json_data, change, dry_run=query_data["dry_run"]))
+    return answered(asked, change, dry_run=query_data["dry_run"])
 
 
-def _order(body: dict[str, Any]) -> Order:
-    trigger = ACTIONS[body["action"]]
-    to_state = body.get("to_state")
-    if (trigger is ACTIONS["reset"]) != (to_state is not None):
+def _order(said: Ordered) -> Order:
+    trigger = ACTIONS[said.action]
+    if (trigger is Trigger.RESET) != (said.to_state is not None):
         raise BadRequest("to_state: a reset needs it, and nothing else takes it")
-    chosen: dict[str, Any] = {
-        name: tuple(value) if isinstance(value, list) else value for name, value in body["selection"].items()
-    }
+    if said.new_content and trigger is not Trigger.RESET:
+        raise BadRequest("new_content: only a reset takes it")
     return Order(
         trigger=trigger,
-        selection=Selection(**chosen),
+        selection=Selection(**msgspec.structs.asdict(said.selection)),
         actor=who().name,
-        reason=body["reason"].strip(),
-        state=to_state,
-        lane=body.get("lane"),
-        new_content=body["new_content"],
-        selected=body.get("selected"),
+        reason=said.reason.strip(),
+        state=said.to_state,
+        lane=said.lane,
+        new_content=said.new_content,
+        selected=said.selected,
         key=key(),
     )
 
@@ -192,7 +171,7 @@ def _dry(wanted: Order) -> OperationRow:
         id=0,
         at=datetime.now(UTC),
         actor=wanted.actor,
-        action=next(name for name, trigger in ACTIONS.items() if trigger is wanted.trigger),
+        action=NAMES[wanted.trigger],
         selection=msgspec.to_builtins(wanted.selection),
         reason=wanted.reason,
         done=0,
