@@ -20,7 +20,7 @@ from ..statemachine.store.arrivals import known
 from ..statemachine.store.campaigns import Book
 from ..statemachine.store.sites import SiteRow
 from ..web.settings import Settings
-from . import embedded
+from . import access, embedded
 from .config import Config, ConfigError, read_secret
 
 log = structlog.get_logger("headframe.wiring")
@@ -122,6 +122,7 @@ def web_settings(config: Config) -> Settings:
         timezone=config.timezone,
         url=config.web.url,
         reading=config.access.reading,
+        access=access.settings(config),
         book=book(config),
     )
 

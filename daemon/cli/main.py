@@ -36,6 +36,10 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "resume": ("pausing", "let what was paused go on"),
         "drain": ("pausing", "let a worker finish and leave"),
     },
+    "Access": {
+        "user": ("people", "local users: add, list, role, password, disable"),
+        "token": ("people", "tokens of programs: make, list, revoke"),
+    },
     "Checking": {
         "verify": ("checking", "check every invariant; ends 1 with what is broken"),
         "doctor": ("checking", "check all that headframe needs here"),

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from ...statemachine.pipeline import PipelineError
+from .access_checks import check_access
 from .errors import Mistakes
 from .model import Config, Inbox
 from .types import NAME, absolute
@@ -25,6 +26,7 @@ def check(config: Config, mistakes: Mistakes) -> Config:
     _timezone(config, mistakes)
     _database(config, mistakes)
     _broker(config, mistakes)
+    check_access(config.access, mistakes)
     _inboxes(config, mistakes)
     _references(config, mistakes)
     _work_site(config, mistakes)

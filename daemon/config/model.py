@@ -9,6 +9,7 @@ from ...consumers.steps.api import Site
 from ...statemachine.lanes import LANES
 from ...statemachine.pipeline import Pipeline, RunType, Step, build
 from ...statemachine.records import Record
+from .access import Access
 from .types import Count, FileMode, FolderMode, Port, Prefix, Seconds, Share
 
 LARGEST_RUN = 2**63 - 1
@@ -42,17 +43,15 @@ class BrokerConfig(Record):
 
 
 class Web(Record):
-    """Where the pages and the REST API listen; port 0 takes a free one. `url` is the address that people know."""
+    """Where the pages and the REST API listen; port 0 takes a free one. `url` is the address that people know.
+
+    So many `proxies` in front are believed when they say for whom they ask.
+    """
 
     host: str = "127.0.0.1"
     port: Port = 8080
     url: str = ""
-
-
-class Access(Record):
-    """Who may look, and who may act. `reading`: `open` to everybody who reaches the pages, or `closed`."""
-
-    reading: Literal["open", "closed"] = "open"
+    proxies: Annotated[int, msgspec.Meta(ge=0, le=10)] = 0
 
 
 class SiteConfig(Record):

@@ -18,7 +18,7 @@ from .. import logs
 from ..config import load
 from ..processes import stopping
 from ..up import Up, running
-from .folder import prepare
+from .folder import OPERATOR, operator, prepare
 from .plan import Plan
 from .show import Row, look, picture, settled, summarize
 
@@ -50,6 +50,7 @@ def _run(console: Console, exit_when_done: bool, folder: Path, scale: int) -> No
         plans = _plans(up, scale)
         numbers = [plan.number for plan in plans]
         console.print(f"page: {up.address}")
+        console.print(f"sign in there as {OPERATOR}; the password is in {operator(up.engine, folder)}")
         began = time.monotonic()
         inbox = config.inbox_root("daq")
         with _detector(inbox, plans):

@@ -1,10 +1,17 @@
-"""The demonstration's folder: its configuration, and the blinding committee's keys."""
+"""The demonstration's folder: its configuration, the blinding committee's keys, the operator's password."""
 
 import secrets
 from importlib.resources import files
 from pathlib import Path
 
+from sqlalchemy import Engine
+
 from ...consumers.steps.sealing import make_keypair
+from ...statemachine.roles import Role
+from ...statemachine.store.access import people
+from ...web.access import passwords
+
+OPERATOR = "operator"
 
 
 def prepare(folder: Path) -> Path:
@@ -20,6 +27,17 @@ def prepare(folder: Path) -> Path:
         _secret(keys / "committee.public", public)
         _secret(keys / "salt.secret", secrets.token_hex(32))
     return config
+
+
+def operator(engine: Engine, folder: Path) -> Path:
+    """Make the one who may act on the pages, with a password of its own for each folder; give the file that has it."""
+    file = folder / "operator.password"
+    with engine.begin() as connection:
+        if people.find(connection, OPERATOR) is None:
+            password = passwords.generated()
+            people.add(connection, OPERATOR, passwords.hashed(password), [Role.OPERATOR], actor="demo")
+            _secret(file, password)
+    return file
 
 
 def _secret(path: Path, text: str) -> None:
