@@ -1,6 +1,7 @@
 """The whole log of an attempt, streamed as text: from any byte, or its last lines."""
 
-from typing import Any
+import os
+from typing import Any, BinaryIO
 
 from apiflask import APIBlueprint, Schema
 from flask import Response, request, send_file
@@ -53,7 +54,15 @@ def log(item: int, epoch: int, query_data: dict[str, Any]) -> Response:
         content = opened.read() if request.method == "GET" else b""
         opened.close()
         return Response(content, mimetype=PLAIN)
-    response = send_file(opened, mimetype=PLAIN, download_name=logfile.name_of(attempt.log), conditional=True)
+    return _streamed(opened, logfile.name_of(attempt.log))
+
+
+def _streamed(log: BinaryIO, name: str) -> Response:
+    """Answer with a file, or with the range of it that is asked for; not more than a piece is in memory."""
+    facts = os.fstat(log.fileno())
+    response = send_file(log, mimetype=PLAIN, download_name=name, last_modified=facts.st_mtime)
+    response.content_length = facts.st_size
+    response.make_conditional(request, accept_ranges=True, complete_length=facts.st_size)
     response.headers["Cache-Control"] = "private, no-cache"
     return response
 
