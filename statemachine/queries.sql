@@ -324,6 +324,71 @@ returning id as item, epoch, run_id, file_id, campaign_id, step, lane, phase, sc
   exists (select from step_rule s where s.pipeline_id = item.pipeline_id and s.step = item.step
     and (s.owned_by = 'file' or item.kind = any(s.bypassed_by))) as passable;
 
+-- name: insert_campaign
+insert into campaign (name, pipeline_id, kind, lane, weight, status, created_by, note, start_state, query, status_by,
+  status_reason, status_since)
+values (:called, :pipeline_id, 'bulk', :lane, :weight, 'making', :actor, :note, :start_state, cast(:query as jsonb),
+  :actor, :reason, clock_timestamp())
+on conflict (name) do nothing
+returning id;
+
+-- name: begin_growing
+-- A campaign is to take in runs: a job that commits pages.
+insert into operation (actor, action, selection, reason, total, lane, started_at)
+values (:actor, :action, cast(:selection as jsonb), :reason, :total, :lane, clock_timestamp())
+returning id;
+
+-- name: campaign_files
+-- (nothing) -> the campaign's first state, ready: files that a campaign takes in become its items. The runs are locked;
+-- a run whose type has changed since the file was judged is left for the next time.
+insert into item (campaign_id, pipeline_id, run_id, file_id, scope, kind, state, phase, step, lane, trigger, actor, reason)
+select c.id, c.pipeline_id, w.run_id, w.file_id, 'file', run.kind, s.state, 'ready', s.step, c.lane, 'arrive', :actor,
+  :reason
+from jsonb_to_recordset(cast(:rows as jsonb)) as w(run_id bigint, file_id bigint, kind text)
+join campaign c on c.id = :campaign_id join run on run.id = w.run_id and run.kind = w.kind
+join step_rule s on s.pipeline_id = c.pipeline_id and s.state = c.start_state
+order by w.run_id, w.file_id
+on conflict do nothing
+returning id as item, epoch, run_id, file_id, campaign_id, step, lane, phase, scope,
+  exists (select from step_rule s where s.pipeline_id = item.pipeline_id and s.step = item.step
+    and (s.owned_by = 'file' or item.kind = any(s.bypassed_by))) as passable;
+
+-- name: growing
+-- Campaigns that are taking in runs, and nobody is at it just now.
+select id from operation where status = 'running' and action in ('campaign-create', 'campaign-grow')
+order by id for no key update skip locked limit :room;
+
+-- name: hold_growth
+-- A campaign's job, locked: who comes second waits for the page.
+select o.id, o.status, o.actor, o.reason, o.selection, o.changed, o.total, c.id as campaign_id, c.status as campaign_status
+from operation o join campaign c on c.id = cast(o.selection ->> 'campaign_id' as bigint)
+where o.id = :id for no key update of o;
+
+-- name: grown
+-- A page of a campaign's job is made: how far it is, and whether that was the last one.
+update operation set changed = changed + :changed, done = done + :done, seen_at = clock_timestamp(),
+  selection = selection || cast(:at as jsonb),
+  status = case when :ended then 'done' else 'running' end,
+  finished_at = case when :ended then clock_timestamp() end
+where id = :id;
+
+-- name: growth_failed
+-- A campaign's job cannot be carried on with: what is made stays.
+update operation set status = 'failed', why = :why, finished_at = clock_timestamp() where id = :id and status = 'running'
+returning cast(selection ->> 'campaign_id' as bigint) as campaign_id, selection -> 'left_out' as left_out;
+
+-- name: campaign_made
+-- making -> open: a campaign has all that it was to take in, and no other job goes on.
+update campaign c set status = case when c.status = 'making' then 'open' else c.status end,
+  left_out = cast(:left_out as jsonb)
+where c.id = :campaign_id and not exists (select from operation o where o.status = 'running'
+  and o.action in ('campaign-create', 'campaign-grow') and o.selection @> jsonb_build_object('campaign_id', c.id));
+
+-- name: set_campaign
+-- What an operator says of a campaign: making, open, paused or closed.
+update campaign set status = :status, status_by = :actor, status_reason = :reason, status_since = clock_timestamp()
+where id = :campaign_id;
+
 -- name: hold_runs
 -- These runs, locked in id order; none of them where one is missing, for it has to be made before any is locked.
 select number, kind from run where number = any(:numbers)
@@ -671,14 +736,14 @@ delete from process p where p.seen_at < clock_timestamp() - interval '7 days'
 -- What waits for a step and lane, oldest first, leaving out what is paused or not due.
 select i.id as item, i.epoch from item i join campaign c on c.id = i.campaign_id
 where i.phase = 'ready' and i.step = :step and i.lane = :lane
-  and (i.not_before is null or i.not_before <= clock_timestamp()) and c.status = 'open'
+  and (i.not_before is null or i.not_before <= clock_timestamp()) and c.status <> 'paused'
 order by i.priority, i.id limit :room;
 
 -- name: ready_items_elsewhere
 -- The same, leaving out those that would write to a paused site.
 select i.id as item, i.epoch from item i join campaign c on c.id = i.campaign_id
 where i.phase = 'ready' and i.step = :step and i.lane = :lane
-  and (i.not_before is null or i.not_before <= clock_timestamp()) and c.status = 'open'
+  and (i.not_before is null or i.not_before <= clock_timestamp()) and c.status <> 'paused'
   and (i.pipeline_id, i.kind) not in (
     select b.pipeline_id, b.kind from jsonb_to_recordset(cast(:rows as jsonb)) as b(pipeline_id bigint, kind text))
 order by i.priority, i.id limit :room;
@@ -927,17 +992,17 @@ select i.id as item, (select count(*) from (select from item where phase = 'subm
     limit :window) as each) as sent
 from jsonb_to_recordset(cast(:rows as jsonb)) as w(item bigint, epoch bigint)
 join item i on i.id = w.item and i.epoch = w.epoch join campaign c on c.id = i.campaign_id
-where i.phase = 'ready' and c.status = 'open';
+where i.phase = 'ready' and c.status <> 'paused';
 
 -- name: items_to_send
--- Items that are still ready or submitted in the epoch for which a message is wanted.
+-- Items that are still ready or submitted in the epoch for which a message is wanted, of campaigns that are not paused.
 select i.id, i.epoch, i.step, i.lane, i.pipeline_id, i.campaign_id, i.run_id, i.file_id, i.kind, i.conditions,
   i.request, i.nodes <> '{}' as suspect, c.name as campaign, run.number, run.metadata, f.name, f.sequence
 from jsonb_to_recordset(cast(:rows as jsonb)) as w(item bigint, epoch bigint)
 join item i on i.id = w.item and i.epoch = w.epoch
 join campaign c on c.id = i.campaign_id join run on run.id = i.run_id
 left join file f on f.id = i.file_id
-where i.phase in ('ready', 'submitted')
+where i.phase in ('ready', 'submitted') and c.status <> 'paused'
 order by i.id;
 
 -- name: file_contents

@@ -14,6 +14,7 @@ from sqlalchemy import (
     UniqueConstraint,
     text,
 )
+from sqlalchemy.dialects.postgresql import JSONB
 
 from .columns import TIME, facts, key, metadata, moment, number, refers, words
 
@@ -63,6 +64,20 @@ campaign = Table(
     words("created_by", "conductor"),
     moment("created_at", now=True),
     words("note"),
+    words("start_state"),
+    facts("query"),
+    Column(
+        "left_out",
+        JSONB,
+        nullable=False,
+        server_default=text("'{}'::jsonb"),
+        comment="files that fit the query and could not start, by why, when it last took runs in",
+    ),
+    words("status_by"),
+    words("status_reason"),
+    moment("status_since"),
+    Index("campaign_status", "status", "id"),
+    Index("campaign_prefix", "name", postgresql_ops={"name": "text_pattern_ops"}),
 )
 
 run = Table(
@@ -176,6 +191,7 @@ item = Table(
     Index("item_once", "campaign_id", "run_id", "file_id", unique=True, postgresql_nulls_not_distinct=True),
     Index("item_run", "run_id"),
     Index("item_file", "file_id"),
+    Index("run_of_campaign", "campaign_id", "run_id", postgresql_where=text("scope = 'run'")),
     Index("item_of_run", "phase", "state", "run_id", postgresql_where=text("scope = 'run'")),
     Index("item_ready", "step", "lane", "priority", "id", postgresql_where=text("phase = 'ready'")),
     Index("item_submitted", "step", "lane", "submitted_at", postgresql_where=text("phase = 'submitted'")),

@@ -83,6 +83,11 @@ operation = Table(
     Index("operation_actor", "actor", "id"),
     Index("operation_action", "action", "id"),
     Index("operation_at", "at"),
+    Index(
+        "operation_growing",
+        "id",
+        postgresql_where=text("status = 'running' and action in ('campaign-create', 'campaign-grow')"),
+    ),
     comment="what operators did; a bulk action is a job that commits pages",
 )
 

@@ -86,8 +86,10 @@ def _before_own_steps(states: Iterable[str]) -> Iterable[Move]:
 
 
 def _is_arrival(step: Step, scope: str, pipeline: Pipeline) -> bool:
+    """A file may begin in a later state: where its campaign starts."""
     phases = (Phase.WAITING,) if scope == "run" else (Phase.READY, Phase.HELD)
-    return step.trigger == Trigger.ARRIVE and step.to_state == pipeline.initial and step.to_phase in phases
+    states = (pipeline.initial,) if scope == "run" else states_of(pipeline, "file")[:-1]
+    return step.trigger == Trigger.ARRIVE and step.to_state in states and step.to_phase in phases
 
 
 def _is_reclassified(step: Step, scope: str, pipeline: Pipeline, before: Pipeline) -> bool:

@@ -62,6 +62,8 @@ class Item(Record):
     retries: int
     campaign: str
     campaign_status: str
+    campaign_by: str
+    campaign_reason: str
 
 
 class Facts(Record):
@@ -139,6 +141,8 @@ def _item(conn: Connection, item_id: int) -> Item:
             func.coalesce(step_rule.c.retries, 0).label("retries"),
             campaign.c.name.label("campaign"),
             campaign.c.status.label("campaign_status"),
+            campaign.c.status_by.label("campaign_by"),
+            campaign.c.status_reason.label("campaign_reason"),
         )
         .join(campaign, campaign.c.id == item.c.campaign_id)
         .outerjoin(step_rule, rule)

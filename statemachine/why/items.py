@@ -26,9 +26,10 @@ def stopped(facts: Facts) -> Why | None:
             return _paused(facts, pause)
     if facts.paused_site is not None:
         return _paused(facts, facts.paused_site, f"; step {item.step} writes there")
-    if item.campaign_status != "open":
-        sentence = f"campaign {item.campaign} is {item.campaign_status}"
-        return _answer(facts, f"campaign-{item.campaign_status}", sentence, Who.OPERATOR)
+    if item.campaign_status == "paused":
+        sentence = f"campaign {item.campaign} is paused by {item.campaign_by or 'somebody'}: {item.campaign_reason}"
+        does = command("campaign", "resume", item.campaign)
+        return _answer(facts, "campaign-paused", sentence, Who.OPERATOR, does=does)
     if item.step and not machine.workers(item.step, item.lane):
         others = [f"worker {p.owner} on {p.host} takes {_steps(p.detail)}" for p in machine.alive if p.role == "worker"]
         bulk = " that takes the bulk lane" if machine.workers(item.step) else ""
