@@ -354,9 +354,9 @@ returning id as item, epoch, run_id, file_id, campaign_id, step, lane, phase, sc
     and (s.owned_by = 'file' or item.kind = any(s.bypassed_by))) as passable;
 
 -- name: growing
--- Campaigns that are taking in runs, and nobody is at it just now.
+-- The campaign's job that was longest not looked after, and that nobody is at just now.
 select id from operation where status = 'running' and action in ('campaign-create', 'campaign-grow')
-order by id for no key update skip locked limit :room;
+order by coalesce(seen_at, at), id limit 1 for no key update skip locked;
 
 -- name: hold_growth
 -- A campaign's job, locked: who comes second waits for the page.

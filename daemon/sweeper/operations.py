@@ -1,4 +1,4 @@
-"""Carries out what operators have ordered of many items: page by page, with rests, until nothing waits."""
+"""Carries out what operators have ordered of many items, campaigns too: page by page, with rests, until all is done."""
 
 import threading
 import time
@@ -7,6 +7,7 @@ import structlog
 from sqlalchemy import Engine
 
 from ...statemachine.database import first_line
+from ...statemachine.store import campaign_make
 from ...statemachine.store.operating import Turned, turn
 from ...statemachine.store.operating.turn import SILENT_S
 
@@ -28,12 +29,13 @@ class Operations:
             began = time.monotonic()
             try:
                 done = turn(self.engine, self.owner, self.silent_s)
+                grew = campaign_make.turn(self.engine)
             except Exception as error:  # PostgreSQL is away, or busy: the action waits
                 log.warning("an operation waits", cause=first_line(error))
                 stop.wait(AGAIN_S)
                 continue
             _tell(done)
-            stop.wait(time.monotonic() - began if done else LOOK_S)
+            stop.wait(time.monotonic() - began if done or grew else LOOK_S)
 
 
 def _tell(done: Turned | None) -> None:

@@ -16,7 +16,7 @@ from ...consumers.worker.settings import new_owner
 from ...statemachine.database import first_line, is_busy, wait_briefly
 from ...statemachine.lanes import LANES
 from ...statemachine.records import Record
-from ...statemachine.store import campaign_make, sweep
+from ...statemachine.store import sweep
 from ...statemachine.store.answered import forget as forget_answered
 from ...statemachine.store.core import database_time, notify
 from ...statemachine.store.dispatch import lock_lane
@@ -31,8 +31,6 @@ log = structlog.get_logger("headframe.sweeper")
 MOMENTS_S = 5.0
 """Within how long a worker says that it has begun, and a page of hints goes out."""
 LOCK_S = 0.5
-GROW_S = 1.0
-"""How long a round makes items of campaigns at most, before leases and counts are looked after again."""
 PARTITION_AGAIN_S = 60.0
 TOLD_S = 360.0
 """How long changes are kept for those who watch: longer than anybody may be away and go on (`views.news`)."""
@@ -63,7 +61,7 @@ class Sweeper:
         """Sweep until told to stop; leases end, and counts are folded, more often than the rest is done."""
         due = 0.0
         while not stop.is_set():
-            for task in (self.fold, self.expire, self.mark, self.grow):
+            for task in (self.fold, self.expire, self.mark):
                 self._guarded(task)
             if time.monotonic() >= due:
                 due = time.monotonic() + self.settings.interval_s
@@ -161,14 +159,6 @@ class Sweeper:
         """Fold count deltas into totals."""
         with self.engine.begin() as connection:
             sweep.fold(connection, 20 * self.settings.page)
-
-    def grow(self) -> None:
-        """Make pages of what campaigns are to take in, one of each campaign in turn."""
-        until = time.monotonic() + GROW_S
-        with self.engine.begin() as connection:
-            jobs = campaign_make.waiting(connection)
-        while jobs and time.monotonic() < until:
-            jobs = [job for job in jobs if not campaign_make.make(self.engine, job)]
 
     def partition(self) -> None:
         """Make the coming months' history partitions, two months before they are needed.

@@ -56,9 +56,13 @@ def begin(connection: Connection, action: str, growth: Growth, actor: str, reaso
     return int(rows[0].id)
 
 
-def waiting(connection: Connection, room: int = 10) -> list[int]:
-    """Give the jobs that nobody is at just now, the oldest first."""
-    return [row.id for row in execute(connection, "growing", room=room)]
+def turn(engine: Engine) -> bool:
+    """Make a page of the job that was longest not looked after, and that nobody is at; false where there is none."""
+    with engine.begin() as connection:
+        jobs = [row.id for row in execute(connection, "growing")]
+    for job in jobs:
+        make(engine, job)
+    return bool(jobs)
 
 
 def make(engine: Engine, job: int) -> bool:

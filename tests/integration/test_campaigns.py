@@ -3,8 +3,6 @@
 import pytest
 from sqlalchemy import text
 
-from headframe.consumers.broker import Names
-from headframe.daemon.sweeper.sweeper import Sweeper, SweeperSettings
 from headframe.statemachine.store import campaign_make, campaign_operate, dispatch
 from headframe.statemachine.store.campaign_operate import Begun, Wanted
 from headframe.statemachine.store.campaign_query import RunChoice
@@ -157,12 +155,10 @@ def test_items_are_made_in_pages_that_anybody_can_carry_on_with(
     with two_runs.engine.begin() as conn:  # its runs have not followed: whoever made it was killed
         campaign_make.page(conn, begun.job)
     assert (status(two_runs), sum(n for *_, n in places(two_runs))) == ("making", 1)
-    with two_runs.engine.begin() as conn:
-        assert campaign_make.waiting(conn) == [begun.job]
     finish(two_runs, begun.job)
     assert (status(two_runs), sum(n for *_, n in places(two_runs))) == ("open", 4)
-    with two_runs.engine.begin() as conn:
-        assert campaign_make.waiting(conn) == []
+    assert not campaign_make.turn(two_runs.engine)
+    with two_runs.engine.connect() as conn:
         row = conn.execute(text("select * from operation where id = :id"), {"id": begun.job}).one()
     assert (row.status, row.total, row.changed, row.actor) == ("done", 4, 4, "anna")
     whole(two_runs)
@@ -254,10 +250,29 @@ def test_a_run_of_a_campaign_is_done_when_its_files_are(two_runs: SmallMachine) 
         assert list(conn.execute(statement).scalars()) == ["placed"]
 
 
-def test_the_sweeper_carries_on_with_what_nobody_is_at(two_runs: SmallMachine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_daemon_carries_on_with_what_nobody_is_at_each_campaign_in_turn(
+    two_runs: SmallMachine, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(campaign_make, "PAGE", 1)
     for name in ("again", "more"):
         begin(two_runs, wanted(name))
-    Sweeper(two_runs.engine, None, Names("headframe"), SweeperSettings()).grow()  # type: ignore[arg-type]
+    for _ in range(2):
+        assert campaign_make.turn(two_runs.engine)
+    assert [sum(n for *_, n in places(two_runs, name)) for name in ("again", "more")] == [1, 1]
+    while campaign_make.turn(two_runs.engine):
+        pass
     assert (status(two_runs), status(two_runs, "more")) == ("open", "open")
     whole(two_runs)
+
+
+def test_a_job_that_cannot_be_carried_on_with_fails_with_its_reason_and_blocks_no_other(two_runs: SmallMachine) -> None:
+    begun = begin(two_runs, wanted())
+    two_runs.sql('update operation set selection = selection || \'{"after": "x"}\' where id = :id', id=begun.job)
+    begin(two_runs, wanted("more"))
+    while campaign_make.turn(two_runs.engine):
+        pass
+    assert (status(two_runs), status(two_runs, "more")) == ("open", "open")
+    with two_runs.engine.connect() as conn:
+        row = conn.execute(text("select status, why from operation where id = :id"), {"id": begun.job}).one()
+    assert row.status == "failed"
+    assert "Expected `int`" in row.why
