@@ -1168,12 +1168,12 @@ with taken as (
   ) as v(what, step, seconds)
   where v.seconds is not null
 ), latencies as (
-  insert into measure_latency as m (span, at, what, step, campaign_id, kind, bucket, n, seconds)
-  select 5, date_bin('5 minutes', at, 'epoch'), what, step, campaign_id, kind,
+  insert into measure_latency as m (what, span, at, step, campaign_id, kind, bucket, n, seconds)
+  select what, 5, date_bin('5 minutes', at, 'epoch'), step, campaign_id, kind,
     cast(floor(8 * ln(greatest(cast(seconds as double precision), 0.001)) / ln(cast(2 as double precision))) as integer),
     count(*), sum(seconds)
   from timed group by 1, 2, 3, 4, 5, 6, 7
-  on conflict (span, at, what, step, campaign_id, kind, bucket)
+  on conflict (what, span, at, step, campaign_id, kind, bucket)
   do update set n = m.n + excluded.n, seconds = m.seconds + excluded.seconds
 ), rates as (
   insert into measure_rate as m (span, at, campaign_id, step, lane, done, passed, failed, interrupted, busy_s)
@@ -1227,12 +1227,13 @@ select count(*) as n from named;
 -- Latencies older than :before go from spans of :fine minutes into spans of :coarse, which hold the sum.
 with old as (
   delete from measure_latency where ctid = any(array(
-    select ctid from measure_latency where span = :fine and at < :before order by at limit :page)) returning *
+    select ctid from measure_latency where what in ('latency', 'waiting', 'working') and span = :fine and at < :before
+    limit :page)) returning *
 ), added as (
-  insert into measure_latency as m (span, at, what, step, campaign_id, kind, bucket, n, seconds)
-  select :coarse, date_bin(make_interval(mins => :coarse), at, 'epoch'), what, step, campaign_id, kind, bucket,
-    sum(n), sum(seconds) from old group by 2, 3, 4, 5, 6, 7
-  on conflict (span, at, what, step, campaign_id, kind, bucket)
+  insert into measure_latency as m (what, span, at, step, campaign_id, kind, bucket, n, seconds)
+  select what, :coarse, date_bin(make_interval(mins => :coarse), at, 'epoch'), step, campaign_id, kind, bucket,
+    sum(n), sum(seconds) from old group by 1, 3, 4, 5, 6, 7
+  on conflict (what, span, at, step, campaign_id, kind, bucket)
   do update set n = m.n + excluded.n, seconds = m.seconds + excluded.seconds
 )
 select count(*) as n from old;

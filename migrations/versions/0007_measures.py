@@ -83,16 +83,16 @@ def upgrade() -> None:
     comment='changes to be measured, in the transaction of the change itself; taken by one process'
     )
     op.create_table('measure_latency',
+    sa.Column('what', sa.Text(), nullable=False),
     sa.Column('span', sa.Integer(), nullable=False),
     sa.Column('at', sa.DateTime(timezone=True), nullable=False),
-    sa.Column('what', sa.Text(), nullable=False),
     sa.Column('step', sa.Text(), nullable=False),
     sa.Column('campaign_id', sa.BigInteger(), nullable=False),
     sa.Column('kind', sa.Text(), nullable=False),
     sa.Column('bucket', sa.Integer(), nullable=False),
     sa.Column('n', sa.BigInteger(), server_default='0', nullable=False),
     sa.Column('seconds', sa.Double(), server_default='0', nullable=False),
-    sa.PrimaryKeyConstraint('span', 'at', 'what', 'step', 'campaign_id', 'kind', 'bucket'),
+    sa.PrimaryKeyConstraint('what', 'span', 'at', 'step', 'campaign_id', 'kind', 'bucket'),
     comment='how long things took: counts in buckets of time, eight to a doubling, by spans of minutes'
     )
     op.create_table('measure_rate',

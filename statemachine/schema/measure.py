@@ -33,7 +33,7 @@ measure_due = Table(
     comment="changes to be measured, in the transaction of the change itself; taken by one process",
 )
 
-LATENCY = ("span", "at", "what", "step", "campaign_id", "kind", "bucket")
+LATENCY = ("what", "span", "at", "step", "campaign_id", "kind", "bucket")
 measure_latency = Table(
     "measure_latency",
     metadata,

@@ -9,8 +9,10 @@ from .campaigns import CampaignRow, campaigns
 from .catalog import CatalogEntry, Place, catalog_find, catalog_page
 from .cells import CellRow, Tries, cell_rows, tries
 from .changes import HistoryFilter, changes
+from .common import Common
 from .counts import Count, totals
 from .deadletters import DeadLetterRow, dead_letter_body, dead_letter_of, dead_letters, dead_letters_about
+from .families import FamilyFilter, FamilyRow, families
 from .fields import View
 from .filedetail import (
     Dropped,
@@ -26,7 +28,9 @@ from .filedetail import (
     replicas_of,
 )
 from .files import FileFilter, FileRow, files
+from .forecast import Forecast, StepForecast, forecast_campaign, forecast_run
 from .gaps import Gaps, MissingFile, Range, gaps
+from .latency import Latency, LatencyFilter, latency
 from .news import News, Position, news, position
 from .notes import NoteRow, note_of, notes
 from .operations import OperationFilter, OperationRow, operation, operations
@@ -52,16 +56,22 @@ __all__ = [
     "CampaignRow",
     "CatalogEntry",
     "CellRow",
+    "Common",
     "Count",
     "DeadLetterRow",
     "Dropped",
+    "FamilyFilter",
+    "FamilyRow",
     "FileDetail",
     "FileFilter",
     "FileRow",
+    "Forecast",
     "Gaps",
     "HistoryFilter",
     "HistoryRow",
     "LateRow",
+    "Latency",
+    "LatencyFilter",
     "Listed",
     "MissingFile",
     "News",
@@ -92,6 +102,7 @@ __all__ = [
     "RunRow",
     "SiteRow",
     "Status",
+    "StepForecast",
     "TableSize",
     "TooWideError",
     "Tries",
@@ -109,12 +120,16 @@ __all__ = [
     "dead_letter_of",
     "dead_letters",
     "dead_letters_about",
+    "families",
     "file",
     "files",
     "find_runs",
     "first_gaps",
+    "forecast_campaign",
+    "forecast_run",
     "gaps",
     "history",
+    "latency",
     "news",
     "note_of",
     "notes",
