@@ -10,6 +10,7 @@ from .catalog import CatalogEntry, Place, catalog_find, catalog_page
 from .cells import CellRow, Tries, cell_rows, tries
 from .changes import HistoryFilter, changes
 from .common import Common
+from .compare import Comparison, Difference, Side, compare
 from .counts import Count, totals
 from .deadletters import DeadLetterRow, dead_letter_body, dead_letter_of, dead_letters, dead_letters_about
 from .families import FamilyFilter, FamilyRow, families
@@ -57,8 +58,10 @@ __all__ = [
     "CatalogEntry",
     "CellRow",
     "Common",
+    "Comparison",
     "Count",
     "DeadLetterRow",
+    "Difference",
     "Dropped",
     "FamilyFilter",
     "FamilyRow",
@@ -100,6 +103,7 @@ __all__ = [
     "RunFilter",
     "RunQuery",
     "RunRow",
+    "Side",
     "SiteRow",
     "Status",
     "StepForecast",
@@ -116,6 +120,7 @@ __all__ = [
     "catalog_page",
     "cell_rows",
     "changes",
+    "compare",
     "dead_letter_body",
     "dead_letter_of",
     "dead_letters",

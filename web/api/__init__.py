@@ -12,6 +12,7 @@ from . import (
     logs,
     me,
     notes,
+    measures,
     operations,
     pausing,
     records,
@@ -34,6 +35,7 @@ RESOURCES = (
     pausing,
     browse,
     notes,
+    measures,
 )
 
 
