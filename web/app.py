@@ -11,9 +11,12 @@ from .access import identity, setup
 from .context import KEY, Context
 from .pages import (
     account,
+    compare,
     dead,
+    failures,
     file,
     files,
+    latency,
     people,
     run,
     runs,
@@ -43,6 +46,7 @@ PAGES = (
     account,
     people,
 )
+PAGES = (runs, run, files, file, dead, latency, failures, compare)
 
 
 def create_app(engine: Engine, settings: Settings) -> Flask:

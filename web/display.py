@@ -19,6 +19,7 @@ def install(app: Flask) -> None:
     app.add_template_filter(moment)
     app.add_template_filter(size)
     app.add_template_filter(count)
+    app.add_template_filter(lasting)
     app.add_template_global(elsewhere)
     app.context_processor(lambda: {"site": here()})
 
@@ -67,6 +68,20 @@ def size(value: int | None) -> str:
 def count(value: int | None) -> str:
     """Write a number in groups of three digits, apart by narrow spaces that do not break; a dash for none."""
     return DASH if value is None else f"{value:,}".replace(",", "\u202f")
+
+
+def lasting(seconds: float | None) -> str:
+    """Write how long something takes, in two units at most; a dash for none."""
+    if seconds is None:
+        return DASH
+    if seconds < 100:
+        return f"{seconds:.3g} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    if days:
+        return f"{days} d {hours} h"
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
 
 
 def _utc_format(value: datetime, zone: ZoneInfo) -> str:
