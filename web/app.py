@@ -45,8 +45,10 @@ PAGES = (
     dead,
     account,
     people,
+    latency,
+    failures,
+    compare,
 )
-PAGES = (runs, run, files, file, dead, latency, failures, compare)
 
 
 def create_app(engine: Engine, settings: Settings) -> Flask:

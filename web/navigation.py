@@ -25,6 +25,8 @@ class Link(NamedTuple):
 
 NAV = (
     Entry("runs.show", "Runs", "r"),
+    Entry("failures.show", "Failures", "f"),
+    Entry("latency.show", "Latency", "l"),
     Entry("dead.show", "Dead letters", "d"),
 )
 
