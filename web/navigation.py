@@ -32,12 +32,18 @@ NAV = (
 
 
 def install(app: Flask) -> None:
-    """Give the templates the links."""
+    """Give the templates the links, and the names of what there is to link to."""
     app.add_template_global(navigation)
+    app.add_template_global(there_is)
+
+
+def there_is(endpoint: str) -> bool:
+    """Say whether this application has a page."""
+    return endpoint in current_app.view_functions
 
 
 def navigation() -> Iterator[Link]:
     """Give the links to the pages that this application has."""
     for endpoint, label, key in NAV:
-        if endpoint in current_app.view_functions:
+        if there_is(endpoint):
             yield Link(url_for(endpoint), label, key, endpoint.partition(".")[0])

@@ -36,6 +36,15 @@ def states_of_campaigns(connection: Connection, names: Iterable[str]) -> dict[st
     return found
 
 
+def left_out(connection: Connection, campaign_name: str, kind: str) -> tuple[str, ...]:
+    """Give the steps that a campaign's pipeline leaves out for a run type."""
+    types = pipeline.c.definition["run_types"][kind]["bypass"]
+    wanted = (
+        select(types).join(campaign, campaign.c.pipeline_id == pipeline.c.id).where(campaign.c.name == campaign_name)
+    )
+    return tuple(connection.execute(wanted).scalar() or ())
+
+
 def merged(orders: Iterable[tuple[str, ...]]) -> tuple[str, ...]:
     """Merge several orders of states into one that keeps each, as far as they agree."""
     ranks: dict[str, int] = {}

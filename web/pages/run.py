@@ -5,15 +5,18 @@ from sqlalchemy import Connection
 from werkzeug.exceptions import NotFound
 
 from ...statemachine.lifecycle import Phase
-from ...statemachine.views import RunDetail, cell_rows
+from ...statemachine.views import RunDetail, cell_rows, tries
 from ...statemachine.views import run as find_run
 from ...statemachine.why import why_found
 from .. import asked, bars, orders
 from ..cells import MOST, cells, drawn
 from ..context import reading
+from ..diagram import diagram
 from ..live import live_page
-from .runs import line_of
+from ..timeline import marks
+from .runs import gap_names, line_of
 
+NAMED = 20
 blueprint = Blueprint("run", __name__)
 
 
@@ -23,24 +26,32 @@ def show(number: int) -> Response:
     page = asked.page(MOST)
     with reading() as connection:
         detail = _found(connection, number)
-        why = why_found(connection, detail)
-        states = orders.states_of_campaigns(connection, [detail.row.campaign]).get(detail.row.campaign, ())
+        row = detail.row
+        values = {
+            "why": why_found(connection, detail),
+            "tries": tries(connection, row.id, row.campaign),
+        }
+        states = orders.states_of_campaigns(connection, [row.campaign]).get(row.campaign, ())
+        left_out = orders.left_out(connection, row.campaign, row.kind)
         listed = cell_rows(connection, number, page)
-    absent = "missing" if detail.row.closed else "coming"
+    absent = "missing" if row.closed else "coming"
     shown = cells(listed.rows, detail.gaps, states, first=not page.after, last=not listed.next, absent=absent)
+    line = line_of(row, states)
     return live_page(
         "run",
-        run=detail.row,
+        run=row,
         detail=detail,
-        why=why,
         states=states,
-        phases=[phase.value for phase in Phase if phase.value in detail.row.phases],
-        line=line_of(detail.row, states),
+        phases=[phase.value for phase in Phase if phase.value in row.phases],
+        line=line,
         cells=drawn(shown, url_for("file.show", number=0)[:-1]),
         shades=bars.shades(states),
+        stops=diagram(row.files, line.reached, states, detail.steps, left_out, row.state),
+        marks=marks(detail),
         page=page,
         following=listed.next,
-        gaps=_gap_lines(detail),
+        gaps=gap_names(detail.gaps.ranges, NAMED),
+        **values,
     )
 
 
@@ -49,8 +60,3 @@ def _found(connection: Connection, number: int) -> RunDetail:
     if detail is None:
         raise NotFound(f"There is no run {number} here.")
     return detail
-
-
-def _gap_lines(detail: RunDetail) -> list[str]:
-    """Name the gaps: `17 to 19`, `44`."""
-    return [str(gap.first) if gap.first == gap.last else f"{gap.first} to {gap.last}" for gap in detail.gaps.ranges]

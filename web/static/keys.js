@@ -67,7 +67,9 @@ function act(key) {
     return go(key) ?? true;
   }
   if (key in KEYS) return KEYS[key]() ?? true;
-  const own = document.querySelector(`[data-key="${CSS.escape(key)}"]`);
+  const asked = new CustomEvent("key-action", { detail: key, cancelable: true });
+  if (!document.dispatchEvent(asked)) return true;
+  const own = [...document.querySelectorAll(`[data-key="${CSS.escape(key)}"]`)].find((each) => !each.closest("[hidden]"));
   own?.click();
   return Boolean(own);
 }
