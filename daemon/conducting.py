@@ -13,8 +13,9 @@ from . import wiring
 from .conductor.conductor import Conductor, ConductorSettings
 from .config import Config
 
-SESSIONS = 4
-"""Sessions that a process may have open at once: one a lane, one that listens, one for the dead letters."""
+SESSIONS = 5
+"""Sessions that a process may have open at once: one a lane, one that listens, one for the dead letters, one for the
+depths of queues."""
 BULK_BATCH = 200
 """Messages of the bulk lane in one batch, and items of it in one refill: no transaction of it is long."""
 BULK_BYTES = 100_000

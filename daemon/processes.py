@@ -5,14 +5,17 @@ import threading
 from collections.abc import Callable, Sequence
 from queue import SimpleQueue
 
+from ..consumers.worker.settings import SETTLE
 from ..consumers.worker.worker import Worker
 from ..statemachine.lanes import LANES
 from ..web.app import create_app
 from ..web.serve import serve
 from . import conducting, logs, wiring
+from .conductor.depths import Depths
 from .conductor.parking import Parking
 from .config import Config, ConfigError
 from .rundb.poller import Poller
+from .space import Space
 from .sweeper.operations import Operations
 from .sweeper.sweeper import Sweeper, SweeperSettings
 from .watcher.watcher import Watcher
@@ -57,6 +60,7 @@ def run_watch(config: Config, stop: threading.Event | None = None) -> None:
     stop = stop or alone(config)
     broker, names = wiring.broker(config, "watch", stop), wiring.names(config)
     engine = wiring.engine(config, "watch")
+    Space(engine, wiring.site_roots(config)).start(stop)
     poller = Poller(config, broker, names)
     asking = threading.Thread(target=poller.run, args=(stop,), name="rundb", daemon=True)
     asking.start()
@@ -84,9 +88,13 @@ def run_conductor(config: Config, stop: threading.Event | None = None, lanes: Se
     listening.start()
     burying = threading.Thread(target=parking.run, args=(stop,), name="dead letters", daemon=True)
     burying.start()
+    depths = Depths(engine, broker, wiring.names(config), (*wiring.step_names(config), SETTLE))
+    looking = threading.Thread(target=depths.run, args=(stop,), name="queue depths", daemon=True)
+    looking.start()
     _waking(stop, wake, lambda: conducting.run(conductors, stop))
     listening.join()
     burying.join()
+    looking.join()
     broker.close()
 
 
@@ -98,6 +106,7 @@ def run_sweeper(config: Config, stop: threading.Event | None = None) -> None:
         interval_s=config.sweeper.interval_s, lost_hint_s=config.sweeper.lost_hint_s, page=config.sweeper.page
     )
     engine = wiring.engine(config, "sweeper")
+    Space(engine, wiring.site_roots(config)).start(stop)
     sweeper = Sweeper(engine, broker, wiring.names(config), settings)
     operations = threading.Thread(
         target=Operations(engine, sweeper.owner).run, args=(stop,), name="operations", daemon=True

@@ -172,6 +172,11 @@ def site_rows(config: Config) -> tuple[SiteRow, ...]:
     return tuple(SiteRow(name=name, kind=site.kind, path=config.site(name).root) for name, site in config.sites.items())
 
 
+def site_roots(config: Config) -> dict[str, str]:
+    """Give the root of each site on this host."""
+    return {name: config.site(name).root for name in config.sites}
+
+
 def known_to(engine: Engine) -> Callable[[Sequence[ArrivedFile]], list[bool]]:
     """Give the watcher's question to the database: which of these have been dealt with?"""
 

@@ -1364,3 +1364,36 @@ with gone as (
   order by xid limit :page
 )
 delete from change where xid in (select xid from gone);
+
+-- name: depths_due
+-- Whether nobody has asked the broker how full its queues are for so long.
+select coalesce(max(at) < clock_timestamp() - make_interval(secs => :every_s), true) as due from queue_depth;
+
+-- name: keep_depths
+-- What the broker holds now; two who look at once write in the same order.
+insert into queue_depth (queue, kind, step, lane, messages, consumers)
+select w.queue, w.kind, w.step, w.lane, w.messages, w.consumers
+from jsonb_to_recordset(cast(:rows as jsonb))
+  as w(queue text, kind text, step text, lane text, messages bigint, consumers bigint)
+order by w.queue
+on conflict (queue) do update set kind = excluded.kind, step = excluded.step, lane = excluded.lane,
+  messages = excluded.messages, consumers = excluded.consumers, at = clock_timestamp();
+
+-- name: forget_depths
+delete from queue_depth where at < clock_timestamp() - interval '1 day';
+
+-- name: measure_sites
+-- How much room there is at sites, as one host sees them. Where another host has just seen a site, a host that cannot
+-- see it says nothing; a site that the last host to see it finds broken is down.
+with seen as (
+  select * from jsonb_to_recordset(cast(:rows as jsonb)) as w(name text, space jsonb, wrong text)
+), locked as (
+  select s.name, w.space, w.wrong from seen w join site s on s.name = w.name
+  where w.wrong = '' or s.space ->> 'host' = :host
+  order by s.name for no key update of s
+)
+update site s set
+  space = case when l.wrong = '' then l.space || jsonb_build_object('at', clock_timestamp(), 'host', cast(:host as text))
+    else s.space end,
+  status = case when l.wrong = '' then 'up' else 'down' end, reason = l.wrong
+from locked l where s.name = l.name;

@@ -17,9 +17,14 @@ from .pages import (
     file,
     files,
     latency,
+    operations,
     people,
+    queues,
     run,
     runs,
+    sites,
+    status,
+    workers,
 )
 from .settings import Settings
 
@@ -43,6 +48,11 @@ PAGES = (
     files,
     file,
     dead,
+    status,
+    workers,
+    queues,
+    sites,
+    operations,
     account,
     people,
     latency,

@@ -40,12 +40,12 @@ def answer(form: str, name: str, rows: Iterator[Row]) -> Response:
 
 def runs(where: RunQuery) -> Iterator[Row]:
     """Give the runs that fit, a row each."""
-    return _all(lambda connection, page: find_runs(connection, where, page), run_row)
+    return all_pages(lambda connection, page: find_runs(connection, where, page), run_row)
 
 
 def run_files(where: FileFilter) -> Iterator[Row]:
     """Give the files that fit, a row each."""
-    return _all(lambda connection, page: files(connection, where, page), file_row)
+    return all_pages(lambda connection, page: files(connection, where, page), file_row)
 
 
 def run_row(row: RunRow) -> Row:
@@ -124,7 +124,7 @@ def _pairs(counts: Mapping[str, int]) -> str:
     return "; ".join(f"{name}: {n}" for name, n in sorted(counts.items()))
 
 
-def _all(ask: Callable[[Any, Page], Listed[Any]], write: Callable[[Any], Row]) -> Iterator[Row]:
+def all_pages(ask: Callable[[Any, Page], Listed[Any]], write: Callable[[Any], Row]) -> Iterator[Row]:
     """Each page has a connection of its own: who reads slowly must not hold one."""
     after, sent = "", 0
     while sent < MOST:

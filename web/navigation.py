@@ -27,7 +27,12 @@ NAV = (
     Entry("runs.show", "Runs", "r"),
     Entry("failures.show", "Failures", "f"),
     Entry("latency.show", "Latency", "l"),
+    Entry("status.show", "Status", "s"),
+    Entry("workers.show", "Workers", "w"),
+    Entry("queues.show", "Queues", "q"),
+    Entry("sites.show", "Sites", "p"),
     Entry("dead.show", "Dead letters", "d"),
+    Entry("operations.show", "Operations", "o"),
 )
 
 

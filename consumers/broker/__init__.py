@@ -1,6 +1,16 @@
 """The broker contract and its two implementations: RabbitMQ (`rabbit`) and in memory (`memory`)."""
 
-from .base import Broker, BrokerRefusedError, BrokerUnavailableError, Delivery, Outgoing, Queue, Subscription, Topology
+from .base import (
+    Broker,
+    BrokerRefusedError,
+    BrokerUnavailableError,
+    Delivery,
+    Held,
+    Outgoing,
+    Queue,
+    Subscription,
+    Topology,
+)
 from .connect import Tls, connect
 from .topology import Names
 
@@ -9,6 +19,7 @@ __all__ = [
     "BrokerRefusedError",
     "BrokerUnavailableError",
     "Delivery",
+    "Held",
     "Names",
     "Outgoing",
     "Queue",

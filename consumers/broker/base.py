@@ -73,6 +73,13 @@ class Queue(Record):
     single: bool = False
 
 
+class Held(Record):
+    """What a queue has: the messages that wait in it (ready ones only), and how many consume from it."""
+
+    messages: int
+    consumers: int
+
+
 class Topology(Record):
     """All exchanges (name -> `direct` or `topic`) and queues of one instance, and where the dead go."""
 
@@ -168,6 +175,10 @@ class Broker(Protocol):
 
         `BrokerRefusedError`: there is no such queue.
         """
+        ...
+
+    def held(self, queue: str) -> Held:
+        """Say what a queue has and who consumes from it; raises as `depth` does."""
         ...
 
     def purge(self, queue: str) -> int:

@@ -15,6 +15,7 @@ from .base import (
     BrokerRefusedError,
     BrokerUnavailableError,
     Delivery,
+    Held,
     Outgoing,
     Topology,
     dead_letter,
@@ -185,6 +186,13 @@ class MemoryBroker:
         with self.hub.lock:
             self._check_open()
             return len(self.hub.queue(queue, self))
+
+    def held(self, queue: str) -> Held:
+        """Say what waits, and how many consume."""
+        with self.hub.lock:
+            self._check_open()
+            found = self.hub.queue(queue, self)
+            return Held(messages=len(found), consumers=len(found.watchers))
 
     def purge(self, queue: str) -> int:
         """Throw away what waits."""

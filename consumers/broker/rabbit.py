@@ -17,6 +17,7 @@ from .base import (
     BrokerRefusedError,
     BrokerUnavailableError,
     Delivery,
+    Held,
     Outgoing,
     Topology,
     dead_letter,
@@ -87,8 +88,12 @@ class RabbitBroker:
 
     def depth(self, queue: str) -> int:
         """Count what waits."""
-        count: int = self._run(self._ask("queue_declare", queue, passive=True)).method.message_count
-        return count
+        return self.held(queue).messages
+
+    def held(self, queue: str) -> Held:
+        """Say what waits, and how many consume."""
+        found = self._run(self._ask("queue_declare", queue, passive=True)).method
+        return Held(messages=found.message_count, consumers=found.consumer_count)
 
     def purge(self, queue: str) -> int:
         """Throw away what waits."""

@@ -55,7 +55,7 @@ def _screen(session: Session, found: Status) -> Screen:
     screen.fields([("left out", found.left_out or None)])
     screen.fields([("dead letters", found.dead_letters or None), ("to settle", found.waiting_settle or None)])
     if found.problems:
-        screen.text("", *(f"! {problem}" for problem in found.problems))
+        screen.text("", *(f"! {problem.sentence}" for problem in found.problems))
     screen.table("Queues", found.queues, QUEUES)
     screen.table("Processes", _by_role(found), PROCESSES)
     screen.table("Paused", found.pauses, PAUSES)
@@ -81,15 +81,10 @@ def _by_role(found: Status) -> list[Any]:
 
 def _next(found: Status, *, alone: bool) -> str:
     """Name the command for the first of the problems; `alone` says that everything runs in one process tree."""
-    if not any(process.role == "conductor" for process in found.processes):
-        return "headframe up" if alone else "headframe conductor"
-    if found.failed > found.left_out:
-        return "headframe get files --phase failed"
-    if found.held:
-        return "headframe get files --phase held"
-    if found.dead_letters:
-        return "headframe get dead-letters"
-    return "headframe doctor"
+    first = found.problems[0]
+    if first.code in ("no-conductor", "no-sweeper", "no-worker"):
+        return "headframe up" if alone else first.command
+    return first.command
 
 
 COMMANDS = {"status": status}

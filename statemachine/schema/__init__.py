@@ -13,6 +13,7 @@ from .desk import answered, note, operation_item
 from .machine import campaign, file, item, pipeline, run, run_operation, step_rule
 from .measure import failure_family, measure_due, measure_failure, measure_latency, measure_rate
 from .record import attempt, count_delta, count_total, count_whole, history, history_checkpoint, late
+from .seen import queue_depth
 from .service import dead_letter, operation, pause, pilot, process, watermark
 
 __all__ = [
@@ -48,6 +49,7 @@ __all__ = [
     "pipeline",
     "process",
     "product",
+    "queue_depth",
     "replica",
     "run",
     "run_operation",

@@ -5,6 +5,7 @@ numbers of files come from the kept counts (`count_total` or `count_whole`, plus
 """
 
 from .attempts import AttemptFilter, AttemptRow, attempt_of, attempts, attempts_of
+from .audit import AuditFilter, AuditRow, audit
 from .campaigns import CampaignRow, campaigns
 from .catalog import CatalogEntry, Place, catalog_find, catalog_page
 from .cells import CellRow, Tries, cell_rows, tries
@@ -12,7 +13,16 @@ from .changes import HistoryFilter, changes
 from .common import Common
 from .compare import Comparison, Difference, Side, compare
 from .counts import Count, totals
-from .deadletters import DeadLetterRow, dead_letter_body, dead_letter_of, dead_letters, dead_letters_about
+from .deadletters import (
+    CodeRow,
+    DeadLetterRow,
+    dead_letter_body,
+    dead_letter_codes,
+    dead_letter_of,
+    dead_letters,
+    dead_letters_about,
+)
+from .depths import DepthRow, depths
 from .families import FamilyFilter, FamilyRow, families
 from .fields import View
 from .filedetail import (
@@ -29,6 +39,7 @@ from .filedetail import (
     replicas_of,
 )
 from .files import FileFilter, FileRow, files
+from .flow import FlowRow, flow
 from .forecast import Forecast, StepForecast, forecast_campaign, forecast_run
 from .gaps import Gaps, MissingFile, Range, gaps
 from .latency import Latency, LatencyFilter, latency
@@ -46,28 +57,35 @@ from .runfind import RunQuery, find_runs, unknown_runs
 from .runs import RunFilter, RunRow, runs
 from .sites import SiteRow, sites
 from .sizes import TableSize, sizes
-from .status import Status, status
+from .status import Need, Status, status
 from .trouble import TroubleSummary, first_gaps, trouble_summary
 from .wide import TooWideError
+from .workers import Doing, RoleRow, WorkerFilter, WorkerRow, attempts_by, roles, worker, workers
 
 __all__ = [
     "AttemptFilter",
     "AttemptRow",
+    "AuditFilter",
+    "AuditRow",
     "BadCursorError",
     "CampaignRow",
     "CatalogEntry",
     "CellRow",
+    "CodeRow",
     "Common",
     "Comparison",
     "Count",
     "DeadLetterRow",
+    "DepthRow",
     "Difference",
+    "Doing",
     "Dropped",
     "FamilyFilter",
     "FamilyRow",
     "FileDetail",
     "FileFilter",
     "FileRow",
+    "FlowRow",
     "Forecast",
     "Gaps",
     "HistoryFilter",
@@ -77,6 +95,7 @@ __all__ = [
     "LatencyFilter",
     "Listed",
     "MissingFile",
+    "Need",
     "News",
     "NotOneError",
     "NoteRow",
@@ -99,6 +118,7 @@ __all__ = [
     "Replica",
     "ReplicaFilter",
     "ReplicaRow",
+    "RoleRow",
     "RunDetail",
     "RunFilter",
     "RunQuery",
@@ -112,9 +132,13 @@ __all__ = [
     "Tries",
     "TroubleSummary",
     "View",
+    "WorkerFilter",
+    "WorkerRow",
     "attempt_of",
     "attempts",
+    "attempts_by",
     "attempts_of",
+    "audit",
     "campaigns",
     "catalog_find",
     "catalog_page",
@@ -122,14 +146,17 @@ __all__ = [
     "changes",
     "compare",
     "dead_letter_body",
+    "dead_letter_codes",
     "dead_letter_of",
     "dead_letters",
     "dead_letters_about",
+    "depths",
     "families",
     "file",
     "files",
     "find_runs",
     "first_gaps",
+    "flow",
     "forecast_campaign",
     "forecast_run",
     "gaps",
@@ -150,6 +177,7 @@ __all__ = [
     "queues",
     "replicas",
     "replicas_of",
+    "roles",
     "run",
     "runs",
     "sites",
@@ -159,4 +187,6 @@ __all__ = [
     "tries",
     "trouble_summary",
     "unknown_runs",
+    "worker",
+    "workers",
 ]

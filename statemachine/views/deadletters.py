@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, or_, select, tuple_
+from sqlalchemy import ColumnElement, Connection, func, or_, select, tuple_
 
 from ..schema import dead_letter
 from .fields import View
@@ -104,6 +104,30 @@ def dead_letters_about(
         about.append(dead_letter.c.run_number == run)
     wanted = select(*SEEN).where(or_(*about), dead_letter.c.cleared_at.is_(None))
     return tuple(_made(row) for row in conn.execute(wanted.order_by(dead_letter.c.last_at.desc()).limit(most)))
+
+
+class CodeRow(View):
+    """So many open dead letters with a code; at most `COUNTED` are counted in all, the latest ones."""
+
+    code: str
+    n: int
+
+
+COUNTED = 10_000
+
+
+def dead_letter_codes(conn: Connection) -> tuple[CodeRow, ...]:
+    """Count the open dead letters by code, the most frequent first."""
+    latest = (
+        select(dead_letter.c.code)
+        .where(dead_letter.c.cleared_at.is_(None))
+        .order_by(dead_letter.c.last_at.desc(), dead_letter.c.id.desc())
+        .limit(COUNTED)
+        .subquery("latest")
+    )
+    n = func.count().label("n")
+    rows = conn.execute(select(latest.c.code, n).group_by(latest.c.code).order_by(n.desc(), latest.c.code))
+    return tuple(CodeRow(**row._mapping) for row in rows)
 
 
 def _made(row: Any) -> DeadLetterRow:

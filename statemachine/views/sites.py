@@ -23,6 +23,12 @@ class SiteRow(View):
     copies: dict[str, int]
     waiting: dict[str, int]
 
+    @property
+    def share_free(self) -> float | None:
+        """Give how much of its space is free, of 1; none where nobody has measured it."""
+        total, free = self.space.get("total"), self.space.get("free")
+        return None if not total or free is None else float(free) / float(total)
+
 
 def sites(conn: Connection, *, name: str | None = None) -> tuple[SiteRow, ...]:
     """List sites by name, also those that are known from their replicas only."""

@@ -39,6 +39,7 @@ GROWS = {
     "web_session": "with sign-ins; goes a week after its end",
     "access_event": "with sign-ins and changes of roles; goes after a year",
     "web_secret": "one row",
+    "queue_depth": "stays short: a row a queue",
     "process": "stays short: who is silent for a week is forgotten",
 }
 """What each table that grows, or should not, grows with."""

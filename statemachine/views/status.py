@@ -1,6 +1,6 @@
 """The whole instance on one screen."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 import msgspec
@@ -17,11 +17,28 @@ from .sites import SiteRow, sites
 MOST = 1000
 
 
+LITTLE = 0.05
+"""With less of its space left, a site needs somebody."""
+
+
+class Need(View, kw_only=False):
+    """Something that needs somebody: a code, a sentence, the command to begin with; which step, lane or site."""
+
+    code: str
+    sentence: str
+    command: str
+    name: str = ""
+
+    def __str__(self) -> str:
+        """Give the sentence."""
+        return self.sentence
+
+
 class Status(View):
     """How the instance is. `runs` and `files` count by state and then phase; `dead_letters` stops at `MOST`.
 
-    `left_out` are those of the failed files that their runs go on without, as their pipelines say. `problems` are
-    sentences about what needs somebody; empty when all is well. `waiting_settle` counts links and clean-ups to do,
+    `left_out` are those of the failed files that their runs go on without, as their pipelines say. `problems` say
+    what needs somebody; there are none when all is well. `waiting_settle` counts links and clean-ups to do,
     up to `MOST`.
     """
 
@@ -37,7 +54,7 @@ class Status(View):
     processes: tuple[ProcessRow, ...]
     sites: tuple[SiteRow, ...]
     pauses: tuple[PauseRow, ...]
-    problems: tuple[str, ...]
+    problems: tuple[Need, ...]
 
 
 def status(conn: Connection) -> Status:
@@ -67,29 +84,43 @@ def _with_problems(found: Status) -> Status:
     return msgspec.structs.replace(found, problems=tuple(_problems(found)))
 
 
-def _problems(found: Status) -> list[str]:
-    lines = []
-    open_work = sum(queue.ready + queue.submitted for queue in found.queues)
-    conductors = [process for process in found.processes if process.role == "conductor"]
-    if not conductors:
-        lines.append("no conductor has been heard of lately: nothing changes state")
-    lanes = {lane for process in conductors for lane in process.detail.get("lanes") or LANES}
-    lines += [
-        f"no conductor of the {lane} lane has been heard of lately" for lane in LANES if lanes and lane not in lanes
-    ]
+def _problems(found: Status) -> Iterator[Need]:
+    yield from _missing_daemons(found)
     undecided = found.failed - found.left_out
     if undecided:
-        lines.append(f"{undecided} failed: somebody must look and requeue or abandon")
+        sentence = f"{undecided} failed: somebody must look and requeue or abandon"
+        yield Need("failed", sentence, "headframe get files --phase failed")
     if found.held:
-        lines.append(f"{found.held} held until somebody decides: headframe why says what on")
+        sentence = f"{found.held} held until somebody decides: headframe why says what on"
+        yield Need("held", sentence, "headframe get files --phase held")
     if found.dead_letters:
         letters = "1 dead letter" if found.dead_letters == 1 else f"{_about(found.dead_letters)} dead letters"
-        lines.append(f"{letters}: input that could not be used")
-    if open_work:
-        idle = [queue for queue in found.queues if queue.ready + queue.submitted and not queue.workers]
-        lines += [f"no worker takes step {queue.step}{_in_lane(queue, found)}, and work waits for it" for queue in idle]
-    lines += [f"site {site.name} is {site.status}: {site.reason}" for site in found.sites if site.status == "down"]
-    return lines
+        yield Need("dead-letters", f"{letters}: input that could not be used", "headframe get dead-letters")
+    for queue in found.queues:
+        if queue.ready + queue.submitted and not queue.workers:
+            sentence = f"no worker takes step {queue.step}{_in_lane(queue, found)}, and work waits for it"
+            yield Need("no-worker", sentence, "headframe worker", queue.step)
+    for site in found.sites:
+        if site.status == "down":
+            yield Need("site-down", f"site {site.name} is down: {site.reason}", "headframe doctor", site.name)
+        elif site.share_free is not None and site.share_free < LITTLE:
+            sentence = f"site {site.name} has {100 * site.share_free:.1f}% of its space left"
+            yield Need("site-full", sentence, f"headframe describe site {site.name}", site.name)
+
+
+def _missing_daemons(found: Status) -> Iterator[Need]:
+    conductors = [process for process in found.processes if process.role == "conductor"]
+    if not conductors:
+        sentence = "no conductor has been heard of lately: nothing changes state"
+        yield Need("no-conductor", sentence, "headframe conductor")
+    lanes = {lane for process in conductors for lane in process.detail.get("lanes") or LANES}
+    for lane in LANES:
+        if lanes and lane not in lanes:
+            sentence = f"no conductor of the {lane} lane has been heard of lately"
+            yield Need("no-conductor", sentence, f"headframe conductor --lanes {lane}", lane)
+    if conductors and not any(process.role == "sweeper" for process in found.processes):
+        sentence = "no sweeper has been heard of lately: what dead workers had stays with them"
+        yield Need("no-sweeper", sentence, "headframe sweeper")
 
 
 def _in_lane(queue: QueueRow, found: Status) -> str:

@@ -230,7 +230,7 @@ def test_status_names_what_needs_somebody(machine: SmallMachine, conn: Connectio
     found = v.status(conn)
     assert found.failed == 1
     assert found.dead_letters == 1
-    assert any("no worker takes step salt" in problem for problem in found.problems)
+    assert any("no worker takes step salt" in problem.sentence for problem in found.problems)
     assert found.files == {"arrived": {"ready": 1, "failed": 1}}
 
 
@@ -246,7 +246,9 @@ def test_a_long_lane_has_what_the_short_one_leaves(
 def test_a_lane_without_a_conductor_is_a_problem(machine: SmallMachine, conn: Connection) -> None:
     machine.alive()
     machine.sql("""update process set detail = detail || '{"lanes": ["live"]}' where role = 'conductor'""")
-    assert v.status(conn).problems == ("no conductor of the bulk lane has been heard of lately",)
+    (problem,) = v.status(conn).problems
+    assert problem.sentence == "no conductor of the bulk lane has been heard of lately"
+    assert problem.command == "headframe conductor --lanes bulk"
 
 
 def test_queues_count_by_step_and_lane(machine: SmallMachine, conn: Connection) -> None:
@@ -272,7 +274,8 @@ def test_what_an_operator_moved_counts_in_the_bulk_lane_and_misses_a_worker_of_i
     live, bulk = rows["salt", "live"], rows["salt", "bulk"]
     assert (live.ready, live.submitted, live.workers) == (1, 0, 1)
     assert (bulk.ready, bulk.submitted, bulk.workers) == (1, 1, 0)
-    assert "no worker takes step salt in the bulk lane, and work waits for it" in v.status(conn).problems
+    said = [problem.sentence for problem in v.status(conn).problems]
+    assert "no worker takes step salt in the bulk lane, and work waits for it" in said
     answer = why_file(conn, "run5_0002.h5")
     assert answer is not None and answer.code == "no-worker"
     assert "no worker of that step that takes the bulk lane" in answer.sentence

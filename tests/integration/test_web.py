@@ -32,7 +32,7 @@ QUESTIONS = {
     "/runs/{newest}": 40,
     "/runs/{newest}/files": 7,
     "/files/{file}": 26,
-    "/dead-letters": 2,
+    "/dead-letters": 3,
     "/metrics": 9,
 }
 """The most questions to the database a page may ask, whatever there is to show."""
@@ -246,7 +246,8 @@ def test_pages_can_only_be_read(site: Site) -> None:
     for address in PAGES:
         for method in ("POST", "PUT", "DELETE", "PATCH"):
             response = site.client.open(address.format(newest=site.filled.newest, file=1), method=method)
-            assert response.status_code == 405
+            acts = (address, method) == ("/dead-letters", "POST")
+            assert response.status_code == (401 if acts else 405)
 
 
 def test_a_fault_in_a_page_is_a_500_without_a_stack_trace(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,34 @@
+"""What the broker holds, as a conductor last saw it."""
+
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection, func, select
+
+from ..schema import queue_depth
+from .fields import View
+
+FRESH = timedelta(seconds=30)
+"""What is older says only how it was: no conductor runs, or the broker is away."""
+
+
+class DepthRow(View):
+    """A queue of the broker: messages that wait in it (none: there is no such queue), and its consumers.
+
+    `kind` is work, settle, reports, arrivals or dead. `fresh`: it was looked at within `FRESH`.
+    """
+
+    queue: str
+    kind: str
+    step: str
+    lane: str
+    messages: int | None
+    consumers: int
+    at: datetime
+    fresh: bool
+
+
+def depths(conn: Connection) -> tuple[DepthRow, ...]:
+    """List the broker's queues by name."""
+    fresh = queue_depth.c.at > func.clock_timestamp() - FRESH
+    rows = conn.execute(select(queue_depth, fresh.label("fresh")).order_by(queue_depth.c.queue))
+    return tuple(DepthRow(**row._mapping) for row in rows)

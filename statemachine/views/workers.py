@@ -1,0 +1,219 @@
+"""Processes one by one: how each is, and what each worker does now and did last."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Select, case, func, select, tuple_
+
+from ..records import Record
+from ..schema import attempt, campaign, file, item, pause, process, run
+from .attempts import AttemptRow
+from .fields import View
+from .paging import Listed, Page, key, listed, size
+from .processes import SEEN
+
+LATELY = timedelta(hours=1)
+"""Who has been silent for longer is listed only on demand."""
+LOOKED_AT = 2000
+"""So many of the latest attempts on its host are looked at for those of one worker."""
+MOST_SHOWN = 20
+
+
+class WorkerFilter(Record):
+    """Which processes. `standing` is one of those that `WorkerRow` names; `every`: the long silent too."""
+
+    role: str | None = None
+    host: str | None = None
+    standing: str | None = None
+    every: bool = False
+
+
+class Doing(View):
+    """An item that a worker executes."""
+
+    item: int
+    file: int | None
+    name: str
+    run: int
+    step: str
+    lane: str
+    epoch: int
+    since: datetime
+    lease_until: datetime | None
+
+
+class WorkerRow(View):
+    """A process. `standing`: `working`, `idle`, `paused`, `draining`, `left` (drained, then silent), `silent`, and
+    `running` for one that is no worker. `told` names who paused it, or had it drain, and why. `doing` holds the first
+    `MOST_SHOWN` of the `busy` items that it executes.
+    """
+
+    owner: str
+    name: str
+    role: str
+    host: str
+    pid: int | None
+    version: str
+    job: str
+    steps: tuple[str, ...]
+    lanes: tuple[str, ...]
+    started_at: datetime
+    seen_at: datetime
+    silent_s: float
+    standing: str
+    told: str
+    busy: int
+    doing: tuple[Doing, ...]
+
+
+class RoleRow(View):
+    """How many processes of a role are alive, and how many others were heard of within `LATELY`."""
+
+    role: str
+    alive: int
+    silent: int
+
+
+def workers(conn: Connection, where: WorkerFilter | None = None, page: Page | None = None) -> Listed[WorkerRow]:
+    """List processes by role, host and owner, with what they do."""
+    where, page = where or WorkerFilter(), page or Page()
+    wanted = _narrowed(where)
+    keys = (process.c.role, process.c.host, process.c.owner)
+    after = key(page, str, str, str)
+    if after is not None:
+        wanted = wanted.where(tuple_(*keys) > tuple_(*after))
+    rows = conn.execute(wanted.order_by(*keys).limit(size(page))).all()
+    doing = _doing(conn, [row.owner for row in rows])
+    told = _told(conn)
+    return listed(rows, page, lambda row: _made(row, doing.get(row.owner, ()), told), "role", "host", "owner")
+
+
+def worker(conn: Connection, owner: str) -> WorkerRow | None:
+    """Give one process by its owner, silent or not."""
+    row = conn.execute(_selected().where(process.c.owner == owner)).first()
+    return None if row is None else _made(row, _doing(conn, [owner]).get(owner, ()), _told(conn))
+
+
+def roles(conn: Connection) -> tuple[RoleRow, ...]:
+    """Count processes by role."""
+    alive = func.count().filter(process.c.seen_at > func.clock_timestamp() - SEEN)
+    lately = process.c.seen_at > func.clock_timestamp() - LATELY
+    wanted = select(process.c.role, alive.label("alive"), (func.count() - alive).label("silent")).where(lately)
+    rows = conn.execute(wanted.group_by(process.c.role).order_by(process.c.role))
+    return tuple(RoleRow(**row._mapping) for row in rows)
+
+
+def attempts_by(conn: Connection, host: str, owner: str, most: int = 50) -> tuple[AttemptRow, ...]:
+    """Give the attempts of one owner that ended last, out of the latest of its host."""
+    latest = (
+        select(attempt)
+        .where(attempt.c.host == host, attempt.c.ended_at.is_not(None))
+        .order_by(attempt.c.ended_at.desc())
+        .limit(LOOKED_AT)
+        .subquery("latest")
+    )
+    names = [name for name in AttemptRow.__struct_fields__ if name in latest.c]
+    wanted = (
+        select(
+            *(latest.c[name] for name in names),
+            latest.c.item_id.label("item"),
+            run.c.number.label("run"),
+            func.coalesce(file.c.name, "").label("file"),
+            campaign.c.name.label("campaign"),
+        )
+        .join(item, item.c.id == latest.c.item_id)
+        .join(run, run.c.id == item.c.run_id)
+        .join(campaign, campaign.c.id == item.c.campaign_id)
+        .outerjoin(file, file.c.id == item.c.file_id)
+        .where(latest.c.owner == owner)
+        .order_by(latest.c.ended_at.desc())
+        .limit(most)
+    )
+    return tuple(AttemptRow(**row._mapping) for row in conn.execute(wanted))
+
+
+def _selected() -> Select[Any]:
+    silent = func.extract("epoch", func.clock_timestamp() - process.c.seen_at)
+    return select(process, silent.label("silent_s"), _standing().label("standing"))
+
+
+def _standing() -> ColumnElement[str]:
+    alive = process.c.seen_at > func.clock_timestamp() - SEEN
+    detail = process.c.detail
+    draining = detail["draining"].as_boolean().is_(True)
+    paused = (
+        select(pause.c.name)
+        .where(pause.c.what == "worker", pause.c.name.in_((process.c.owner, detail["name"].as_string())))
+        .exists()
+    )
+    ordered = select(pause.c.name).where(pause.c.what == "drain", pause.c.name == process.c.owner).exists()
+    return case(
+        (~alive & draining, "left"),
+        (~alive, "silent"),
+        (process.c.role != "worker", "running"),
+        (draining | ordered, "draining"),
+        (paused, "paused"),
+        (detail["busy"].as_integer() > 0, "working"),
+        else_="idle",
+    )
+
+
+def _narrowed(where: WorkerFilter) -> Select[Any]:
+    wanted = _selected()
+    if not where.every:
+        wanted = wanted.where(process.c.seen_at > func.clock_timestamp() - LATELY)
+    for column, value in (
+        (process.c.role, where.role),
+        (process.c.host, where.host),
+        (_standing(), where.standing),
+    ):
+        if value is not None:
+            wanted = wanted.where(column == value)
+    return wanted
+
+
+def _doing(conn: Connection, owners: Sequence[str]) -> dict[str, tuple[Doing, ...]]:
+    """Give what each of these executes, by the short index of all that executes."""
+    columns = [item.c.id.label("item"), *(item.c[name] for name in ("step", "lane", "epoch", "since", "lease_until"))]
+    wanted = (
+        select(
+            item.c.owner,
+            *columns,
+            file.c.id.label("file"),
+            func.coalesce(file.c.name, "").label("name"),
+            run.c.number.label("run"),
+        )
+        .join(run, run.c.id == item.c.run_id)
+        .outerjoin(file, file.c.id == item.c.file_id)
+        .where(item.c.phase == "executing", item.c.owner.in_(owners))
+        .order_by(item.c.since, item.c.id)
+    )
+    found: dict[str, tuple[Doing, ...]] = {}
+    for owner, *values in conn.execute(wanted) if owners else ():
+        names = ("item", "step", "lane", "epoch", "since", "lease_until", "file", "name", "run")
+        made = Doing(**dict(zip(names, values, strict=True)))
+        found[owner] = (*found.get(owner, ()), made)
+    return found
+
+
+def _told(conn: Connection) -> dict[str, str]:
+    rows = conn.execute(select(pause).where(pause.c.what.in_(("worker", "drain"))))
+    return {row.name: f"{row.actor}: {row.reason}" for row in rows}
+
+
+def _made(row: Any, doing: tuple[Doing, ...], told: dict[str, str]) -> WorkerRow:
+    detail = row.detail
+    name = str(detail.get("name") or "")
+    plain = ("owner", "role", "host", "pid", "version", "started_at", "seen_at", "standing")
+    return WorkerRow(
+        **{field: row._mapping[field] for field in plain},
+        name=name,
+        job=str(detail.get("job") or ""),
+        steps=tuple(detail.get("steps") or ()),
+        lanes=tuple(detail.get("lanes") or ()),
+        silent_s=max(0.0, float(row.silent_s)),
+        told=told.get(row.owner) or told.get(name, ""),
+        busy=len(doing),
+        doing=doing[:MOST_SHOWN],
+    )
