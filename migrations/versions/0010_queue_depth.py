@@ -4,7 +4,7 @@ from alembic import op
 import sqlalchemy as sa
 
 revision = '0010_queue_depth'
-down_revision = '0008_lists'
+down_revision = '0009_campaigns'
 branch_labels = None
 depends_on = None
 
