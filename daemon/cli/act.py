@@ -10,6 +10,7 @@ import click
 from ...statemachine.lanes import LANES
 from .asking import change_options, confirm, plural
 from .codes import Code, CommandError, not_found
+from .links import link, link_file, link_run
 from .session import Session, pass_session
 from .subject import run_number
 from .units import printable
@@ -112,7 +113,19 @@ def _act(session: Session, name: str, what: tuple[str, ...], options: dict[str, 
         did = operating.operate(
             session.engine, trigger, selection, actor=session.actor, reason=reason, state=to_state, lane=lane, **more
         )
-    return _told(action, state + _lane(did.lane), did)
+    code = _told(action, state + _lane(did.lane), did)
+    _link(session, selection)
+    return code
+
+
+def _link(session: Session, selection: Selection) -> None:
+    """Write where it is shown: the one run, the one file, or else what operators did."""
+    if len(selection.runs) == 1 and not selection.files:
+        link_run(session, selection.runs[0])
+    elif len(selection.files) == 1:
+        link_file(session, selection.files[0])
+    else:
+        link(session, "/operations")
 
 
 def _lane(lane: str | None) -> str:

@@ -12,6 +12,7 @@ import click
 from .asking import change_options, confirm, plural
 from .codes import Code, CommandError, not_found
 from .columns import DEAD
+from .links import link
 from .output import Output, output_options, write_one, write_rows
 from .session import Session, pass_session
 
@@ -104,6 +105,7 @@ def _screen(session: Session, letter: DeadLetterRow, content: bytes) -> None:
     how = f"headframe dead replay {letter.id} --reason ..." if letter.replayable else "it cannot be replayed"
     screen.text("", f"next: {how}; headframe dead forget {letter.id} --reason ...")
     screen.show()
+    link(session, f"/dead-letters/{letter.id}")
 
 
 def _written(content: bytes) -> str:
@@ -153,9 +155,11 @@ def _change(
         did = change(conn, numbers, code, actor=session.actor, reason=reason)
     if name == "forget":
         click.echo(f"forgot {plural(did.changed, 'dead letter')}")
+        link(session, "/dead-letters")
         return Code.DONE
     click.echo(f"asked the conductors to replay {plural(did.changed, 'dead letter')}")
     click.echo("next: headframe dead list; what is still bad comes back there")
+    link(session, "/dead-letters")
     return _left(did.total - did.changed)
 
 

@@ -9,6 +9,7 @@ import click
 
 from .codes import Code, not_found
 from .columns import ATTEMPTS, CAMPAIGNS, SITES, Column, copies, counted, events, field
+from .links import link
 from .output import write_one
 from .session import Session, pass_session
 from .subject import the_file, the_run
@@ -85,6 +86,8 @@ def describe(session: Session, kind: str, name: str, output: str, exact: bool) -
     screen = Screen(session.zone, exact=exact)
     SCREENS.get(kind, _plain_screen)(screen, found)
     screen.show()
+    pages = {"run": f"/runs/{name}", "file": f"/files/{getattr(found, 'id', '')}"}
+    link(session, pages.get(kind, f"/{kind}s"))
     return Code.DONE
 
 

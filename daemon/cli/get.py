@@ -10,6 +10,7 @@ import click
 
 from . import columns as c
 from .codes import Code, CommandError, not_found
+from .links import link_list
 from .output import Output, output_options, write_rows
 from .session import Session, pass_session
 from .units import Duration, printable
@@ -109,6 +110,8 @@ def get(session: Session, /, kind: str, names: tuple[str, ...], **options: Any) 
         return Code.DONE
     rows = _once(session, kind, names, asked, limit)
     n = write_rows(rows, KINDS[kind].columns, output, session.zone, KINDS[kind].name_of)
+    if output.is_table:
+        link_list(session, kind, asked.get("run"))
     return _end(kind, n, limit, output)
 
 

@@ -8,6 +8,7 @@ import click
 
 from .codes import Code
 from .columns import PAUSES, Column, field
+from .links import link
 from .output import write_one
 from .session import Session, pass_session
 from .text import Screen
@@ -43,6 +44,7 @@ def status(session: Session, output: str) -> int:
         found = summary(conn)
     if output == "table":
         _screen(session, found).show()
+        link(session, "/status")
     else:
         write_one(found, output)
     return Code.FAILED if found.problems else Code.DONE

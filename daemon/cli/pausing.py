@@ -9,6 +9,7 @@ import click
 from ...statemachine.lanes import LANES
 from .asking import change_options, confirm, plural
 from .codes import Code
+from .links import PAUSED, link
 from .session import Session, pass_session
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def pause(session: Session, /, reason: str, dry_run: bool, yes: bool, **options:
             return f"{what} {name} was paused already"
         return f"paused {what} {name}; what executes runs on\nnext: headframe resume --{what} {name} --reason ..."
 
-    return _do(session, f"pause {what} {name}?", change, dry_run=dry_run, yes=yes)
+    return _do(session, f"pause {what} {name}?", change, PAUSED[what], dry_run=dry_run, yes=yes)
 
 
 @click.command()
@@ -66,7 +67,7 @@ def resume(session: Session, /, reason: str, dry_run: bool, yes: bool, **options
         pauses.resume(conn, what, name, session.actor, reason)
         return f"resumed {what} {name}"
 
-    return _do(session, f"resume {what} {name}?", change, dry_run=dry_run, yes=yes)
+    return _do(session, f"resume {what} {name}?", change, PAUSED[what], dry_run=dry_run, yes=yes)
 
 
 @click.command()
@@ -81,7 +82,7 @@ def drain(session: Session, worker: str, reason: str, dry_run: bool, yes: bool) 
         owners = pauses.drain(conn, worker, session.actor, reason)
         return f"{plural(len(owners), 'worker')} told to leave: {', '.join(owners)}"
 
-    return _do(session, f"drain worker {worker}?", change, dry_run=dry_run, yes=yes)
+    return _do(session, f"drain worker {worker}?", change, PAUSED["worker"], dry_run=dry_run, yes=yes)
 
 
 def _one(options: dict[str, str | None]) -> tuple[Any, str]:
@@ -91,13 +92,17 @@ def _one(options: dict[str, str | None]) -> tuple[Any, str]:
     return given[0]
 
 
-def _do(session: Session, question: str, change: Callable[[Connection], str], *, dry_run: bool, yes: bool) -> int:
+def _do(
+    session: Session, question: str, change: Callable[[Connection], str], page: str, *, dry_run: bool, yes: bool
+) -> int:
     """Change in one transaction; a dry run does the same and takes it back."""
     if not dry_run:
         confirm(question, yes=yes)
     with session.changing(dry_run=dry_run) as conn:
         sentence = change(conn)
     click.echo(f"would have: {sentence.splitlines()[0]}; nothing was changed" if dry_run else sentence)
+    if not dry_run:
+        link(session, page)
     return Code.DONE
 
 

@@ -9,6 +9,7 @@ import click
 
 from .asking import change_options, confirm, plural
 from .codes import Code
+from .links import link_run
 from .session import Session, pass_session
 from .units import printable
 
@@ -157,6 +158,7 @@ def _do(
     click.echo(f"dry run, nothing was changed: {sentence}" if dry_run else sentence)
     if not dry_run:
         click.echo(f"next: {next_step or f'headframe why run {number}'}")
+        link_run(session, number)
     return Code.DONE
 
 

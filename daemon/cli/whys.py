@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from .codes import Code
+from .links import link_file, link_run
 from .output import write_one
 from .session import Session, pass_session
 from .subject import run_number, run_or_file, the_file, the_run
@@ -32,6 +33,7 @@ def why(session: Session, kind: str, name: str, campaign: str | None, output: st
             return Code.NOT_FOUND
     if output == "table":
         screen(session, answer).show()
+        link_run(session, run_number(name)) if kind == "run" else link_file(session, name)
     else:
         write_one(answer, output)
     return Code.DONE

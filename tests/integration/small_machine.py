@@ -147,6 +147,10 @@ class SmallMachine:
         with self.engine.begin() as conn:
             conn.execute(text(statement), values)
 
+    def sql_value(self, statement: str, **values: Any) -> Any:
+        with self.engine.connect() as conn:
+            return conn.execute(text(statement), values).scalar_one()
+
     def alive(self, *steps: str, roles: tuple[str, ...] = ("conductor", "sweeper", "worker")) -> None:
         """Let these processes have been heard of just now; workers take `steps`, or all."""
         for role in roles:

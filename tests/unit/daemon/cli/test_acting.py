@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from headframe.statemachine.store.operating import limits
+from headframe.statemachine.lifecycle import Trigger
+from headframe.statemachine.store.operating import Order, Selection, begin, limits
 from headframe.statemachine.store.words import spread
 
 from ....integration.small_machine import SmallMachine
@@ -247,3 +248,49 @@ def test_what_operators_did_is_listed(failed: SmallMachine, headframe: Headframe
     assert headframe("get", "operations", "--action", "requeue", "-o", "name").lines == [str(rows[1]["id"])]
     assert headframe("get", "operation", str(rows[1]["id"])).code == 0
     assert headframe("get", "operation", "999").code == 4
+
+
+def test_a_large_action_is_cancelled_by_its_number(
+    failed: SmallMachine, headframe: Headframe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "MANY", 1)
+    order = Order(trigger=Trigger.RESOLVE, selection=Selection(runs=(5,), scope="file"), actor="bert", reason="x")
+    with failed.engine.begin() as connection:
+        number = str(begin(connection, order, asked=True).id)
+    assert headframe("operation", "cancel", number, "--dry-run").code == 0
+    assert headframe("get", "operations", "--status", "waiting", "-o", "name").lines == [number]
+    assert headframe("operation", "cancel", number, *WHY).lines[0] == f"operation {number} cancelled"
+    assert headframe("operation", "cancel", number, *WHY).code == 1
+    assert headframe("operation", "cancel", "999", *WHY).code == 4
+
+
+def test_each_answer_ends_with_its_page_where_people_know_an_address(
+    failed: SmallMachine, headframe: Headframe, config_file: Path
+) -> None:
+    with config_file.open("a") as file:
+        file.write('[web]\nurl = "https://headframe.example/hf/"\n')
+    number = failed.sql_value("select id from file where name = 'run5_0002.h5'")
+    for arguments, page in (
+        (("requeue", "--run", "5", "--file", "5/2", *WHY), f"/files/{number}"),
+        (("requeue", "run", "5", *WHY), "/runs/5"),
+        (("hold", "--phase", "ready", *WHY), "/operations"),
+        (("run", "close", "5", *WHY), "/runs/5"),
+        (("run", "note", "5", "x"), "/runs/5"),
+        (("why", "run", "5"), "/runs/5"),
+        (("why", "file", "5/2"), f"/files/{number}"),
+        (("describe", "file", "5/2"), f"/files/{number}"),
+        (("describe", "run", "5"), "/runs/5"),
+        (("status",), "/status"),
+        (("pause", "--lane", "bulk", *WHY), "/queues"),
+    ):
+        assert headframe(*arguments).lines[-1] == f"page: https://headframe.example/hf{page}", arguments
+    listed = headframe("get", "files", "--run", "5")
+    assert "page: https://headframe.example/hf/runs/5/files\n" in listed.err
+    assert "page:" not in listed.out
+    for arguments in (
+        ("get", "runs", "-o", "json"),
+        ("describe", "run", "5", "-o", "json"),
+        ("get", "runs", "-o", "tsv"),
+    ):
+        found = headframe(*arguments)
+        assert "page:" not in found.out + found.err

@@ -65,7 +65,7 @@ def test_every_command_of_the_table_is_there_and_has_help() -> None:
 def test_the_issues_vocabulary_is_there() -> None:
     wanted = (
         "up demo db watch conductor sweeper worker web status get describe logs catalog wait requeue hold cancel "
-        "release abandon recover reset run pause resume drain dead why verify doctor config broker "
+        "release abandon recover reset run operation pause resume drain dead why verify doctor config broker "
         "user token"
     )
     assert set(wanted.split()) == set(COMMANDS)

@@ -1,0 +1,51 @@
+"""The page that shows what a command was about: the last line of an answer to people."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from .session import Session
+
+LISTS = {
+    "runs": "/",
+    "files": "/",
+    "attempts": "/",
+    "campaigns": "/campaigns",
+    "sites": "/sites",
+    "dead-letters": "/dead-letters",
+    "pauses": "/queues",
+    "operations": "/operations",
+}
+"""Where each kind of list is shown."""
+PAUSED = {"step": "/queues", "lane": "/queues", "site": "/sites", "worker": "/workers"}
+
+
+def link(session: Session, path: str, *, err: bool = False) -> None:
+    """Write the address of a page, where the configuration says under which address people know the pages."""
+    if url := session.config.web.url.rstrip("/"):
+        click.echo(f"page: {url}{path}", err=err)
+
+
+def link_run(session: Session, number: int) -> None:
+    """Write the address of a run's page."""
+    link(session, f"/runs/{number}")
+
+
+def link_file(session: Session, name: str) -> None:
+    """Write the address of a file's page."""
+    if not session.config.web.url:
+        return
+    from ...statemachine.views import file
+
+    with session.looking() as conn:
+        found = file(conn, name)
+    if found is not None:
+        link(session, f"/files/{found.id}")
+
+
+def link_list(session: Session, kind: str, run: int | None) -> None:
+    """Write the address of the page of a list, beside the list itself: that may go on into a pipe."""
+    link(session, LISTS[kind] if run is None else f"/runs/{run}/files", err=True)
