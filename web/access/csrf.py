@@ -7,7 +7,7 @@ from flask_wtf.csrf import CSRFError, CSRFProtect
 from werkzeug.exceptions import Forbidden
 
 from .cookie import load_key
-from .identity import READS, SAFE, who
+from .identity import SAFE, reads_only, who
 
 SAID = (
     "this did not come from a page of ours, or from one of before you signed in; load the page again "
@@ -23,9 +23,7 @@ def install(app: Flask) -> None:
 
 def check() -> None:
     """Raise `Forbidden` for a change that a foreign page may have sent."""
-    if request.method in SAFE or who().how in ("token", "issuer"):
-        return
-    if getattr(current_app.view_functions[str(request.endpoint)], READS, False):
+    if request.method in SAFE or who().how in ("token", "issuer") or reads_only(current_app, str(request.endpoint)):
         return
     load_key(current_app._get_current_object())  # type: ignore[attr-defined]
     try:

@@ -109,6 +109,11 @@ def only_reads(view: View) -> View:
     return view
 
 
+def reads_only(app: Flask, endpoint: str) -> bool:
+    """Say whether a route changes nothing, by whichever method it is asked."""
+    return bool(getattr(app.view_functions[endpoint], READS, False))
+
+
 def needed(app: Flask, endpoint: str) -> Role | None:
     """Give the role that a route takes."""
     if _static(endpoint):
@@ -153,7 +158,7 @@ def _check() -> None:
         if who() is NOBODY:
             raise unauthorized(f"this needs somebody with the role {role}; sign in, or send a token")
         raise Forbidden(f"this needs the role {role}, which {who().name} does not have")
-    if request.method not in SAFE and who().resources:
+    if request.method not in SAFE and who().resources and not reads_only(current_app, str(request.endpoint)):
         _within(who().resources)
 
 
