@@ -3,6 +3,7 @@
 import base64
 import binascii
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from typing import Annotated, Any, Generic, NamedTuple, TypeVar
 
 import msgspec
@@ -45,9 +46,9 @@ def key(page: Page, *kinds: type) -> tuple[Any, ...] | None:
     try:
         packed = base64.urlsafe_b64decode(page.after + "=" * (-len(page.after) % 4))
         found = msgspec.json.decode(packed, type=tuple[tuple(map(_storable, kinds))])  # type: ignore[misc]
-    except (ValueError, binascii.Error, msgspec.MsgspecError) as error:
+        return tuple(each.astimezone(UTC) if isinstance(each, datetime) else each for each in found)
+    except (ValueError, OverflowError, binascii.Error, msgspec.MsgspecError) as error:
         raise BadCursorError("this cursor is not one of this list's; start again from the first page") from error
-    return tuple(found)
 
 
 def cursor(last: Sequence[Any]) -> str:
@@ -57,7 +58,7 @@ def cursor(last: Sequence[Any]) -> str:
 
 def _storable(kind: type) -> Any:
     """Leave out what a stranger may write and no column can hold."""
-    bounds = {int: Meta(ge=-(2**63), le=2**63 - 1), str: Meta(pattern="^[^\\x00]*$", max_length=1000)}
+    bounds = {int: Meta(ge=-(2**63), le=2**63 - 1), str: Meta(pattern="^[^\\x00]*$", max_length=3000)}
     return Annotated[kind, bounds[kind]] if kind in bounds else kind
 
 

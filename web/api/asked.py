@@ -31,6 +31,16 @@ class Whole(fields.Integer):
         return super()._deserialize(value, attr, data, **kwargs)
 
 
+class Moment(fields.AwareDateTime):
+    """A time that a column can hold, whatever its zone; it arrives in UTC."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
+        try:
+            return super()._deserialize(value, attr, data, **kwargs).astimezone(UTC)
+        except OverflowError as error:
+            raise ValidationError("this is out of reach") from error
+
+
 class Numbers(fields.String):
     """Run numbers and ranges of them."""
 
@@ -67,7 +77,7 @@ def numbers(said: str) -> fields.String:
 
 def moment(said: str) -> fields.AwareDateTime:
     """Give a filter that is a time; one without a zone is UTC."""
-    return fields.AwareDateTime(format="iso", default_timezone=UTC, metadata={"description": said})
+    return Moment(format="iso", default_timezone=UTC, metadata={"description": said})
 
 
 def flag(said: str) -> fields.Boolean:
@@ -100,7 +110,7 @@ class Part(One):
 
     limit = Whole(load_default=50, validate=validate.Range(1, LARGEST_PAGE), metadata={"description": "rows"})
     after = fields.String(
-        load_default="", validate=validate.Length(max=2000), metadata={"description": "`next` of the page before"}
+        load_default="", validate=validate.Length(max=8000), metadata={"description": "`next` of the page before"}
     )
 
 
