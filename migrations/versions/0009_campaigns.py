@@ -24,7 +24,6 @@ def upgrade() -> None:
     for column in COLUMNS:
         op.add_column('campaign', column._copy())
     op.create_index('campaign_status', 'campaign', ['status', 'id'], unique=False)
-    op.create_index('campaign_prefix', 'campaign', ['name'], unique=False, postgresql_ops={'name': 'text_pattern_ops'})
     op.create_index('operation_growing', 'operation', ['id'], unique=False, postgresql_where=sa.text(GROWING))
     op.create_index('run_of_campaign', 'item', ['campaign_id', 'run_id'], unique=False, postgresql_where=sa.text("scope = 'run'"))
 
@@ -32,7 +31,6 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.drop_index('run_of_campaign', 'item')
     op.drop_index('operation_growing', 'operation')
-    op.drop_index('campaign_prefix', 'campaign')
     op.drop_index('campaign_status', 'campaign')
     for column in reversed(COLUMNS):
         op.drop_column('campaign', column.name)

@@ -77,7 +77,6 @@ campaign = Table(
     words("status_reason"),
     moment("status_since"),
     Index("campaign_status", "status", "id"),
-    Index("campaign_prefix", "name", postgresql_ops={"name": "text_pattern_ops"}),
 )
 
 run = Table(

@@ -1,31 +1,35 @@
 """Which runs a campaign takes in: by number, type, quality, state, time, or as another campaign has them."""
 
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 
+from msgspec import Meta
 from sqlalchemy import Connection, text
 
 from ..records import Record
 from .errors import NotFoundError, RefusedError
 
-Span = tuple[int, int]
+Number = Annotated[int, Meta(ge=0, le=2**63 - 1)]
+Word = Annotated[str, Meta(min_length=1, max_length=100)]
+Time = Annotated[datetime, Meta(tz=True)]
+Span = tuple[Number, Number]
 MOST = 1000
 
 
-class RunChoice(Record):
+class RunChoice(Record, forbid_unknown_fields=True):
     """Which runs: every condition that is set must hold, each by any of its values.
 
     `numbers` are ranges, both ends included; `state` is where a run's own item is, in the campaign that it came in by;
     `since` and `until` compare with a run's start; `campaign` takes the runs that another campaign has.
     """
 
-    numbers: tuple[Span, ...] = ()
-    kind: tuple[str, ...] = ()
-    quality: tuple[str, ...] = ()
-    state: tuple[str, ...] = ()
-    since: datetime | None = None
-    until: datetime | None = None
-    campaign: str | None = None
+    numbers: Annotated[tuple[Span, ...], Meta(max_length=MOST)] = ()
+    kind: Annotated[tuple[Word, ...], Meta(max_length=100)] = ()
+    quality: Annotated[tuple[Word, ...], Meta(max_length=100)] = ()
+    state: Annotated[tuple[Word, ...], Meta(max_length=100)] = ()
+    since: Time | None = None
+    until: Time | None = None
+    campaign: Word | None = None
 
 
 def check(connection: Connection, query: RunChoice) -> None:

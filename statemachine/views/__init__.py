@@ -6,7 +6,8 @@ numbers of files come from the kept counts (`count_total` or `count_whole`, plus
 
 from .attempts import AttemptFilter, AttemptRow, attempt_of, attempts, attempts_of
 from .audit import AuditFilter, AuditRow, audit
-from .campaigns import CampaignRow, campaigns
+from .campaign_runs import CampaignRun, campaign_runs
+from .campaigns import CampaignFilter, CampaignRow, campaign_of, campaigns
 from .catalog import CatalogEntry, Place, catalog_find, catalog_page
 from .cells import CellRow, Tries, cell_rows, tries
 from .changes import HistoryFilter, changes
@@ -68,7 +69,9 @@ __all__ = [
     "AuditFilter",
     "AuditRow",
     "BadCursorError",
+    "CampaignFilter",
     "CampaignRow",
+    "CampaignRun",
     "CatalogEntry",
     "CellRow",
     "CodeRow",
@@ -139,6 +142,8 @@ __all__ = [
     "attempts_by",
     "attempts_of",
     "audit",
+    "campaign_of",
+    "campaign_runs",
     "campaigns",
     "catalog_find",
     "catalog_page",

@@ -3,16 +3,31 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Row, Select, select
 
+from ..records import Record
 from ..schema import campaign, pipeline
-from .counts import totals
+from .counts import Count, totals
 from .fields import View
 from .paging import Listed, Page, key, listed, size
 
 
+class CampaignFilter(Record):
+    """Which campaigns. Empty means all; `text` is any part of the name, in small letters or capitals."""
+
+    name: str | None = None
+    text: str | None = None
+    status: str | None = None
+    kind: str | None = None
+
+
 class CampaignRow(View):
-    """A campaign: a pipeline at one version over a set of runs. The numbers count files."""
+    """A campaign: a pipeline at one version over a set of runs. The numbers count files.
+
+    `status` is making, open, paused or closed, since when, by whom and why the `status_...` say. `query` is what
+    chose its runs, `left_out` counts the files that fit and could not start when it last took runs in, by why; both are
+    empty for realtime campaigns, which take in all that arrives. `left` are the files that still move.
+    """
 
     id: int
     name: str
@@ -25,9 +40,16 @@ class CampaignRow(View):
     created_by: str
     created_at: datetime
     note: str
+    start_state: str
+    query: dict[str, Any]
+    left_out: dict[str, int]
+    status_by: str
+    status_reason: str
+    status_since: datetime | None
     runs: int
     total: int
     done: int
+    left: int
     failed: int
     held: int
     abandoned: int
@@ -35,53 +57,69 @@ class CampaignRow(View):
     phases: dict[str, int]
 
 
-def campaigns(conn: Connection, page: Page | None = None, *, name: str | None = None) -> Listed[CampaignRow]:
+COUNTED = ("runs", "total", "done", "left", "failed", "held", "abandoned", "states", "phases")
+MOVING = ("ready", "submitted", "executing")
+
+
+def campaigns(
+    conn: Connection, page: Page | None = None, where: CampaignFilter | None = None, *, name: str | None = None
+) -> Listed[CampaignRow]:
     """List campaigns with the counts of their files."""
-    page = page or Page()
-    joined = campaign.join(pipeline, pipeline.c.id == campaign.c.pipeline_id)
-    wanted = select(campaign, pipeline.c.name.label("pipeline"), pipeline.c.version).select_from(joined)
-    if name is not None:
-        wanted = wanted.where(campaign.c.name == name)
+    page, where = page or Page(), where or CampaignFilter(name=name)
+    wanted = _filtered(where)
     after = key(page, int)
     if after is not None:
         wanted = wanted.where(campaign.c.id < after[0])
     rows = conn.execute(wanted.order_by(campaign.c.id.desc()).limit(size(page))).all()
-    numbers = _numbers(conn)
-    names = [name for name in CampaignRow.__struct_fields__ if name not in _Numbers.__struct_fields__]
-    return listed(
-        rows,
-        page,
-        lambda row: CampaignRow(**{n: row._mapping[n] for n in names}, **numbers.get(row.id, _Numbers()).as_fields()),
-        "id",
-    )
+    counts = by_campaign(conn, [row.id for row in rows])
+    return listed(rows, page, lambda row: _made(row, counts[row.id]), "id")
 
 
-class _Numbers(View, frozen=False):
-    runs: int = 0
-    total: int = 0
-    done: int = 0
-    failed: int = 0
-    held: int = 0
-    abandoned: int = 0
-    states: dict[str, int] = {}
-    phases: dict[str, int] = {}
-
-    def add(self, state: str, phase: str, n: int) -> None:
-        self.total += n
-        self.states[state] = self.states.get(state, 0) + n
-        self.phases[phase] = self.phases.get(phase, 0) + n
-
-    def as_fields(self) -> dict[str, Any]:
-        said = {name: self.phases.get(name, 0) for name in ("done", "failed", "held", "abandoned")}
-        return {"runs": self.runs, "total": self.total, "states": self.states, "phases": self.phases, **said}
+def campaign_of(conn: Connection, name: str) -> CampaignRow | None:
+    """Give one campaign, none where there is none of that name."""
+    rows = campaigns(conn, name=name).rows
+    return rows[0] if rows else None
 
 
-def _numbers(conn: Connection) -> dict[int, _Numbers]:
-    found: dict[int, _Numbers] = {}
-    for count in totals(conn, scope=("file", "run")):
-        numbers = found.setdefault(count.campaign_id, _Numbers())
-        if count.scope == "run":
-            numbers.runs += count.n
-        else:
-            numbers.add(count.state, count.phase, count.n)
+def by_campaign(conn: Connection, ids: list[int]) -> dict[int, list[Count]]:
+    """Give the counts of files and runs of each of these campaigns."""
+    found: dict[int, list[Count]] = {each: [] for each in ids}
+    for count in totals(conn, scope=("file", "run"), campaigns=ids) if ids else ():
+        found[count.campaign_id].append(count)
     return found
+
+
+def _filtered(where: CampaignFilter) -> Select[Any]:
+    joined = campaign.join(pipeline, pipeline.c.id == campaign.c.pipeline_id)
+    wanted = select(campaign, pipeline.c.name.label("pipeline"), pipeline.c.version).select_from(joined)
+    for column, value in (
+        (campaign.c.name, where.name),
+        (campaign.c.status, where.status),
+        (campaign.c.kind, where.kind),
+    ):
+        if value is not None:
+            wanted = wanted.where(column == value)
+    if where.text:
+        wanted = wanted.where(campaign.c.name.icontains(where.text, autoescape=True))
+    return wanted
+
+
+def _made(row: Row[Any], counts: list[Count]) -> CampaignRow:
+    files = [count for count in counts if count.scope == "file"]
+    states, phases = dict[str, int](), dict[str, int]()
+    for count in files:
+        states[count.state] = states.get(count.state, 0) + count.n
+        phases[count.phase] = phases.get(count.phase, 0) + count.n
+    plain = {name: row._mapping[name] for name in CampaignRow.__struct_fields__ if name not in COUNTED}
+    return CampaignRow(
+        **plain,
+        runs=sum(count.n for count in counts if count.scope == "run"),
+        total=sum(count.n for count in files),
+        left=sum(phases.get(phase, 0) for phase in MOVING),
+        states=states,
+        phases=phases,
+        done=phases.get("done", 0),
+        failed=phases.get("failed", 0),
+        held=phases.get("held", 0),
+        abandoned=phases.get("abandoned", 0),
+    )

@@ -24,9 +24,14 @@ class Count(View):
     n: int
 
 
-def totals(conn: Connection, *, scope: Sequence[str] = ("file", "run", "replica")) -> tuple[Count, ...]:
-    """Give the counts of the whole instance, without those that are zero."""
-    return tuple(Count(**row._mapping) for row in conn.execute(_summed(KEYS[1:], scope=scope)))
+def totals(
+    conn: Connection,
+    *,
+    scope: Sequence[str] = ("file", "run", "replica"),
+    campaigns: Sequence[int] | None = None,
+) -> tuple[Count, ...]:
+    """Give the counts of the whole instance, or of these campaigns, without those that are zero."""
+    return tuple(Count(**row._mapping) for row in conn.execute(_summed(KEYS[1:], scope=scope, campaigns=campaigns)))
 
 
 def by_run(conn: Connection, run_ids: Sequence[int]) -> dict[int, list[Count]]:
@@ -38,14 +43,20 @@ def by_run(conn: Connection, run_ids: Sequence[int]) -> dict[int, list[Count]]:
     return found
 
 
-def _summed(keys: Sequence[str], *, run_ids: Sequence[int] | None = None, scope: Sequence[str] = ()) -> Any:
-    both = _both(run_ids, scope)
+def _summed(
+    keys: Sequence[str],
+    *,
+    run_ids: Sequence[int] | None = None,
+    scope: Sequence[str] = (),
+    campaigns: Sequence[int] | None = None,
+) -> Any:
+    both = _both(run_ids, scope, campaigns)
     wanted = [both.c[key] for key in keys]
     total: ColumnElement[int] = cast(func.sum(both.c.n), BigInteger)
     return select(*wanted, total.label("n")).group_by(*wanted).having(total != 0)
 
 
-def _both(run_ids: Sequence[int] | None, scope: Sequence[str]) -> Subquery:
+def _both(run_ids: Sequence[int] | None, scope: Sequence[str], campaigns: Sequence[int] | None) -> Subquery:
     """Both tables in one statement, so that a fold in between is seen wholly or not at all.
 
     What is asked of all runs is not summed over them: that grows for ever.
@@ -56,6 +67,8 @@ def _both(run_ids: Sequence[int] | None, scope: Sequence[str]) -> Subquery:
         part = select(*(table.c[key] for key in keys), table.c.n)
         if run_ids is not None:
             part = part.where(table.c.run_id == func.any(list(run_ids)))
+        if campaigns is not None:
+            part = part.where(table.c.campaign_id == func.any(list(campaigns)))
         if scope:
             part = part.where(table.c.scope.in_(scope))
         parts.append(part)

@@ -59,6 +59,13 @@ def gives_bytes(mimetype: str, said: str, refuses: tuple[int, ...] = ()) -> Call
     return _says(200, {mimetype: {"schema": {"description": said}}}, refuses)
 
 
+def or_later(view: View) -> View:
+    """Say that the answer may also be that a daemon does it (202); put it above `gives`."""
+    responses = view._spec["responses"]  # type: ignore[attr-defined]
+    responses[202] = {**responses[200], "description": "accepted: a daemon does it; Location says how far it is"}
+    return view
+
+
 def _refuse_unknown() -> None:
     """Refuse what a view does not know to be asked: a misspelt filter must not give all there is."""
     view = current_app.view_functions.get(request.endpoint or "")
