@@ -32,6 +32,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "reset": ("act", "send them back to an earlier state"),
         "run": ("runs", "close, expect, waive, reopen, reclassify a run; note, quality"),
         "operation": ("operations", "cancel a large action that a daemon carries out"),
+        "campaign": ("campaigns", "create, grow, pause, resume, close a campaign over runs"),
         "dead": ("dead", "list, show, replay, forget dead letters"),
         "pause": ("pausing", "let a step, a lane, a site or a worker rest"),
         "resume": ("pausing", "let what was paused go on"),

@@ -87,7 +87,7 @@ def create(connection: Connection, wanted: Wanted, book: Book, actor: str, reaso
 
 def count_growth(connection: Connection, name: str, query: RunChoice | None = None) -> Plan:
     """Count exactly what a campaign would take in besides what it has: the dry run of `grow`."""
-    row = _growing(connection, name)
+    row = _growing(_row(connection, name))
     return plan(connection, judge_of(connection, row.id, query or _query(row)))
 
 
@@ -100,7 +100,7 @@ def grow(
 ) -> Begun:
     """Take in what fits a campaign's query by now, or another one; and what is new of the runs that it has."""
     _check_reason(reason)
-    row = _growing(connection, name)
+    row = _growing(_locked(connection, name))
     counted = plan(connection, judge_of(connection, row.id, query or _query(row)))
     begun = _begin(connection, "campaign-grow", row, query or _query(row), counted, actor, reason)
     if row.status == "open":
@@ -170,22 +170,24 @@ def _begin(
     return Begun(campaign=row.name, campaign_id=row.id, job=job, plan=counted)
 
 
-def _locked(connection: Connection, name: str) -> Row[Any]:
-    statement = text("select * from campaign where name = :name for no key update")
-    row = connection.execute(statement, {"name": name}).first()
+def _row(connection: Connection, name: str, statement: str = "select * from campaign where name = :name") -> Row[Any]:
+    row = connection.execute(text(statement), {"name": name}).first()
     if row is None:
         raise NotFoundError(f"there is no campaign {name}")
     return row
 
 
-def _growing(connection: Connection, name: str) -> Row[Any]:
-    row = _locked(connection, name)
+def _locked(connection: Connection, name: str) -> Row[Any]:
+    return _row(connection, name, "select * from campaign where name = :name for no key update")
+
+
+def _growing(row: Row[Any]) -> Row[Any]:
+    """Refuse a campaign that cannot grow."""
     if row.kind == REALTIME:
-        raise RefusedError(f"campaign {name} takes in new runs by itself")
+        raise RefusedError(f"campaign {row.name} takes in new runs by itself")
     if row.status == "closed":
-        raise RefusedError(
-            f"campaign {name} is closed, since {row.status_since:%Y-%m-%d %H:%M} UTC; create another one"
-        )
+        since = f"{row.status_since:%Y-%m-%d %H:%M} UTC"
+        raise RefusedError(f"campaign {row.name} is closed, since {since}; create another one")
     return row
 
 
