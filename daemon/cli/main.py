@@ -19,6 +19,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "describe": ("describe", "all that is known of one run, file, campaign or site"),
         "why": ("whys", "why a run or file is where it is, and what unblocks it"),
         "logs": ("logs", "the log of a file's attempt"),
+        "failures": ("failures", "failures that say the same, and what they have in common"),
         "catalog": ("catalog", "find what can be read of a run, and where"),
         "wait": ("waiting", "wait until runs or files have reached a state"),
     },

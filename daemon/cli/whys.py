@@ -46,7 +46,8 @@ def screen(session: Session, answer: Why) -> Screen:
     shown.title(f"{answer.subject}: {answer.code}", place)
     shown.text(f"  {answer.sentence}", "")
     since = shown.write(answer.since, "time") + f" ({shown.write(answer.since, 'age')} ago)" if answer.since else None
-    shown.fields([("since", since), ("who must act", str(answer.who)), ("next try", answer.next_try)])
+    shown.fields([("since", since), ("in hand of", answer.owner), ("who must act", str(answer.who))])
+    shown.fields([("next try", answer.next_try), ("by itself", answer.check), ("next check", answer.next_check)])
     if answer.evidence:
         shown.text("", *(f"  - {line}" for line in answer.evidence))
     if answer.command:

@@ -84,7 +84,8 @@ class Sweeper:
     def present(self) -> None:
         """Write down that this sweeper is alive, and forget who has long not been."""
         with self.engine.begin() as connection:
-            see_self(connection, self.owner, "sweeper", socket.gethostname(), {})
+            detail = {"interval_s": self.settings.interval_s}
+            see_self(connection, self.owner, "sweeper", socket.gethostname(), detail)
             sweep.forget_silent(connection)
 
     def mark(self) -> None:

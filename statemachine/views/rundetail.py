@@ -18,7 +18,10 @@ from .runs import RunRow, counted, selected
 
 
 class ReasonCount(View):
-    """So many files of a run in one phase for one reason, with the name and the text of the first of them."""
+    """So many files of a run in one phase for one reason, with the name and the text of the first of them.
+
+    `since` is when the first of them came into this trouble.
+    """
 
     phase: str
     step: str
@@ -26,6 +29,7 @@ class ReasonCount(View):
     n: int
     example: str
     reason: str
+    since: datetime
 
 
 class Operation(View):
@@ -114,7 +118,7 @@ def _reasons(conn: Connection, row: Any, phases: dict[str, int]) -> tuple[Reason
     first = item.alias("first")
     wanted = (
         select(
-            *(groups.c[name] for name in ("phase", "step", "reason_code", "n")),
+            *(groups.c[name] for name in ("phase", "step", "reason_code", "n", "since")),
             file.c.name.label("example"),
             first.c.reason,
         )
@@ -129,7 +133,8 @@ def _grouped(row: Any, *which: ColumnElement[bool]) -> Select[Any]:
     step = func.coalesce(item.c.step, "").label("step")
     grouped = (item.c.phase, step, item.c.reason_code)
     of_run = (item.c.run_id == row.id, item.c.campaign_id == row.campaign_id, item.c.file_id.is_not(None))
-    counted = select(*grouped, func.count().label("n"), func.min(item.c.id).label("first"))
+    since = func.min(func.coalesce(item.c.trouble_since, item.c.since))
+    counted = select(*grouped, func.count().label("n"), func.min(item.c.id).label("first"), since.label("since"))
     return counted.where(*of_run, *which).group_by(*grouped)
 
 

@@ -20,7 +20,9 @@ class Why(View):
     """Why something is where it is. `command` unblocks it, empty where nothing is to be done.
 
     `code` is short and stable; a failed or held item's code is the reason code it failed or was held with.
-    `next_try` is when the machine tries by itself, none where it does not.
+    `next_try` is when the machine tries by itself, none where it does not. `since` when it is in this trouble: trying
+    again in between, by itself or by an operator, does not begin anew. `owner` has it in hand: a worker, or who holds
+    it. `check` says what looks at it by itself, `next_check` when next.
     """
 
     subject: str
@@ -33,6 +35,9 @@ class Why(View):
     who: Who = Who.NOBODY
     next_try: datetime | None = None
     command: str = ""
+    owner: str = ""
+    check: str = ""
+    next_check: datetime | None = None
 
 
 def command(*words: str) -> str:

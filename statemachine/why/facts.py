@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 import msgspec
 from sqlalchemy import ColumnElement, Connection, case, func, select
 
 from ..pipeline import Pipeline
 from ..records import Record
-from ..schema import campaign, item, pipeline, site, step_rule
+from ..schema import attempt, campaign, item, pipeline, site, step_rule
 from ..views import AttemptRow, PauseRow, ProcessRow, attempts_of, pauses, processes
 from ..views.queues import ahead, takes
 
@@ -149,7 +150,23 @@ def _item(conn: Connection, item_id: int) -> Item:
         .where(item.c.id == item_id)
     )
     row = conn.execute(wanted).one()
-    return Item(**{**row._mapping, "nodes": tuple(row.nodes)})
+    since = _trouble_since(conn, row) if row.phase not in ("done", "waiting") else row.trouble_since
+    return Item(**{**row._mapping, "nodes": tuple(row.nodes), "trouble_since": since})
+
+
+def _trouble_since(conn: Connection, row: Any) -> datetime | None:
+    """Give since when its step fails, or is interrupted: a requeue forgets it in the item, the attempts do not."""
+    tried = attempt.c.item_id == row.id, attempt.c.step == row.step
+    worked = select(func.max(attempt.c.epoch)).where(*tried, attempt.c.outcome.in_(("succeeded", "skipped")))
+    first = select(func.min(attempt.c.ended_at)).where(
+        *tried,
+        attempt.c.outcome.in_(("failed", "interrupted")),
+        attempt.c.reason_code.not_in(("drain", "given-back")),
+        attempt.c.epoch > func.coalesce(worked.scalar_subquery(), 0),
+    )
+    began: datetime | None = conn.execute(first).scalar()
+    known = [each for each in (began, row.trouble_since) if each is not None]
+    return min(known, default=None)
 
 
 def _text(column: ColumnElement[str | None], label: str) -> ColumnElement[str]:

@@ -6,6 +6,7 @@ from typing import Any
 
 from ..views import PauseRow
 from .answer import Who, Why, at, command, plural
+from .checks import of_item
 from .facts import MOST_AHEAD, Facts
 
 
@@ -172,6 +173,7 @@ def _answer(
     does: str = "",
 ) -> Why:
     item = facts.item
+    check = of_item(item, facts.machine)
     return Why(
         subject=facts.subject,
         code=code,
@@ -183,7 +185,18 @@ def _answer(
         who=who,
         next_try=next_try,
         command=does,
+        owner=_owner(facts),
+        check=check.says,
+        next_check=check.next,
     )
+
+
+def _owner(facts: Facts) -> str:
+    """Say who has it in hand."""
+    item = facts.item
+    if item.phase in ("held", "abandoned"):
+        return item.actor
+    return f"worker {item.owner}" + (f" on {item.host}" if item.host else "") if item.owner else ""
 
 
 def _surroundings(facts: Facts) -> tuple[str, ...]:

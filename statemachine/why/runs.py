@@ -7,6 +7,7 @@ from sqlalchemy import Connection
 
 from ..views import Gaps, ReasonCount, RunDetail, run
 from .answer import Who, Why, at, command, plural
+from .checks import Check, of_run
 from .facts import Machine, facts, machine
 from .items import why_item
 
@@ -31,8 +32,10 @@ def why_found(conn: Connection, found: RunDetail) -> Why:
     for judge in (_unknown_type, _failed, _held, _too_many, _missing, _open, _in_progress):
         answer = judge(found, surroundings)
         if answer is not None:
-            return _with(answer, (*notes, *_left_out(found)))
-    return _with(_gathering(found, surroundings), (*notes, *_left_out(found)))
+            break
+    else:
+        answer = _gathering(found, surroundings)
+    return _with(answer, (*notes, *_left_out(found)), of_run(surroundings, absent=bool(row.missing)))
 
 
 def _unknown_type(found: RunDetail, _: Machine) -> Why | None:
@@ -52,7 +55,15 @@ def _failed(found: RunDetail, _: Machine) -> Why | None:
         return None
     sentence = f"{plural(row.failed, 'file')} of it failed; somebody must look, then requeue or abandon"
     does = command("requeue", "--run", str(row.number), "--phase", "failed")
-    return _answer(found, "files-failed", sentence, Who.OPERATOR, evidence=_grouped(found, "failed"), does=does)
+    return _answer(
+        found,
+        "files-failed",
+        sentence,
+        Who.OPERATOR,
+        evidence=_grouped(found, "failed"),
+        since=_since(found, "failed"),
+        does=does,
+    )
 
 
 def _held(found: RunDetail, _: Machine) -> Why | None:
@@ -61,7 +72,15 @@ def _held(found: RunDetail, _: Machine) -> Why | None:
         return None
     sentence = f"{plural(row.held, 'file')} of it held until somebody releases or abandons them"
     does = command("release", "--run", str(row.number), "--phase", "held")
-    return _answer(found, "files-held", sentence, Who.OPERATOR, evidence=_grouped(found, "held"), does=does)
+    return _answer(
+        found,
+        "files-held",
+        sentence,
+        Who.OPERATOR,
+        evidence=_grouped(found, "held"),
+        since=_since(found, "held"),
+        does=does,
+    )
 
 
 def _too_many(found: RunDetail, _: Machine) -> Why | None:
@@ -160,6 +179,11 @@ def _grouped(found: RunDetail, phase: str) -> tuple[str, ...]:
     return tuple(_group(reason) for reason in found.reasons if reason.phase == phase)[:SHOWN]
 
 
+def _since(found: RunDetail, phase: str) -> datetime | None:
+    """Give since when the first of its files is in this trouble, however often the run itself changed."""
+    return min((reason.since for reason in found.reasons if reason.phase == phase), default=None)
+
+
 def _group(reason: ReasonCount) -> str:
     again = " tried again" if reason.phase == "ready" else ""
     what = reason.reason_code or reason.phase
@@ -195,8 +219,9 @@ def _left_out(found: RunDetail) -> tuple[str, ...]:
     return (*lines, what, *_grouped(found, "failed"))
 
 
-def _with(answer: Why, notes: tuple[str, ...]) -> Why:
-    return msgspec.structs.replace(answer, evidence=(*answer.evidence, *notes))
+def _with(answer: Why, notes: tuple[str, ...], check: Check) -> Why:
+    evidence = (*answer.evidence, *notes)
+    return msgspec.structs.replace(answer, evidence=evidence, check=check.says, next_check=check.next)
 
 
 def _answer(

@@ -1,14 +1,18 @@
-"""`/files/<id>/compare`: a file beside a sibling that worked."""
+"""`/files/<id>/compare`: a file beside a sibling that worked, with the ends of both logs."""
 
 from flask import Blueprint, Response
+from sqlalchemy import Connection
 from werkzeug.exceptions import NotFound
 
+from ...statemachine.views import Side, sites
 from ...statemachine.views import compare as find_comparison
 from ...statemachine.views import file as find_file
-from .. import asked
+from .. import asked, logfile
 from ..context import reading
 from ..live import live_page
 
+LINES = 30
+LONGEST = 20_000
 blueprint = Blueprint("compare", __name__)
 
 
@@ -20,4 +24,20 @@ def show(number: int) -> Response:
         if file is None:
             raise NotFound(f"There is no file with the number {number} here.")
         found = find_comparison(connection, number, asked.word("campaign"))
-    return live_page("compare", file=file, comparison=found)
+        sides = [side for side in (found.this, found.that) if side is not None] if found else []
+        logs = [(side, _tail(connection, side)) for side in sides]
+    return live_page("compare", file=file, comparison=found, logs=logs)
+
+
+def _tail(connection: Connection, side: Side) -> str:
+    """Give the last lines of an attempt's log; empty where it cannot be read here."""
+    roots = {site.name: site.path for site in sites(connection, name=side.log_site)}
+    try:
+        log = logfile.opened(roots.get(side.log_site, ""), side.log) if side.log else None
+    except logfile.LogMissingError:
+        return ""
+    if log is None:
+        return ""
+    with log:
+        logfile.skip_to_tail(log, LINES)
+        return log.read(4 * LONGEST).decode(errors="replace")[-LONGEST:]
