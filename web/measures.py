@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, text
 
-from ..statemachine.views import ProcessRow, processes, totals
+from ..statemachine.views import Latency, ProcessRow, done_lately, latency, processes, totals
 from .orders import places
 
 HEAD = 100
@@ -28,6 +28,7 @@ select step, count(*) filter (where lease_until >= clock_timestamp()) as running
   count(*) filter (where lease_until < clock_timestamp()) as expired
 from item where phase = 'executing' group by step order by step
 """)
+DUE = text("select count(*) from (select from measure_due limit 100000) waiting")
 DELTAS = text("select count(*) from (select from count_delta limit 100000) waiting")
 
 
@@ -53,6 +54,9 @@ class Measures(NamedTuple):
     processes: tuple[ProcessRow, ...]
     deltas: int
     at: datetime
+    times: Latency
+    done: dict[tuple[str, str], int]
+    due: int
 
 
 def measure(connection: Connection) -> Measures:
@@ -67,6 +71,9 @@ def measure(connection: Connection) -> Measures:
         processes=processes(connection),
         deltas=int(connection.execute(DELTAS).scalar_one()),
         at=connection.execute(text("select clock_timestamp()")).scalar_one(),
+        times=latency(connection),
+        done=done_lately(connection),
+        due=int(connection.execute(DUE).scalar_one()),
     )
 
 

@@ -10,6 +10,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from ..statemachine.database import DatabaseUnavailableError
+from . import measured
 from .context import reading
 from .measures import Measures, measure
 
@@ -78,6 +79,7 @@ def _families(now: Measures) -> Iterator[Metric]:
     yield leases
     yield from _process_families(now)
     yield _filled(_gauge("count_deltas_waiting", "Count changes not folded yet, up to 100 000"), {(): now.deltas})
+    yield from measured.families(now.times, now.done, now.due)
 
 
 def _process_families(now: Measures) -> Iterator[Metric]:

@@ -43,10 +43,11 @@ from .files import FileFilter, FileRow, files
 from .flow import FlowRow, flow
 from .forecast import Forecast, StepForecast, forecast_campaign, forecast_run
 from .gaps import Gaps, MissingFile, Range, gaps
-from .latency import Latency, LatencyFilter, latency
+from .latency import Latency, LatencyFilter, Quantiles, latency
 from .news import News, Position, news, position
 from .notes import NoteRow, note_of, notes
 from .operations import OperationFilter, OperationRow, operation, operations
+from .pace import done_lately
 from .paging import BadCursorError, Listed, Page
 from .pilots import PilotRow, pilots
 from .processes import PauseRow, ProcessRow, pauses, processes
@@ -115,6 +116,7 @@ __all__ = [
     "ProductDetail",
     "ProductFilter",
     "ProductRow",
+    "Quantiles",
     "QueueRow",
     "Range",
     "ReasonCount",
@@ -156,6 +158,7 @@ __all__ = [
     "dead_letters",
     "dead_letters_about",
     "depths",
+    "done_lately",
     "families",
     "file",
     "files",

@@ -47,6 +47,15 @@ def paces(conn: Connection, which: ColumnElement[bool]) -> dict[str, Pace]:
     return {step: _pace(each, end, spans) for step, each in by_step.items()}
 
 
+def done_lately(conn: Connection) -> dict[tuple[str, str], int]:
+    """Count the attempts that ended in the last hour by step and outcome."""
+    rate = measure_rate.c
+    names = {"succeeded": rate.done, "failed": rate.failed, "interrupted": rate.interrupted}
+    wanted = select(rate.step, *(func.sum(column).label(name) for name, column in names.items()))
+    recent = wanted.where(rate.span == 1, rate.at >= func.clock_timestamp() - SEEN).group_by(rate.step)
+    return {(row.step, name): int(getattr(row, name)) for row in conn.execute(recent) for name in names}
+
+
 def _pace(rows: Iterable[Row[tuple[object, ...]]], end: datetime, spans: int) -> Pace:
     counts = [0] * spans
     done = passed = busy = 0.0

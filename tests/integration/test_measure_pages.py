@@ -78,3 +78,17 @@ def test_a_run_and_a_campaign_have_a_forecast(client: FlaskClient) -> None:
 )
 def test_what_makes_no_sense_is_refused(client: FlaskClient, address: str, status: int) -> None:
     assert client.get(address).status_code == status
+
+
+def test_the_run_page_says_when_and_what_fails_alike(client: FlaskClient) -> None:
+    page = client.get("/runs/5").get_data(as_text=True)
+    assert "no forecast" in page
+    assert "peaks in # channels" in page
+
+
+def test_prometheus_reads_latencies_and_what_steps_did(client: FlaskClient) -> None:
+    said = client.get("/metrics").get_data(as_text=True)
+    assert 'headframe_latency_files{window="hour"} 1.0' in said
+    assert 'headframe_latency_seconds{quantile="0.95",window="day"}' in said
+    assert 'headframe_attempts_last_hour{outcome="failed",step="salt"} 3.0' in said
+    assert "headframe_measures_waiting 0.0" in said

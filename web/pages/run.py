@@ -5,7 +5,7 @@ from sqlalchemy import Connection
 from werkzeug.exceptions import NotFound
 
 from ...statemachine.lifecycle import Phase
-from ...statemachine.views import RunDetail, cell_rows, tries
+from ...statemachine.views import FamilyFilter, RunDetail, cell_rows, families, forecast_run, tries
 from ...statemachine.views import run as find_run
 from ...statemachine.why import why_found
 from .. import asked, bars, orders
@@ -17,6 +17,9 @@ from ..timeline import marks
 from .runs import gap_names, line_of
 
 NAMED = 20
+MOVING = {"ready", "submitted", "executing"}
+HOURS = 24 * 90
+"""How far back failures of a run are looked for."""
 blueprint = Blueprint("run", __name__)
 
 
@@ -30,6 +33,8 @@ def show(number: int) -> Response:
         values = {
             "why": why_found(connection, detail),
             "tries": tries(connection, row.id, row.campaign),
+            "forecast": forecast_run(connection, number) if MOVING & row.phases.keys() else None,
+            "families": families(connection, FamilyFilter(run=number, hours=HOURS)).rows if detail.reasons else (),
         }
         states = orders.states_of_campaigns(connection, [row.campaign]).get(row.campaign, ())
         left_out = orders.left_out(connection, row.campaign, row.kind)

@@ -1,0 +1,43 @@
+"""Metrics of what the sweeper measures: latency of the last hour and day, steps' times, what steps did."""
+
+from collections.abc import Iterator
+
+from prometheus_client.core import GaugeMetricFamily, Metric
+
+from ..statemachine.views import Latency, Quantiles
+
+SHARES = {"0.5": "p50", "0.95": "p95", "0.99": "p99"}
+
+
+def families(times: Latency, done: dict[tuple[str, str], int], due: int) -> Iterator[Metric]:
+    """Give the families; a quantile of nothing is left out."""
+    whole = _gauge("latency_seconds", "From file closed to done, realtime campaigns", "window", "quantile")
+    files = _gauge("latency_files", "Files done, each once, realtime campaigns", "window")
+    for window, took in (("hour", times.last_hour), ("day", times.today)):
+        _add(whole, took, window)
+        files.add_metric([window], took.n)
+    yield whole
+    yield files
+    parts = _gauge("step_seconds", "Waiting and working time of a step in the last day", "step", "what", "quantile")
+    for step in times.steps:
+        _add(parts, step.waiting, step.step, "waiting")
+        _add(parts, step.working, step.step, "working")
+    yield parts
+    ended = _gauge("attempts_last_hour", "Attempts that ended in the last hour", "step", "outcome")
+    for labels, n in done.items():
+        ended.add_metric(labels, n)
+    yield ended
+    waiting = _gauge("measures_waiting", "Changes not measured yet, up to 100 000")
+    waiting.add_metric([], due)
+    yield waiting
+
+
+def _add(family: GaugeMetricFamily, took: Quantiles, *labels: str) -> None:
+    for quantile, name in SHARES.items():
+        value = getattr(took, name)
+        if value is not None:
+            family.add_metric([*labels, quantile], value)
+
+
+def _gauge(name: str, help_text: str, *labels: str) -> GaugeMetricFamily:
+    return GaugeMetricFamily(f"headframe_{name}", help_text, labels=labels)
