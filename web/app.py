@@ -9,6 +9,7 @@ from sqlalchemy import Engine
 from . import api, asgi, display, health, metrics, navigation, problems, security, vendor
 from .access import identity, setup
 from .context import KEY, Context
+from .live import parts, route
 from .pages import (
     account,
     compare,
@@ -39,6 +40,7 @@ PARTS = (
     metrics,
     asgi,
     setup,
+    parts,
     api,
     vendor,
 )
@@ -58,6 +60,7 @@ PAGES = (
     latency,
     failures,
     compare,
+    route,
 )
 
 

@@ -1,4 +1,4 @@
-"""What uvicorn calls: Flask in a few threads, with a request's body read before one of them is taken."""
+"""What uvicorn calls: Flask in a few threads, with a request's body read before one of them is taken; event streams."""
 
 import asyncio
 from typing import Any
@@ -6,6 +6,12 @@ from typing import Any
 from a2wsgi import WSGIMiddleware
 from flask import Flask, request
 from werkzeug.exceptions import RequestEntityTooLarge
+
+from .context import KEY, Context
+from .live import parts
+from .live.hub import Hub, Limits
+from .live.route import PATH
+from .live.stream import Place, stream
 
 THREADS = 6
 """Under the seven connections of `database.connect`, so that no page waits for one."""
@@ -23,8 +29,10 @@ Message = dict[str, Any]
 class Application:
     """The application as uvicorn calls it."""
 
-    def __init__(self, app: Flask) -> None:
-        self.flask = app
+    def __init__(self, app: Flask, limits: Limits | None = None) -> None:
+        context: Context = app.extensions[KEY]
+        self.place = Place(zone=context.zone, proxies=context.settings.access.proxies)
+        self.hub = Hub(context.engine, limits or Limits(), parts.of(app).heard)
         self.wsgi = WSGIMiddleware(app, workers=THREADS)  # type: ignore[arg-type]
         self.limit = int(app.config["MAX_CONTENT_LENGTH"])
         self.waiting = 0
@@ -35,6 +43,8 @@ class Application:
             await self.wsgi(scope, receive, send)
         elif self.waiting >= BUSY:
             await _refuse(send, 503, b"too much is asked at once; try again in a moment")
+        elif scope["path"] == PATH and scope["method"] == "GET":
+            await stream(self.hub, self.place, lambda: self._check(scope), scope, receive, send)
         else:
             await self._answer(scope, receive, send)
 
@@ -71,11 +81,23 @@ class Application:
             taken = bytearray() if large else taken + part
         return bytes(taken), not large
 
+    async def _check(self, scope: Any) -> list[Message]:
+        """Ask Flask whether who asked for a stream may look; give its whole answer."""
+        said: list[Message] = []
+
+        async def keep(message: Message) -> None:
+            said.append(message)
+
+        await self.wsgi({**scope, TOO_LARGE: False}, _given(b""), keep)  # type: ignore[arg-type]
+        return said
+
     def end_streams(self) -> None:
         """End the streams that would otherwise last."""
+        self.hub.end()
 
     def close(self) -> None:
         """Let the threads go."""
+        self.hub.close()
         self.wsgi.executor.shutdown(wait=False, cancel_futures=True)
 
 

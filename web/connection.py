@@ -20,8 +20,12 @@ class Connection(H11Protocol):
     _deadline: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Begin to wait for the first request; one connection too many is closed at once."""
+        """Begin to wait for the first request; one connection too many is closed at once.
+
+        The application is given the transport, for who streams may have to hang up on a client that takes nothing.
+        """
         super().connection_made(transport)
+        self.app_state = {**self.app_state, "transport": transport}
         raw: Any = transport.get_extra_info("socket")
         if raw is not None and raw.family in (socket.AF_INET, socket.AF_INET6):
             raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, TAKE_MS)

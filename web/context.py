@@ -3,18 +3,23 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 from zoneinfo import ZoneInfo
 
-from flask import current_app
-from sqlalchemy import Connection, Engine, text
+from flask import current_app, g
+from sqlalchemy import Connection, CursorResult, Engine, text
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from ..statemachine.database import DatabaseUnavailableError, explained
+from ..statemachine.views.news import seen
 from .settings import Settings
 
 KEY = "headframe"
-PATIENCE = text("set local statement_timeout = '10s'")
-"""One runaway question may not hold a thread of the server for long."""
+PATIENCE = text(
+    "select set_config('statement_timeout', '10s', true), cast(pg_current_snapshot() as text) as snapshot,"
+    " extract(epoch from clock_timestamp()) as at"
+)
+"""One runaway question may not hold a thread of the server for long. It also says what a page will have seen."""
 
 
 @dataclass(frozen=True)
@@ -50,8 +55,15 @@ def reading() -> Iterator[Connection]:
     """
     with explained(), _connection() as connection:
         connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
-        connection.execute(PATIENCE)
+        _note(connection.execute(PATIENCE))
         yield connection
+
+
+def _note(result: CursorResult[Any]) -> None:
+    """Keep what the first snapshot of a page saw: it is told of what came after that."""
+    if result.returns_rows and "position" not in g:
+        row = result.one()
+        g.position = seen(float(row.at), row.snapshot).written()
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from flask import Flask
 
 from .asgi import Application
 from .connection import Connection
+from .live.hub import Limits
 
 BACKLOG = 1024
 HEADERS_BYTES = 32 << 10
@@ -26,12 +27,12 @@ FILES = 8192
 class Listener:
     """A bound socket and what answers behind it. `port` is the real one, also where 0 was asked for."""
 
-    def __init__(self, app: Flask, host: str, port: int) -> None:
+    def __init__(self, app: Flask, host: str, port: int, limits: Limits | None = None) -> None:
         """Bind at once, so that a taken port is an `OSError` here and not later."""
         _allow_files()
         self._socket = _bound(host, port)
         self.host, self.port = self._socket.getsockname()[:2]
-        self.application = Application(app)
+        self.application = Application(app, limits)
 
     def run(self, stop: threading.Event) -> None:
         """Answer until `stop` is set; what is being answered then is answered to its end, streams are ended."""

@@ -20,4 +20,4 @@ def show(number: int) -> Response:
         if file is None:
             raise NotFound(f"There is no file with the number {number} here.")
         why = why_found_file(connection, file)
-    return live_page("file", file=file, why=why)
+    return live_page("file", topics=(f"run:{file.run}",), file=file, why=why)
