@@ -38,7 +38,7 @@ Check = Callable[[], Awaitable[list[dict[str, Any]]]]
 
 
 class Place(Record):
-    """What streams need to know of their application: its time zone, and how many proxies in front of it it believes."""
+    """What streams need to know of their application: its time zone, and how many proxies before it it believes."""
 
     zone: ZoneInfo
     proxies: int = 0
