@@ -252,9 +252,6 @@ def _operate(
             "after": msgspec.json.encode(values).decode(),
         },
     )
-    said = msgspec.json.encode({"runs": [run.number], **values}).decode()
-    told: dict[str, Any] = {"actor": actor, "action": f"run {name}", "selection": said, "reason": reason}
-    execute(connection, "note_operation", **told, total=1, changed=1)
     gather(connection, campaigns_of(connection, run.number), also_open=True)
     notify(connection, f"run {run.number}")
 

@@ -7,8 +7,8 @@ import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import text
 
-from headframe.statemachine import views
 from headframe.statemachine.database import connect
+from headframe.statemachine.lifecycle import Trigger
 from headframe.statemachine.store.answered import forget
 
 from .signed import client_of, signed_app
@@ -120,11 +120,9 @@ def test_quality_is_said_with_a_reason_and_found_again(anna: FlaskClient, machin
 
 def test_what_was_said_of_a_run_is_among_what_operators_did(anna: FlaskClient, machine: SmallMachine) -> None:
     anna.post(f"{RUN}/quality", json={"quality": "bad", "reason": "noise"})
-    with machine.engine.connect() as connection:
-        (row,) = views.operations(connection).rows
-    assert (row.action, row.actor, row.selection, row.status) == (
-        "run quality",
-        "anna",
-        {"runs": [5], "quality": "bad"},
-        "done",
-    )
+    machine.act(Trigger.HOLD, files=("5/1",))
+    hold, quality = anna.get("/api/v1/audit").get_json()["rows"]
+    assert (hold["source"], hold["action"], hold["changed"]) == ("operation", "hold", 1)
+    assert (quality["source"], quality["action"], quality["run"], quality["reason"]) == ("run", "quality", 5, "noise")
+    assert [row["action"] for row in anna.get("/api/v1/audit?action=quality&run=5").get_json()["rows"]] == ["quality"]
+    assert anna.get("/api/v1/audit?since=2990-01-01").get_json()["rows"] == []

@@ -4,6 +4,7 @@ from flask import Flask
 
 from . import (
     arrivals,
+    audit,
     body,
     browse,
     campaigns,
@@ -29,6 +30,7 @@ RESOURCES = (
     service,
     letters,
     operations,
+    audit,
     me,
     logs,
     words,

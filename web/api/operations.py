@@ -28,7 +28,8 @@ from .done import answered
 from .once import key
 
 View = TypeVar("View", bound=Callable[..., Any])
-MOST_NAMED = 10_000
+MOST_FILES, MOST_NAMED = 1000, 10_000
+"""Names of files are looked up one by one; numbers all at once."""
 STATUSES = ("waiting", "running", "done", "failed", "cancelled", "stopped")
 blueprint = APIBlueprint("api_operations", __name__, url_prefix=f"{PREFIX}/operations", tag="operations")
 
@@ -42,7 +43,7 @@ class OperationsAsked(asked.Part):
     since = asked.moment("begun then or later")
 
 
-Names = Annotated[tuple[Name, ...], Meta(max_length=MOST_NAMED)]
+Names = Annotated[tuple[Name, ...], Meta(max_length=MOST_FILES)]
 Numbers = Annotated[tuple[Natural, ...], Meta(max_length=MOST_NAMED)]
 
 

@@ -239,10 +239,10 @@ def test_quality_is_said_with_a_reason_and_filtered_by(machine: SmallMachine, he
 
 def test_what_operators_did_is_listed(failed: SmallMachine, headframe: Headframe) -> None:
     headframe("requeue", "run", "5", *WHY)
-    headframe("run", "close", "5", *WHY)
+    headframe("hold", "run", "5", *WHY)
     rows = headframe("get", "operations", "-o", "json").json
     assert [(row["action"], row["actor"], row["changed"]) for row in rows] == [
-        ("run close", "anna", 1),
+        ("hold", "anna", 3),
         ("requeue", "anna", 2),
     ]
     assert headframe("get", "operations", "--action", "requeue", "-o", "name").lines == [str(rows[1]["id"])]
