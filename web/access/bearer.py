@@ -21,6 +21,7 @@ from .provider import Provider, ProviderError
 MEMORY = "headframe-tokens"
 PROVIDERS = "headframe-providers"
 LONGEST = 16_384
+NAME = 200
 
 
 def install(app: Flask) -> None:
@@ -91,7 +92,7 @@ def identified(claims: dict[str, Any], settings: Issuer) -> Identity:
     if settings.wlcg and not str(claims.get("wlcg.ver", "")).startswith("1."):
         raise BadTokenError("it does not say that it is of the WLCG's profile, version 1")
     name = claims.get(settings.name_claim)
-    if not isinstance(name, str) or not name:
+    if not isinstance(name, str) or not name or not name.isprintable() or len(name) > NAME:
         raise BadTokenError(f"it has no claim {settings.name_claim}")
     scopes = str(claims.get("scope", "")).split()
     roles = {settings.groups[each] for each in groups_of(claims, settings.group_claims) if each in settings.groups}

@@ -107,7 +107,7 @@ def _found(claims: dict[str, Any], settings: Oidc, to: str) -> Found:
     if authorized != settings.client_id:
         raise SignInError("what the provider said of you was meant for another application")
     name = claims.get(settings.name_claim)
-    if not isinstance(name, str) or not name.strip():
+    if not isinstance(name, str) or not name.strip() or not name.isprintable():
         raise SignInError(f"the provider did not say your {settings.name_claim}")
     roles = roles_of(groups_of(claims, settings.group_claims), settings.roles)
     if not roles:

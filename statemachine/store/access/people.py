@@ -54,6 +54,8 @@ def people(conn: Connection) -> tuple[Person, ...]:
 
 def find(conn: Connection, name: str) -> Person | None:
     """Give a local user, disabled or not."""
+    if not NAME.fullmatch(name):
+        return None
     row = conn.execute(select(person).where(person.c.name == name)).first()
     return _person(row) if row else None
 
@@ -94,6 +96,8 @@ def disable(conn: Connection, name: str, *, actor: str, enabled: bool = False) -
 
 
 def _change(conn: Connection, name: str, **values: Any) -> None:
+    if not NAME.fullmatch(name):
+        raise NotFoundError("there is no user of that name")
     changed = update(person).where(person.c.name == name).values(changed_at=func.clock_timestamp(), **values)
     if conn.execute(changed.returning(person.c.name)).first() is None:
         raise NotFoundError(f"there is no user {name}")

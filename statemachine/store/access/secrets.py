@@ -28,6 +28,11 @@ def digest(secret: str) -> str:
     return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
 
 
+def plain(said: str) -> str:
+    """Give what can be kept and shown of somebody's words: no control characters, not too many."""
+    return "".join(c for c in said if c.isprintable())[:200]
+
+
 def web_key(conn: Connection) -> bytes:
     """Give the key for cookies; made by the first who asks."""
     made = insert(web_secret).values(name=WEB, key=secrets.token_bytes(32)).on_conflict_do_nothing()

@@ -12,8 +12,9 @@ from ...views.fields import View
 from ..errors import NotFoundError
 from .events import forget, note
 from .people import LOCAL
-from .secrets import digest, new_id
+from .secrets import digest, new_id, plain
 
+LARGEST = 2**63 - 1
 SEEN = timedelta(minutes=5)
 """How coarse the time of the last request is."""
 
@@ -56,9 +57,9 @@ def begin(
 ) -> str:
     """Begin a session; give the id for the cookie. `roles` are of who comes from a provider."""
     secret = new_id()
-    values = {"name": name, "display": display, "source": source, "roles": sorted(roles), "how": how}
+    values = {"name": name, "display": plain(display), "source": source, "roles": sorted(roles), "how": how}
     until = func.clock_timestamp() + timedelta(hours=hours)
-    conn.execute(insert(web_session).values(digest=digest(secret), browser=browser[:200], expires_at=until, **values))
+    conn.execute(insert(web_session).values(digest=digest(secret), browser=plain(browser), expires_at=until, **values))
     note(conn, "signed-in", actor=name, subject=name, detail=how, address=address)
     forget(conn)
     return secret
@@ -98,7 +99,7 @@ def sessions(conn: Connection, owner: tuple[str, str]) -> tuple[SessionRow, ...]
 def end(conn: Connection, number: int, owner: tuple[str, str], *, address: str = "") -> None:
     """End a session of a (source, name). Raises `NotFoundError`."""
     c = web_session.c
-    mine: Any = (c.id == number) & (c.source == owner[0]) & (c.name == owner[1]) & c.revoked_at.is_(None)
+    mine: Any = (c.id == min(number, LARGEST)) & (c.source == owner[0]) & (c.name == owner[1]) & c.revoked_at.is_(None)
     ended = update(web_session).where(mine).values(revoked_at=func.clock_timestamp())
     if conn.execute(ended.returning(c.id)).first() is None:
         raise NotFoundError("that session has ended already")

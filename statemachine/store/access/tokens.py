@@ -14,9 +14,10 @@ from ...views.fields import View
 from ..errors import NotFoundError, RefusedError
 from .events import note
 from .people import LOCAL, check_name, find
-from .secrets import digest, new_token
+from .secrets import digest, new_token, plain
 
 SERVICE = "service"
+LARGEST = 2**63 - 1
 USED = timedelta(minutes=5)
 """How coarse the time of last use is: a write a request would be dear."""
 
@@ -69,10 +70,10 @@ def make(
     if not wanted:
         raise RefusedError("a token needs a role")
     secret, now = new_token(), func.clock_timestamp()
-    values = {"name": name, "source": _source(conn, name, wanted) if source is None else source, "label": label[:200]}
+    values = {"name": name, "source": _source(conn, name, wanted) if source is None else source, "label": plain(label)}
     made = insert(api_token).values(
-        digest=digest(secret), roles=sorted(wanted), resources=sorted(resources), created_by=actor, created_at=now,
-        expires_at=now + timedelta(days=days), **values,
+        digest=digest(secret), roles=sorted(wanted), resources=sorted(map(plain, resources)), created_by=actor,
+        created_at=now, expires_at=now + timedelta(days=days), **values,
     )  # fmt: skip
     number: int = conn.execute(made.returning(api_token.c.id)).scalar_one()
     note(conn, "token-made", actor=actor, subject=name, detail=f"token {number}: {', '.join(sorted(wanted))}")
@@ -131,7 +132,7 @@ def tokens(conn: Connection, *, owner: tuple[str, str] | None = None, revoked: b
 def revoke(conn: Connection, number: int, *, actor: str, owner: tuple[str, str] | None = None) -> str:
     """End a token, only one of this (source, name) if told; give whose it was. Raises `NotFoundError`."""
     c = api_token.c
-    wanted = (c.id == number) & c.revoked_at.is_(None)
+    wanted = (c.id == min(number, LARGEST)) & c.revoked_at.is_(None)
     if owner is not None:
         wanted = wanted & (c.source == owner[0]) & (c.name == owner[1])
     ended = update(api_token).where(wanted).values(revoked_at=func.clock_timestamp(), revoked_by=actor)
