@@ -147,7 +147,7 @@ def _filtered(where: RunFilter) -> Select[Any]:
     wanted = selected()
     own = wanted.selected_columns
     if where.numbers:
-        wanted = wanted.where(run.c.number.in_(where.numbers))
+        wanted = wanted.where(run.c.number == func.any(list(where.numbers)))
     for column, value in (
         (run.c.kind, where.kind),
         (run.c.quality, where.quality),

@@ -101,6 +101,16 @@ def test_a_list_that_would_read_everything_says_what_to_name_besides(client: Fla
     assert "run" in answer.get_json()["detail"]
 
 
+@pytest.mark.parametrize(
+    "numbers", [list(range(1, 10_001)), "1-10000", "1202 1,3-10000"], ids=["list", "range", "words"]
+)
+def test_ten_thousand_runs_are_looked_up_at_once(client: FlaskClient, numbers: object) -> None:
+    answer = client.post("/api/v1/runs/lookup?fields=number", json={"numbers": numbers}).get_json()
+    assert [row["number"] for row in answer["rows"]] == [1203, 1202, 1201]
+    assert len(answer["unknown"]) in (9996, 9997)
+    assert client.post("/api/v1/runs/lookup", json={"numbers": "1-20000"}).status_code == 400
+
+
 def test_a_run_that_is_not_there_is_a_404_problem(client: FlaskClient) -> None:
     answer = client.get("/api/v1/runs/999999")
     assert (answer.status_code, answer.get_json()["detail"]) == (404, "There is no run 999999 here.")

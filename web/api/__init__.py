@@ -12,6 +12,7 @@ from . import (
     files,
     letters,
     logs,
+    lookup,
     me,
     measures,
     notes,
@@ -25,6 +26,7 @@ from . import (
 
 RESOURCES = (
     runs,
+    lookup,
     files,
     records,
     service,

@@ -60,7 +60,7 @@ def _problem(said: str = "a problem") -> dict[str, Any]:
 def _allow_parts(content: dict[str, Any], schemas: dict[str, Any]) -> None:
     """Say that where fields are asked for, only these are given."""
     name = content["schema"]["$ref"].rpartition("/")[2]
-    rows = schemas[name]["properties"].get("rows") if name.startswith("Rows_") else None
+    rows = schemas[name]["properties"].get("rows")
     row = rows["items"]["$ref"].rpartition("/")[2] if rows else name
     schemas[f"{row}Part"] = {key: value for key, value in schemas[row].items() if key != "required"}
     if rows:

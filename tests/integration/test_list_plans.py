@@ -1,0 +1,95 @@
+"""No list of the API reads a whole table: each way to ask goes down an index, in tables of 20,000 rows."""
+
+import re
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection, Engine, event, text
+
+from headframe.statemachine import views
+from headframe.statemachine.database import connect
+from headframe.statemachine.views import Page
+
+from .servers import PostgresServer
+from .web_filled import cloned, fill
+
+LARGE = ("run", "file", "item", "attempt", "history", "product", "replica", "dead_letter", "count_total")
+SCAN = r"Seq Scan on (\w+).*?cost=[0-9.]+\.\.([0-9.]+)"
+EMPTY = 20.0
+"""What reading an empty table may cost: the months of history that are still to come."""
+THEN = datetime(2026, 11, 20, 12, tzinfo=UTC)
+RUNS = """
+update attempt set ended_at = ended_at - item_id * interval '1 s' where ended_at is not null;
+insert into run (number, kind, known_kind, campaign_id, started_at, expected, closed_at)
+select 100000 + n, 'science', true, (select min(id) from campaign), timestamptz '2020-01-01 00:00Z'
+  + n * interval '1 h', 0, now() from generate_series(1, 20000) n;
+insert into item (campaign_id, pipeline_id, run_id, scope, kind, state, phase, trigger)
+select c.id, c.pipeline_id, r.id, 'run', 'science', 'cataloged', 'done', 'arrive'
+from run r, campaign c where r.number > 100000;
+insert into dead_letter (fingerprint, queue, code, sentence, subject, run_number)
+select 'd' || n, 'arrivals', 'rewritten', 'x', 'in/g' || n, n from generate_series(1, 20000) n;
+"""
+LISTS: dict[str, Callable[[Connection, Page], Any]] = {
+    "runs": lambda c, p: views.runs(c, None, p),
+    "runs by start": lambda c, p: views.runs(c, views.RunFilter(order="-started"), p),
+    "runs of a day": lambda c, p: views.runs(c, views.RunFilter(order="started", since=THEN), p),
+    "runs by number": lambda c, p: views.runs(c, views.RunFilter(numbers=tuple(range(100000, 110000))), p),
+    "files": lambda c, p: views.files(c, None, p),
+    "files of a run": lambda c, p: views.files(c, views.FileFilter(run=1203, site="SURF", host="node07"), p),
+    "files that failed": lambda c, p: views.files(c, views.FileFilter(phase="failed", site="SURF"), p),
+    "files by name": lambda c, p: views.files(c, views.FileFilter(name="run001203_00003.h5"), p),
+    "attempts": lambda c, p: views.attempts(c, None, p),
+    "attempts of a run": lambda c, p: views.attempts(c, views.AttemptFilter(run=1215), p),
+    "attempts of a file": lambda c, p: views.attempts(c, views.AttemptFilter(file=11), p),
+    "attempts on a host": lambda c, p: views.attempts(c, views.AttemptFilter(host="node01", since=THEN), p),
+    "history of a run": lambda c, p: views.changes(c, views.HistoryFilter(run=1203), p),
+    "history of a file": lambda c, p: views.changes(c, views.HistoryFilter(file=11), p),
+    "copies": lambda c, p: views.replicas(c, None, p),
+    "copies at a site": lambda c, p: views.replicas(c, views.ReplicaFilter(site="USDC"), p),
+    "copies of a run": lambda c, p: views.replicas(c, views.ReplicaFilter(run=1203, status="present"), p),
+    "products": lambda c, p: views.products(c, None, p),
+    "products of a run": lambda c, p: views.products(c, views.ProductFilter(run=1203, type="raw"), p),
+    "dead letters": views.dead_letters,
+    "dead letters of a run": lambda c, p: views.dead_letters(c, p, run=1203),
+    "catalog": lambda c, p: views.catalog_page(c, 1203, p),
+}
+
+
+@pytest.fixture(scope="module")
+def engine(postgres: PostgresServer, database_template: str, instance: str) -> Iterator[Engine]:
+    with cloned(postgres, database_template) as url:
+        engine = connect(url, instance)
+        fill(engine, runs=20, files=1000)
+        with engine.begin() as connection:
+            for statement in RUNS.split(";\n"):
+                if statement.strip():
+                    connection.execute(text(statement))
+        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.execute(text("vacuum analyze"))
+        yield engine
+        engine.dispose()
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_a_list_reads_no_table_as_a_whole(engine: Engine, name: str) -> None:
+    asked: list[tuple[str, Any]] = []
+
+    def note(_c: object, _cursor: object, statement: str, parameters: Any, *_: object) -> None:
+        asked.append((statement, parameters))
+
+    with engine.connect() as connection:
+        event.listen(engine, "before_cursor_execute", note)
+        try:
+            first = LISTS[name](connection, Page(limit=20))
+            if first.next:
+                LISTS[name](connection, Page(limit=20, after=first.next))
+        finally:
+            event.remove(engine, "before_cursor_execute", note)
+        assert asked
+        for statement, parameters in asked:
+            rows = connection.exec_driver_sql(f"explain {statement}", parameters)
+            plan = "\n".join(row[0] for row in rows)
+            whole = {table for table, cost in re.findall(SCAN, plan) if float(cost) > EMPTY}
+            assert not {table for table in whole if table.startswith(LARGE)}, plan
