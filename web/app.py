@@ -12,6 +12,8 @@ from .context import KEY, Context
 from .live import parts, route
 from .pages import (
     account,
+    campaign_form,
+    campaigns,
     compare,
     dead,
     failures,
@@ -56,6 +58,8 @@ PAGES = (
     sites,
     operations,
     account,
+    campaign_form,
+    campaigns,
     people,
     latency,
     failures,

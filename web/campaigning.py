@@ -11,7 +11,7 @@ from ..statemachine.store import campaign_make, campaign_operate, campaign_plan,
 from ..statemachine.store.campaign_make import Made
 from ..statemachine.store.campaign_operate import Begun, Changed
 from ..statemachine.store.campaign_plan import Judged
-from ..statemachine.store.campaign_query import RunChoice
+from ..statemachine.store.campaign_query import RunChoice, said
 from ..statemachine.store.operating import Acted, Order, Selection
 from ..statemachine.views import CampaignRow, Listed, Page
 from ..statemachine.views.paging import cursor, key, size
@@ -31,17 +31,23 @@ class Ended(Record):
     acted: Acted | None = None
 
 
+def said_of(campaign: CampaignRow) -> str:
+    """Say in words which runs a campaign takes in."""
+    return said(msgspec.convert(campaign.query, RunChoice, strict=False))
+
+
 def patiently(connection: Connection) -> None:
     """Let this transaction's questions take longer than those of a page may."""
     connection.execute(COUNTING)
 
 
-def start(connection: Connection, begun: Begun, made: list[Made]) -> bool:
+def start(connection: Connection, begun: Begun, done: "list[Made | Ended]") -> bool:
     """Make what is one page in the transaction that begins it; say whether a daemon has to make the rest."""
     if begun.plan.files >= campaign_make.PAGE:
         return True
-    made.append(campaign_make.page(connection, begun.job))
-    return not made[-1].ended
+    made = campaign_make.page(connection, begun.job)
+    done.append(made)
+    return not made.ended
 
 
 def close_campaign(connection: Connection, name: str, actor: str, reason: str, *, cancel: bool, dry_run: bool) -> Ended:

@@ -25,6 +25,7 @@ class Link(NamedTuple):
 
 NAV = (
     Entry("runs.show", "Runs", "r"),
+    Entry("campaigns.show", "Campaigns", "c"),
     Entry("failures.show", "Failures", "f"),
     Entry("latency.show", "Latency", "l"),
     Entry("status.show", "Status", "s"),

@@ -17,8 +17,9 @@ from .core import execute, notify
 from .errors import NotFoundError, RefusedError
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
-RESERVED = ("attempts", "files", "logs")
+RESERVED = ("attempts", "files", "logs", "new")
 REALTIME = "realtime"
+REALTIME_WARNING = "nothing of it is done before it is resumed, live files too"
 
 
 class Wanted(Record):

@@ -26,7 +26,8 @@ class CampaignRow(View):
 
     `status` is making, open, paused or closed, since when, by whom and why the `status_...` say. `query` is what
     chose its runs, `left_out` counts the files that fit and could not start when it last took runs in, by why; both are
-    empty for realtime campaigns, which take in all that arrives. `left` are the files that still move.
+    empty for realtime campaigns, which take in all that arrives. `left` are the files that still move, `files` counts
+    them all by state and then phase.
     """
 
     id: int
@@ -55,9 +56,10 @@ class CampaignRow(View):
     abandoned: int
     states: dict[str, int]
     phases: dict[str, int]
+    files: dict[str, dict[str, int]]
 
 
-COUNTED = ("runs", "total", "done", "left", "failed", "held", "abandoned", "states", "phases")
+COUNTED = ("runs", "total", "done", "left", "failed", "held", "abandoned", "states", "phases", "files")
 MOVING = ("ready", "submitted", "executing")
 
 
@@ -106,8 +108,9 @@ def _filtered(where: CampaignFilter) -> Select[Any]:
 
 def _made(row: Row[Any], counts: list[Count]) -> CampaignRow:
     files = [count for count in counts if count.scope == "file"]
-    states, phases = dict[str, int](), dict[str, int]()
+    states, phases, both = dict[str, int](), dict[str, int](), dict[str, dict[str, int]]()
     for count in files:
+        both.setdefault(count.state, {})[count.phase] = count.n
         states[count.state] = states.get(count.state, 0) + count.n
         phases[count.phase] = phases.get(count.phase, 0) + count.n
     plain = {name: row._mapping[name] for name in CampaignRow.__struct_fields__ if name not in COUNTED}
@@ -118,6 +121,7 @@ def _made(row: Row[Any], counts: list[Count]) -> CampaignRow:
         left=sum(phases.get(phase, 0) for phase in MOVING),
         states=states,
         phases=phases,
+        files=both,
         done=phases.get("done", 0),
         failed=phases.get("failed", 0),
         held=phases.get("held", 0),

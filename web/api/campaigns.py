@@ -206,11 +206,11 @@ def resume(name: str, query_data: dict[str, Any], asked: Reasoned) -> Response:
 @needs(Role.OPERATOR)
 def close(name: str, query_data: dict[str, Any], asked: Close) -> Response:
     """Let no more runs join a campaign; what it has goes on, or is stopped and held."""
-    dry_run, ended = query_data["dry_run"], list[Ended]()
+    dry_run, ended = query_data["dry_run"], list[campaign_make.Made | Ended]()
 
     def change(connection: Connection) -> Told:
-        ended.append(close_campaign(connection, name, who().name, asked.reason, cancel=asked.cancel, dry_run=dry_run))
-        at = ended[-1]
+        at = close_campaign(connection, name, who().name, asked.reason, cancel=asked.cancel, dry_run=dry_run)
+        ended.append(at)
         return Told(
             done=at.sentence,
             changed=at.cancelled,
@@ -237,7 +237,7 @@ def _link(name: str) -> str:
 
 
 def _take(asked: Any, name: str, begin: Callable[[Connection], Begun | Plan], *, dry_run: bool) -> Response:
-    made: list[campaign_make.Made] = []
+    made: list[campaign_make.Made | Ended] = []
 
     def change(connection: Connection) -> Taken:
         patiently(connection)

@@ -16,6 +16,10 @@ DONE = {
     "resume": "It goes on.",
     "drain": "Told to finish what it does, and leave.",
     "replay": "The conductors try them again; what is still bad comes back here.",
+    "begin": "Begun. Its items are made now, a page at a time; each goes out as soon as it is there.",
+    "grow": "It takes in what was counted, a page at a time.",
+    "close": "Closed: no more runs join. What it has goes on.",
+    "end": "Closed. What is not done is being cancelled.",
     "forget": "Taken off the list; they can still be found among all.",
 }
 """What a page says after each action."""

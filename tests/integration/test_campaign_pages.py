@@ -1,0 +1,134 @@
+"""The pages of campaigns: what they show, who may act there, and what acting does."""
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from headframe.web.app import create_app
+from headframe.web.settings import Settings
+
+from .signed import client_of, signed_app
+from .small_machine import SmallMachine
+
+FORM = {"name": "again", "pipeline": "default", "start_state": "placed", "kind": "science", "reason": "new gains"}
+
+
+@pytest.fixture
+def done(machine: SmallMachine) -> SmallMachine:
+    """Run 1 is done; of run 2 nothing is yet."""
+    for run in (1, 2):
+        machine.arrive(run, 1, 2)
+        machine.inform(run, expected=2, closed=True)
+    machine.through(1, 1, 2)
+    return machine
+
+
+@pytest.fixture
+def operator(done: SmallMachine) -> Iterator[FlaskClient]:
+    yield client_of(signed_app(done.engine, book=done.book), "ada")
+
+
+@pytest.fixture
+def viewer(done: SmallMachine) -> FlaskClient:
+    return create_app(done.engine, Settings(instance="headframe", book=done.book)).test_client()
+
+
+def plain(response: TestResponse) -> str:
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", response.text.replace("\u202f", "")))
+
+
+def begin(operator: FlaskClient, **changes: str) -> TestResponse:
+    return operator.post("/campaigns/new", data={**FORM, "do": "begin", **changes})
+
+
+def test_the_form_counts_before_it_begins(operator: FlaskClient) -> None:
+    assert operator.get("/campaigns/new").status_code == 200
+    counted = operator.post("/campaigns/new", data={**FORM, "do": "count"})
+    said = plain(counted)
+    assert "2 files of 1 runs would be taken in" in said
+    assert "Left out: 2 files of 1 runs: step salt has not been done" in said
+    assert "headframe campaign create again --pipeline default --start placed --type science" in said
+    assert operator.get("/campaigns/again").status_code == 404
+    made = begin(operator)
+    assert (made.status_code, made.location) == (303, "/campaigns/again?did=begin")
+    page = plain(operator.get(made.location))
+    for part in ("Campaign again", "0 of 2 files done", "of type science", "2 files: step salt has not been done"):
+        assert part in page
+
+
+@pytest.mark.parametrize(
+    ("changes", "code", "said"),
+    [
+        ({"reason": ""}, 400, "Please say why"),
+        ({"runs": "x"}, 400, "no run number"),
+        ({"since": "x"}, 400, "is no time"),
+        ({"name": "a/b"}, 409, "cannot be a campaign"),
+        ({"kind": "led"}, 409, "no run fits"),
+        ({"campaign": "other"}, 404, "there is no campaign other"),
+        ({"weight": "x"}, 400, "a whole number"),
+    ],
+)
+def test_what_cannot_be_is_said_on_the_form_which_keeps_what_was_written(
+    operator: FlaskClient, changes: dict[str, str], code: int, said: str
+) -> None:
+    answer = begin(operator, **{"note": "kept words", **changes})
+    assert (answer.status_code, said in plain(answer), "kept words" in answer.text) == (code, True, True)
+
+
+def test_the_list_is_filtered_and_opened_to_runs_by_its_address(operator: FlaskClient, viewer: FlaskClient) -> None:
+    begin(operator)
+    shown = plain(viewer.get("/campaigns?text=AGA"))
+    assert "again" in shown
+    assert "realtime-" not in shown
+    assert "run 1" not in shown
+    assert "run 1" in plain(viewer.get("/campaigns?open=again"))
+    assert "fits this filter" in plain(viewer.get("/campaigns?text=other"))
+    assert "Campaigns" in plain(viewer.get("/"))
+
+
+def test_actions_are_asked_for_by_a_link_and_done_with_a_reason(operator: FlaskClient) -> None:
+    begin(operator)
+    for verb, said in (("grow", "would take in 0 files"), ("pause", "Nothing more"), ("end", "cannot be taken back")):
+        assert said in plain(operator.get(f"/campaigns/again?act={verb}"))
+    for verb, status in (("pause", "paused"), ("resume", "open"), ("grow", "open"), ("close", "closed")):
+        done = operator.post("/campaigns/again", data={"act": verb, "reason": "test"})
+        assert done.location == f"/campaigns/again?did={verb}"
+        assert status in plain(operator.get(done.location))
+    assert operator.post("/campaigns/again", data={"act": "pause", "reason": "test"}).status_code == 409
+    assert operator.get("/campaigns/again?act=pause").status_code == 400
+
+
+def test_closing_with_cancel_holds_what_is_left(operator: FlaskClient) -> None:
+    begin(operator)
+    operator.post("/campaigns/again", data={"act": "end", "reason": "test"})
+    assert operator.get("/api/v1/campaigns/again").get_json()["held"] == 2
+
+
+def test_a_realtime_campaign_can_be_paused_with_a_warning_and_no_more(
+    operator: FlaskClient, done: SmallMachine
+) -> None:
+    done.sql("update campaign set name = 'realtime-x'")
+    page = operator.get("/campaigns/realtime-x?act=pause")
+    assert "live files too" in plain(page)
+    assert "act=grow" not in page.text
+    assert operator.get("/campaigns/realtime-x?act=close").status_code == 400
+
+
+def test_who_only_looks_is_offered_nothing_and_changes_nothing(operator: FlaskClient, viewer: FlaskClient) -> None:
+    begin(operator)
+    for address in ("/campaigns", "/campaigns/again", "/campaigns/again?act=close"):
+        page = viewer.get(address)
+        assert (page.status_code, "reason" in page.text.replace("status_reason", "")) == (200, False)
+    assert viewer.get("/campaigns/new").status_code == 401
+    for address in ("/campaigns/new", "/campaigns/again"):
+        assert viewer.post(address, data={"act": "close", "reason": "x"}).status_code == 401
+
+
+def test_what_people_write_is_shown_as_text(operator: FlaskClient, viewer: FlaskClient) -> None:
+    begin(operator, note="<b>note</b>", reason="<i>why</i>")
+    for address in ("/campaigns", "/campaigns/again"):
+        assert "<b>note" not in viewer.get(address).text
+    assert "<i>why" not in viewer.get("/campaigns/again").text
