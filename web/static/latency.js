@@ -3,6 +3,7 @@
 const figure = document.getElementById("plot");
 const source = document.getElementById(figure.dataset.source);
 const LINES = [["p50", "half within", "--l4"], ["p95", "95 % within", "--held"], ["p99", "99 % within", "--failed"]];
+const TICKS = [0.1, 1, 5, 10, 30, 60, 300, 900, 1800, 3600, 7200, 21600, 43200, 86400, 172800, 604800];
 let plot = null;
 
 function columns() {
@@ -13,8 +14,8 @@ function columns() {
 
 function lasting(seconds) {
   if (seconds === null || seconds === undefined) return "–";
-  if (seconds < 100) return `${Number(seconds.toPrecision(3))} s`;
-  return seconds < 7200 ? `${Math.round(seconds / 60)} min` : `${Math.round(seconds / 3600)} h`;
+  if (seconds < 60) return `${Number(seconds.toPrecision(3))} s`;
+  return seconds < 5400 ? `${Number((seconds / 60).toPrecision(2))} min` : `${Number((seconds / 3600).toPrecision(2))} h`;
 }
 
 function options() {
@@ -23,8 +24,12 @@ function options() {
   const axis = { stroke: colour("--quiet"), grid: { stroke: colour("--line"), width: 1 } };
   return {
     width: figure.clientWidth, height: 260,
+    tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), figure.dataset.zone),
     scales: { y: { distr: 3 } },
-    axes: [axis, { ...axis, size: 64, values: (_, ticks) => ticks.map((tick) => (tick === null ? "" : lasting(tick))) }],
+    axes: [axis, {
+      ...axis, size: 64, filter: (_, ticks) => ticks, values: (_, ticks) => ticks.map(lasting),
+      splits: (_, axisNumber, low, high) => TICKS.filter((tick) => tick >= low && tick <= high),
+    }],
     series: [{}, ...LINES.map(([, label, name]) => ({
       label, stroke: colour(name), width: 2, points: { show: true, size: 6 }, value: (_, value) => lasting(value),
     }))],
