@@ -20,7 +20,8 @@ from .runs import RunRow, counted, selected
 class ReasonCount(View):
     """So many files of a run in one phase for one reason, with the name and the text of the first of them.
 
-    `since` is when the first of them came into this trouble.
+    `since` is when the first of them came into this trouble. `item` and `epoch` are that of `example`: its attempt
+    has the log.
     """
 
     phase: str
@@ -30,6 +31,8 @@ class ReasonCount(View):
     example: str
     reason: str
     since: datetime
+    item: int
+    epoch: int
 
 
 class Operation(View):
@@ -121,6 +124,8 @@ def _reasons(conn: Connection, row: Any, phases: dict[str, int]) -> tuple[Reason
             *(groups.c[name] for name in ("phase", "step", "reason_code", "n", "since")),
             file.c.name.label("example"),
             first.c.reason,
+            first.c.id.label("item"),
+            first.c.epoch,
         )
         .join(first, first.c.id == groups.c.first)
         .join(file, file.c.id == first.c.file_id)

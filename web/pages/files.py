@@ -5,7 +5,7 @@ from flask import Blueprint, Response
 from ...statemachine.lifecycle import Phase
 from ...statemachine.views import FileFilter
 from ...statemachine.views import files as list_files
-from .. import asked, orders
+from .. import asked, exports, orders
 from ..context import reading
 from ..live import live_page
 from .runs import one
@@ -25,6 +25,8 @@ def show(number: int) -> Response:
         reason_code=asked.word("reason"),
         name=asked.word("name"),
     )
+    if (form := asked.word("format")) is not None:
+        return exports.answer(form, f"run-{number}-files", exports.run_files(where))
     page = asked.page(ROWS)
     with reading() as connection:
         run = one(connection, number)

@@ -65,7 +65,8 @@ async function ask(action, selection) {
 function files(selection) {
   if (!selection.items) return [];
   const numbers = elements().map((element) => (element.matches("a") ? element : element.querySelector("th a")).pathname.split("/").pop());
-  return numbers.length ? numbers : [dialog.dataset.file || ""].filter(Boolean);
+  const shown = location.pathname.match(/^.*\/files\/(\d+)$/);
+  return numbers.length || !shown ? numbers : [shown[1]];
 }
 
 function goBack(is) {

@@ -10,14 +10,13 @@ export function commandLine(body, files) {
     if (body.selection[name]) words.push(option, body.selection[name]);
   }
   if (body.to_state) words.push("--to", body.to_state);
-  words.push("--reason", body.reason || "...");
-  return words.map(quoted).join(" ");
+  return `${words.map(quoted).join(" ")} --reason ${quoted(body.reason || "... why ...")}`;
 }
 
 export function curl(url, body, key) {
   return [
     "curl -X POST", quoted(url),
     "-H \"Authorization: Bearer $HEADFRAME_TOKEN\" -H 'Content-Type: application/json'",
-    `-H 'Idempotency-Key: ${key}' -d`, quoted(JSON.stringify({ ...body, reason: body.reason || "..." })),
+    `-H 'Idempotency-Key: ${key}' -d`, quoted(JSON.stringify({ ...body, reason: body.reason || "... why ..." })),
   ].join(" ");
 }
