@@ -11,7 +11,7 @@ from headframe.statemachine.records import Checksums, Content
 from headframe.statemachine.store import dispatch
 from headframe.statemachine.store.core import Ready, execute, ready_of
 from headframe.statemachine.store.errors import NotFoundError, RefusedError
-from headframe.statemachine.store.operating import Operated, Selection, count, operate
+from headframe.statemachine.store.operating import Operated, Selection, count, operate, turn
 from headframe.statemachine.store.operating import limits as actions
 from headframe.statemachine.store.quiet import quietly
 from headframe.statemachine.verify import verify
@@ -298,3 +298,27 @@ def test_an_action_that_goes_on_keeps_the_lane_that_it_began_with(
     told = operate(machine.engine, Trigger.RELEASE, files, **arguments)
     assert (told.changed, told.lane) == (5, "bulk")
     assert {machine.item(1, n).lane for n in range(1, 6)} == {"bulk"}
+
+
+def test_ctrl_c_leaves_the_rest_undone_for_good(machine: SmallMachine, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = many(machine, monkeypatch)
+
+    def interrupted(_: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        act_with_key(machine, Trigger.HOLD, files, progress=interrupted)
+    assert turn(machine.engine, "sweeper", silent_s=0) is None
+    assert values(machine, "select status || ' ' || changed from operation") == ["cancelled 2"]
+    assert values(machine, "select count(*) from operation_item") == [0]
+
+
+def test_what_a_lost_terminal_has_begun_a_sweeper_ends(machine: SmallMachine, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = many(machine, monkeypatch)
+    with pytest.raises(Killed):
+        act_with_key(machine, Trigger.HOLD, files, progress=killed)
+    assert turn(machine.engine, "sweeper") is None, "it may still be there"
+    while turn(machine.engine, "sweeper", silent_s=0):
+        pass
+    assert values(machine, "select count(*) from item where phase = 'held'") == [5]
+    assert values(machine, "select status || ' ' || changed from operation") == ["done 5"]
