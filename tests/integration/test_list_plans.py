@@ -15,7 +15,19 @@ from headframe.statemachine.views import Page
 from .servers import PostgresServer
 from .web_filled import cloned, fill
 
-LARGE = ("run", "file", "item", "attempt", "history", "product", "replica", "dead_letter", "count_total")
+LARGE = (
+    "run",
+    "file",
+    "item",
+    "attempt",
+    "history",
+    "product",
+    "replica",
+    "dead_letter",
+    "count_total",
+    "operation",
+    "note",
+)
 SCAN = r"Seq Scan on (\w+).*?cost=[0-9.]+\.\.([0-9.]+)"
 EMPTY = 20.0
 """What reading an empty table may cost: the months of history that are still to come."""
@@ -30,6 +42,11 @@ select c.id, c.pipeline_id, r.id, 'run', 'science', 'cataloged', 'done', 'arrive
 from run r, campaign c where r.number > 100000;
 insert into dead_letter (fingerprint, queue, code, sentence, subject, run_number)
 select 'd' || n, 'arrivals', 'rewritten', 'x', 'in/g' || n, n from generate_series(1, 20000) n;
+insert into operation (actor, action, reason, status, at, finished_at)
+select 'a' || n % 50, 'resolve', 'r', 'done', timestamptz '2020-01-01 00:00Z' + n * interval '1 h', now()
+from generate_series(1, 20000) n;
+insert into note (run_id, author, text)
+select r.id, 'a', 'x' from run r, generate_series(1, 20) n where r.number between 100001 and 101000;
 """
 LISTS: dict[str, Callable[[Connection, Page], Any]] = {
     "runs": lambda c, p: views.runs(c, None, p),
@@ -53,6 +70,12 @@ LISTS: dict[str, Callable[[Connection, Page], Any]] = {
     "products of a run": lambda c, p: views.products(c, views.ProductFilter(run=1203, type="raw"), p),
     "dead letters": views.dead_letters,
     "dead letters of a run": lambda c, p: views.dead_letters(c, p, run=1203),
+    "operations": lambda c, p: views.operations(c, None, p),
+    "operations by somebody": lambda c, p: views.operations(c, views.OperationFilter(actor="a7"), p),
+    "operations of a kind": lambda c, p: views.operations(c, views.OperationFilter(action="hold"), p),
+    "operations that failed": lambda c, p: views.operations(c, views.OperationFilter(status="failed"), p),
+    "operations of late": lambda c, p: views.operations(c, views.OperationFilter(since=THEN), p),
+    "notes of a run": lambda c, p: views.notes(c, 100007, p),
     "catalog": lambda c, p: views.catalog_page(c, 1203, p),
 }
 
