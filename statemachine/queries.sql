@@ -1204,7 +1204,7 @@ select count(*) as n from taken;
 with chosen as (
   select item_id, epoch from attempt
   where family is null and outcome in ('failed', 'interrupted') and reason_code not in ('drain', 'given-back')
-  order by ended_at desc nulls last limit :page for no key update skip locked
+  order by ended_at desc limit :page for no key update skip locked
 ), named as (
   update attempt a set family = failure_family_of(a.step, a.reason_code, a.reason, a.host)
   from chosen c, item i where a.item_id = c.item_id and a.epoch = c.epoch and i.id = a.item_id
