@@ -1,6 +1,8 @@
 """What uvicorn calls: Flask in a few threads, with a request's body read before one of them is taken; event streams."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 from a2wsgi import WSGIMiddleware
@@ -20,6 +22,7 @@ BODY_S = 60.0
 THROWN_AWAY = 256 << 20
 """Of a body that is too large so much is taken and forgotten: who still sends does not hear what is answered."""
 TOO_LARGE = "headframe.too_large"
+TURN_S = 5.0
 BUSY = 500
 """Requests that wait for a thread; what comes beyond is asked to come back."""
 
@@ -36,6 +39,7 @@ class Application:
         self.wsgi = WSGIMiddleware(app, workers=THREADS)  # type: ignore[arg-type]
         self.limit = int(app.config["MAX_CONTENT_LENGTH"])
         self.waiting = 0
+        self.asked: dict[tuple[str, bytes], asyncio.Future[None]] = {}
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Answer a request."""
@@ -57,9 +61,27 @@ class Application:
         scope[TOO_LARGE] = not whole
         self.waiting += 1
         try:
-            await self.wsgi(scope, _given(body), send)
+            async with self._turn(scope):
+                await self.wsgi(scope, _given(body), send)
         finally:
             self.waiting -= 1
+
+    @asynccontextmanager
+    async def _turn(self, scope: Any) -> AsyncIterator[None]:
+        """Wait for another who asks for the parts of the same page: theirs are kept then, and no thread has waited."""
+        key = scope["path"], scope["query_string"]
+        if scope["method"] != "GET" or b"part=" not in key[1]:
+            yield
+            return
+        if first := self.asked.get(key):
+            await asyncio.wait({first}, timeout=TURN_S)
+        mine = self.asked[key] = asyncio.get_running_loop().create_future()
+        try:
+            yield
+        finally:
+            mine.set_result(None)
+            if self.asked.get(key) is mine:
+                del self.asked[key]
 
     async def _body(self, scope: Any, receive: Any) -> tuple[bytes, bool]:
         """Read a request's body; give it, and whether that is all of it.

@@ -10,7 +10,7 @@ from ..statemachine.views import CellRow, Gaps
 from .bars import colour
 
 MOST = 1200
-
+BUNCH = 100
 
 SAID = {"untried": "not yet tried", "again": "to be tried again", "skipped": "skipped"}
 
@@ -60,6 +60,16 @@ def drawn(shown: Iterable[Cell], base: str) -> Markup:
             parts.append(f'<a class="{classes}" href="{base}{file}" data-item="{item}"{tab} aria-label="{said}"></a>')
             tab = ' tabindex="-1"'
     return Markup("\n".join(parts))  # noqa: S704 (labels are escaped above, the rest is our own)
+
+
+def bunched(lines: Markup) -> Markup:
+    """Put drawn cells into parts of a hundred: where one changes, only its bunch is sent again."""
+    every = lines.split("\n") if lines else []
+    bunches = (every[at : at + BUNCH] for at in range(0, len(every), BUNCH))
+    parts = (
+        f'<div data-part class="bunch" id="cells-{n}">' + "\n".join(each) + "</div>" for n, each in enumerate(bunches)
+    )
+    return Markup("\n".join(parts))  # noqa: S704 (it was markup before)
 
 
 def _shade(state: str, phase: str, kind: str, states: Sequence[str]) -> str:

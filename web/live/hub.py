@@ -21,7 +21,7 @@ from .viewer import Viewer
 
 SOONEST_S, LATEST_S = 0.5, 3.0
 A_VIEWER_S = 0.006
-"""What a refresh may take of the server, all in all: so much longer is each viewer's pause for each one there is."""
+"""What a refresh may take of the server, all in all: so much longer is everybody's pause for each viewer there is."""
 SLOW_S = 3.0
 PATIENCE = text("set local statement_timeout = '10s'")
 
@@ -38,8 +38,8 @@ class Limits(Record):
 class Hub:
     """All viewers of a process. But for the reading itself, everything happens in the event loop's thread."""
 
-    def __init__(self, engine: Engine, limits: Limits, heard: Callable[[bool], None]) -> None:
-        """`heard` is called after each answer of the database, with whether anything had changed."""
+    def __init__(self, engine: Engine, limits: Limits, heard: Callable[[frozenset[str]], None]) -> None:
+        """`heard` is called after each answer of the database, with what had changed."""
         self.engine, self.limits, self.heard = engine, limits, heard
         self.viewers: set[Viewer] = set()
         self.addresses: Counter[str] = Counter()
@@ -50,7 +50,7 @@ class Hub:
 
     @property
     def pause_s(self) -> float:
-        """How long a viewer is left alone after each refresh: the longer, the more viewers there are."""
+        """How long to wait between two looks, and so a viewer between two refreshes: the longer, the more there are."""
         return min(LATEST_S, max(SOONEST_S, A_VIEWER_S * len(self.viewers)))
 
     def admit(self, viewer: Viewer) -> bool:
@@ -70,10 +70,10 @@ class Hub:
         try:
             missed = await self._ask(since)
         except DatabaseUnavailableError:
-            viewer.tell(viewer.topics, self.pause_s, 0)
+            viewer.tell(viewer.topics)
             return
         self.upto = self.upto or missed.upto
-        viewer.tell(missed.topics, self.pause_s, 0)
+        viewer.tell(missed.topics)
 
     def leave(self, viewer: Viewer) -> None:
         """Let a viewer go."""
@@ -96,7 +96,7 @@ class Hub:
         """Read for as long as somebody watches."""
         try:
             while self.viewers and not self.closed:
-                await asyncio.sleep(self.pause_s if self.stale else self.pause_s / 3)
+                await asyncio.sleep(self.pause_s)
                 await self._read()
         finally:
             self._reading = self.upto = None
@@ -111,10 +111,10 @@ class Hub:
             self._grow_stale(str(error))
             return
         self.upto, self.stale = found.upto, False
-        self.heard(bool(found.topics))
+        self.heard(found.topics)
         for viewer in self.viewers:
             viewer.stale = False
-            viewer.tell(found.topics, self.pause_s, self.pause_s - SOONEST_S)
+            viewer.tell(found.topics, self.pause_s - SOONEST_S)
 
     def _grow_stale(self, cause: str) -> None:
         if not self.stale:

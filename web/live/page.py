@@ -37,13 +37,10 @@ def live_page(name: str, **values: Any) -> Response:
     A value `topics` is what it is told of, where that is not what `TOPICS` says; everything, where neither says it.
     """
     as_of = local_clock(datetime.now(UTC), here().zone)
+    topics = values.pop("topics", None) or _topics()
     if request.args.get("part"):
-        return parts.keep(render_template(f"{name}_parts.html", **values), as_of).answer()
-    live = {
-        "live_s": REFRESH_S,
-        "live_topics": ",".join(values.pop("topics", None) or _topics()),
-        "live_since": g.get("position", ""),
-    }
+        return parts.keep(render_template(f"{name}_parts.html", **values), as_of, topics).answer()
+    live = {"live_s": REFRESH_S, "live_topics": ",".join(topics), "live_since": g.get("position", "")}
     response = make_response(render_template(f"{name}.html", as_of=as_of, **live, **values))
     response.headers["Cache-Control"] = "private, no-cache"
     return response

@@ -6,16 +6,19 @@ What shows who asks, or holds a form of theirs, is shared with nobody.
 
 import threading
 import time
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, field
 
 from flask import Flask, Response, current_app, g, request
 
+from ...statemachine.views.news import EVERYTHING
 from ..access.identity import SAFE, who
+from .asked import concerned
 from .pieces import Pieces, differing, pieces, written
 
 KEY = "headframe.parts"
-HEARD_S = 4.0
+EVERYONE = frozenset((EVERYTHING,))
+HEARD_S = 6.0
 OLDEST_S = 10.0
 """Pages show times that pass, so they are made anew now and then though nothing changes."""
 WAIT_S = 5.0
@@ -51,6 +54,7 @@ class _Entry:
     """Parts that somebody renders, or has rendered."""
 
     began: float
+    topics: frozenset[str] = EVERYONE
     ready: threading.Event = field(default_factory=threading.Event)
     shown: Shown | None = None
 
@@ -63,12 +67,12 @@ class Parts:
         self._entries: dict[Hashable, _Entry] = {}
         self._heard_until = 0.0
 
-    def heard(self, changed: bool) -> None:
-        """Take note that the database has answered, and whether anything had changed."""
+    def heard(self, told: frozenset[str]) -> None:
+        """Take note that the database has answered; forget what shows what had changed."""
         with self._lock:
             self._heard_until = time.monotonic() + HEARD_S
-            if changed:
-                self._entries = {}
+            if told:
+                self._entries = {key: kept for key, kept in self._entries.items() if not concerned(kept.topics, told)}
 
     def forget(self) -> None:
         """Forget all: this process itself has changed something, and who did it looks at once."""
@@ -108,11 +112,12 @@ def install(app: Flask) -> None:
     app.teardown_request(_left)
 
 
-def keep(markup: str, as_of: str) -> Shown:
-    """Take what was rendered, for who waits for the same; give it as it is answered."""
+def keep(markup: str, as_of: str, topics: Iterable[str]) -> Shown:
+    """Take what was rendered of some topics, for who waits for the same; give it as it is answered."""
     shown = Shown(as_of, markup, pieces(markup))
     filling: tuple[Hashable, _Entry] | None = g.get("filling")
     if filling is not None and _is_for_all(markup):
+        filling[1].topics = frozenset(topics) or EVERYONE
         filling[1].shown = shown
     return shown
 

@@ -13,22 +13,20 @@ class Viewer:
         self.topics, self.address = topics, address
         self.pending: frozenset[str] = frozenset()
         self.stale = self.ended = False
-        self._due = 0.0
+        self._phase = random.random()  # noqa: S311, nobody gains by guessing it
         self._ripe = False
         self._timer: asyncio.TimerHandle | None = None
         self._told = asyncio.Event()
 
-    def tell(self, told: frozenset[str], pause_s: float, spread_s: float) -> None:
-        """Have something told, no sooner than `pause_s` after the last; `spread_s` keeps many apart."""
+    def tell(self, told: frozenset[str], spread_s: float = 0.0) -> None:
+        """Have something told, each viewer at a moment of their own within `spread_s`, so that not all ask at once."""
         new = concerned(self.topics, told)
         if not new:
             return
         self.pending |= new
         if self._timer is None:
             loop = asyncio.get_running_loop()
-            at = max(self._due, loop.time() + random.uniform(0, spread_s))  # noqa: S311, nobody gains by guessing it
-            self._due = at + pause_s
-            self._timer = loop.call_at(at, self._ripen)
+            self._timer = loop.call_later(self._phase * spread_s, self._ripen)
 
     def interrupt(self) -> None:
         """Have what is said of the stream itself told at once: it has gone stale, or ends."""

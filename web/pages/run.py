@@ -9,7 +9,7 @@ from ...statemachine.views import FamilyFilter, RunDetail, cell_rows, families, 
 from ...statemachine.views import run as find_run
 from ...statemachine.why import why_found
 from .. import asked, bars, orders
-from ..cells import MOST, cells, drawn
+from ..cells import MOST, bunched, cells, drawn
 from ..context import reading
 from ..diagram import diagram
 from ..live import live_page
@@ -49,7 +49,7 @@ def show(number: int) -> Response:
         states=states,
         phases=[phase.value for phase in Phase if phase.value in row.phases],
         line=line,
-        cells=drawn(shown, url_for("file.show", number=0)[:-1]),
+        cells=bunched(drawn(shown, url_for("file.show", number=0)[:-1])),
         shades=bars.shades(states),
         stops=diagram(row.files, line.reached, states, detail.steps, left_out, row.state),
         marks=marks(detail),

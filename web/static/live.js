@@ -49,19 +49,26 @@ function show(html) {
   fresh.innerHTML = html;
   const changed = [];
   let whole = true;
-  for (const part of fresh.content.querySelectorAll("[data-part]")) {
+  for (const part of fresh.content.querySelectorAll("[data-part]:not([data-part] [data-part])")) {
     const now = document.getElementById(part.id);
     if (!now || shown.get(part.id)?.isEqualNode(part)) continue;
     if (inUse(now)) { whole = false; continue; }
     const focused = now.contains(document.activeElement) && document.activeElement;
     if (shown.has(part.id)) morph(now, shown.get(part.id), part);
     else now.replaceChildren(...part.cloneNode(true).childNodes);
-    shown.set(part.id, part);
+    remember(part);
     changed.push(part.id);
     if (focused && !focused.isConnected) focusAgain(now, focused);
   }
   if (changed.length) document.dispatchEvent(new CustomEvent("parts", { detail: changed }));
   return whole;
+}
+
+// Keeps a part as the server sent it; one that lies in another takes its place there too.
+function remember(part) {
+  const was = shown.get(part.id);
+  if (was?.isConnected === false && was.parentNode) was.replaceWith(part);
+  for (const each of [part, ...part.querySelectorAll("[data-part]")]) shown.set(each.id, each);
 }
 
 // Changes what the server changed since it last sent this, and leaves the rest: elements stay the same ones, with
@@ -140,7 +147,7 @@ function wake() {
 }
 
 if (every) {
-  for (const part of document.querySelectorAll("[data-part]")) shown.set(part.id, part.cloneNode(true));
+  for (const part of document.querySelectorAll("[data-part]:not([data-part] [data-part])")) remember(part.cloneNode(true));
   setInterval(look, 1000);
   document.addEventListener("visibilitychange", wake);
   addEventListener("pagehide", close);
