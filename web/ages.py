@@ -26,3 +26,8 @@ def lasting(seconds: float) -> str:
     seconds = max(0.0, seconds)
     length, unit = next((length, unit) for below, length, unit in STEPS if seconds < below)
     return f"{int(seconds // length)} {unit}"
+
+
+def rate(value: float) -> str:
+    """Write how many a minute: one decimal where they are few."""
+    return f"{value:.1f}" if 0 < value < 10 else f"{value:.0f}"

@@ -117,7 +117,6 @@ run_operation = Table(
     facts("before"),
     facts("after"),
     Index("run_operation_run", "run_id", "id"),
-    Index("run_operation_at", "at", "id"),
 )
 
 file = Table(

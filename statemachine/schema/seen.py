@@ -2,6 +2,7 @@
 
 from sqlalchemy import BigInteger, Column, Index, Table, Text
 
+from .access import access_event
 from .columns import metadata, moment, number, words
 from .service import operation
 
@@ -24,3 +25,5 @@ Index(
     postgresql_using="gin",
     postgresql_ops={"selection": "jsonb_path_ops"},
 )
+
+Index("access_event_actor", access_event.c.actor, access_event.c.at, access_event.c.id)

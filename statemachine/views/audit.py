@@ -1,4 +1,4 @@
-"""What operators and daemons did to the instance, in one list: actions on items, and what was said of runs."""
+"""What people did to the instance, in one list: all actions, and what was changed of who may do what."""
 
 from datetime import datetime
 from typing import Any
@@ -14,7 +14,6 @@ from sqlalchemy import (
     cast,
     func,
     literal,
-    null,
     select,
     tuple_,
     union_all,
@@ -22,24 +21,29 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import array
 
 from ..records import Record
-from ..schema import operation, run, run_operation
+from ..schema import access_event, operation
 from ..store.operating.order import ACTIONS, NAMES
 from .fields import View
 from .paging import Listed, Page, key, listed, size
 
 
 class AuditFilter(Record):
-    """Which actions: by whom, which, from `since` on and before `until`, of this run."""
+    """Which actions: by whom, which, from `since` on and before `until`, of this run.
+
+    `access`: also what was changed of people's roles and tokens, which not everybody may see.
+    """
 
     actor: str | None = None
     action: str | None = None
     since: datetime | None = None
     until: datetime | None = None
     run: int | None = None
+    access: bool = False
 
 
 class AuditRow(View):
-    """An action. `source` is `operation`, or `run` for what was said of one run; `id` counts within it.
+    """An action. `source` is `operation`, or `access` for what was changed of people's roles and tokens; `id` counts
+    within it.
 
     `selection` says what it was of, `names` the first few items; of `total` items `done` have been looked at and
     `changed` were changed. `why` says why it failed, or who cancelled it.
@@ -51,7 +55,6 @@ class AuditRow(View):
     actor: str
     action: str
     reason: str
-    run: int | None
     selection: dict[str, Any]
     total: int
     done: int
@@ -63,17 +66,26 @@ class AuditRow(View):
 
 
 FIELDS = AuditRow.__struct_fields__
-SOURCES = {"operation": "operation", "run_operation": "run"}
+SOURCES = {"operation": "operation", "access_event": "access"}
+CHANGES = (
+    "user-added",
+    "user-enabled",
+    "user-disabled",
+    "roles-changed",
+    "password-changed",
+    "token-made",
+    "token-revoked",
+)
+"""What is said of access that changed something: who signed in is nobody's business."""
 
 
 def audit(conn: Connection, where: AuditFilter | None = None, page: Page | None = None) -> Listed[AuditRow]:
     """List actions, the latest first."""
     where, page = where or AuditFilter(), page or Page()
     after = key(page, datetime, str, int)
-    parts = [
-        _latest(operation, _of_operations(where), after, page),
-        _latest(run_operation, _of_runs(where), after, page),
-    ]
+    parts = [_latest(operation, _of_operations(where), after, page)]
+    if where.access and where.run is None:
+        parts.append(_latest(access_event, _of_access(where), after, page))
     both = union_all(*(select(part.subquery()) for part in parts)).subquery("both")
     ordered = select(both).order_by(both.c.at.desc(), both.c.source.desc(), both.c.id.desc()).limit(size(page))
     return listed(conn.execute(ordered).all(), page, _made, "at", "source", "id")
@@ -81,12 +93,7 @@ def audit(conn: Connection, where: AuditFilter | None = None, page: Page | None 
 
 def _of_operations(where: AuditFilter) -> Select[Any]:
     c = operation.c
-    told: dict[str, ColumnElement[Any]] = {
-        "source": literal(SOURCES[operation.name]),
-        "action": c.action,
-        "run": cast(null(), BigInteger),
-        "selection": c.selection,
-    }
+    told: dict[str, ColumnElement[Any]] = {"source": literal(SOURCES[operation.name])}
     wanted = _as_audit(told, c)
     if where.action is not None:
         wanted = wanted.where(c.action == ACTIONS.get(where.action, where.action))
@@ -95,14 +102,13 @@ def _of_operations(where: AuditFilter) -> Select[Any]:
     return _between(wanted, where, c.actor, c.at)
 
 
-def _of_runs(where: AuditFilter) -> Select[Any]:
-    c = run_operation.c
+def _of_access(where: AuditFilter) -> Select[Any]:
+    c = access_event.c
     whole = cast(literal(1), BigInteger)
     told: dict[str, ColumnElement[Any]] = {
-        "source": literal(SOURCES[run_operation.name]),
-        "action": c.operation,
-        "run": run.c.number,
-        "selection": func.jsonb_build_object("before", c.before, "after", c.after),
+        "source": literal(SOURCES[access_event.name]),
+        "reason": literal(""),
+        "selection": func.jsonb_build_object("subject", c.subject, "detail", c.detail),
         "total": whole,
         "done": whole,
         "changed": whole,
@@ -111,11 +117,9 @@ def _of_runs(where: AuditFilter) -> Select[Any]:
         "names": cast(array([]), ARRAY(Text)),
         "why": literal(""),
     }
-    wanted = _as_audit(told, c).join(run, run.c.id == c.run_id)
+    wanted = _as_audit(told, c).where(c.action.in_(CHANGES))
     if where.action is not None:
-        wanted = wanted.where(c.operation == where.action)
-    if where.run is not None:
-        wanted = wanted.where(c.run_id == select(run.c.id).where(run.c.number == where.run).scalar_subquery())
+        wanted = wanted.where(c.action == where.action)
     return _between(wanted, where, c.actor, c.at)
 
 

@@ -9,22 +9,22 @@ from .fields import View
 
 HEAD = 100
 """How many items at the head of a queue are looked at for the one that has waited longest."""
-MOST = 20_000
-"""How many attempts of the last minute are counted at most."""
+MINUTES = 5
+"""Over so many whole minutes the rate is taken: one alone says little of long steps."""
 
 
 class FlowRow(View):
-    """A step's lane: since when the oldest at its head has waited, and how many attempts ended well in a minute."""
+    """A step's lane: since when the oldest at its head has waited, and how many were done a minute of late."""
 
     step: str
     lane: str
     oldest: datetime | None
-    per_minute: int
+    per_minute: float
 
 
 def flow(conn: Connection) -> tuple[FlowRow, ...]:
     """Give all steps and lanes in which something waits or was done."""
-    values = {"lanes": list(LANES), "head": HEAD, "most": MOST}
+    values = {"lanes": list(LANES), "head": HEAD, "minutes": MINUTES}
     return tuple(FlowRow(**row._mapping) for row in conn.execute(FLOW, values))
 
 
@@ -40,11 +40,10 @@ with lanes as (
     order by i.priority, i.id limit :head
   ) head group by lanes.step, lanes.lane
 ), done as (
-  select a.step, i.lane, count(*) as n from (
-    select item_id, step, outcome from attempt
-    where ended_at > clock_timestamp() - interval '1 minute' order by ended_at desc limit :most
-  ) a join item i on i.id = a.item_id
-  where a.outcome in ('succeeded', 'skipped') group by a.step, i.lane
+  select step, lane, cast(sum(done) as double precision) / :minutes as n from measure_rate
+  where span = 1 and at >= date_bin('1 minute', clock_timestamp(), 'epoch') - make_interval(mins => :minutes)
+    and at < date_bin('1 minute', clock_timestamp(), 'epoch')
+  group by step, lane
 )
 select lanes.step, lanes.lane, waits.oldest, coalesce(done.n, 0) as per_minute
 from lanes left join waits using (step, lane) left join done using (step, lane)

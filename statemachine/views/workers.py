@@ -60,7 +60,6 @@ class WorkerRow(View):
     lanes: tuple[str, ...]
     started_at: datetime
     seen_at: datetime
-    silent_s: float
     standing: str
     told: str
     busy: int
@@ -134,8 +133,7 @@ def attempts_by(conn: Connection, host: str, owner: str, most: int = 50) -> tupl
 
 
 def _selected() -> Select[Any]:
-    silent = func.extract("epoch", func.clock_timestamp() - process.c.seen_at)
-    return select(process, silent.label("silent_s"), _standing().label("standing"))
+    return select(process, _standing().label("standing"))
 
 
 def _standing() -> ColumnElement[str]:
@@ -154,7 +152,7 @@ def _standing() -> ColumnElement[str]:
         (process.c.role != "worker", "running"),
         (draining | ordered, "draining"),
         (paused, "paused"),
-        (detail["busy"].as_integer() > 0, "working"),
+        (process.c.owner.in_(select(item.c.owner).where(item.c.phase == "executing")), "working"),
         else_="idle",
     )
 
@@ -212,7 +210,6 @@ def _made(row: Any, doing: tuple[Doing, ...], told: dict[str, str]) -> WorkerRow
         job=str(detail.get("job") or ""),
         steps=tuple(detail.get("steps") or ()),
         lanes=tuple(detail.get("lanes") or ()),
-        silent_s=max(0.0, float(row.silent_s)),
         told=told.get(row.owner) or told.get(name, ""),
         busy=len(doing),
         doing=doing[:MOST_SHOWN],

@@ -15,6 +15,7 @@ from headframe.web.settings import Settings
 
 from ..patience import least, within
 from .servers import PostgresServer
+from .service_filled import fill_service
 from .signed import client_of, signed_app
 from .web_filled import ODD_NAME, cloned, fill
 
@@ -29,25 +30,9 @@ PAGES = {
     "/operations": 3,
 }
 """The pages, with the most questions to the database that each may ask, whatever there is to show."""
-DEPTHS = """
-insert into queue_depth (queue, kind, step, lane, messages, consumers) values
-  ('headframe.work.salt.live', 'work', 'salt', 'live', 7, 3), ('headframe.arrivals', 'arrivals', '', '', 5, 0),
-  ('headframe.dead', 'dead', '', '', null, 0)
-"""
-SITES = """
-insert into site (name, kind, path, space) values ('SURF', 'source', '/data/surf',
-  jsonb_build_object('total', 1000000000, 'free', 30000000, 'at', now(), 'host', 'gate1'))
-"""
 EXECUTED = """
 select i.owner, f.name from item i join file f on f.id = i.file_id where i.phase = 'executing'
 order by i.since, i.id limit 1
-"""
-OPERATIONS = """
-insert into operation (at, actor, action, selection, reason, total, done, changed, status, finished_at)
-select now() - n * interval '1 min', (array['ada', 'bob'])[1 + n % 2], (array['resolve', 'hold'])[1 + n % 2],
-  jsonb_build_object('runs', jsonb_build_array(1201 + n % 5)), 'because <b>' || n, 100, 40, 40,
-  case when n = 1 then 'running' else 'done' end, case when n = 1 then null else now() end
-from generate_series(1, 120) n
 """
 
 
@@ -56,9 +41,7 @@ def engine(postgres: PostgresServer, database_template: str, instance: str) -> I
     with cloned(postgres, database_template) as url:
         made = connect(url, instance)
         fill(made, runs=10, files=400)
-        with made.begin() as connection:
-            for statement in (DEPTHS, SITES, OPERATIONS):
-                connection.execute(text(statement))
+        fill_service(made)
         yield made
         made.dispose()
 

@@ -10,7 +10,9 @@ from sqlalchemy import Connection
 from headframe.statemachine import views as v
 from headframe.statemachine.lifecycle import Trigger
 from headframe.statemachine.store import runs as run_store
+from headframe.statemachine.store.access import events
 from headframe.statemachine.store.core import database_time
+from headframe.statemachine.store.measure import take
 from headframe.statemachine.store.operating import Selection, operate
 from headframe.statemachine.store.pauses import drain, pause, resume
 
@@ -37,15 +39,18 @@ def standing(conn: Connection) -> dict[str, str]:
 
 
 def test_each_worker_stands_as_it_was_heard_of_and_told(machine: SmallMachine, conn: Connection) -> None:
-    for owner in ("idle", "busy", "asleep", "leaving", "dead"):
-        hear(machine, owner, name=f"{owner}-name", busy=int(owner == "busy"))
+    machine.arrive(5, 1)
+    machine.say(5, 1, "start")
+    busy = machine.item(5, 1).owner
+    for owner in ("idle", busy, "asleep", "leaving", "dead"):
+        hear(machine, owner, name=f"{owner}-name")
     hear(machine, "left", draining=True)
     machine.sql("update process set seen_at = now() - interval '5 min' where owner in ('dead', 'left')")
     with machine.engine.begin() as other:
         pause(other, "worker", "asleep-name", "ada", "noisy fan")
         drain(other, "leaving", "ada", "reboot")
     assert standing(conn) == {
-        "idle": "idle", "busy": "working", "asleep": "paused", "leaving": "draining", "dead": "silent", "left": "left",
+        "idle": "idle", busy: "working", "asleep": "paused", "leaving": "draining", "dead": "silent", "left": "left",
     }  # fmt: skip
     assert [row.told for row in v.workers(conn, v.WorkerFilter(standing="paused")).rows] == ["ada: noisy fan"]
     assert [(row.role, row.alive, row.silent) for row in v.roles(conn)] == [("worker", 4, 2)]
@@ -91,11 +96,15 @@ def test_the_flow_names_what_waits_longest_and_what_was_done_in_a_minute(
     machine: SmallMachine, conn: Connection
 ) -> None:
     machine.arrive(5, 1, 2, 3)
-    machine.do(5, 1)
+    for sequence in (1, 2):
+        machine.do(5, sequence)
+    with machine.engine.begin() as other:
+        assert take(other, 1000) > 0
+    machine.sql("update measure_rate set at = at - interval '1 min'")
     machine.sql("update item set since = now() - interval '7 min' where step = 'salt' and phase = 'ready'")
     rows = {(row.step, row.lane): row for row in v.flow(conn)}
     salt = rows["salt", "live"]
-    assert salt.per_minute == 1
+    assert salt.per_minute == 2 / 5
     assert salt.oldest is not None
     assert timedelta(minutes=6) < database_time(conn) - salt.oldest < timedelta(minutes=30)
     assert rows["place", "live"].per_minute == 0
@@ -113,8 +122,8 @@ def test_what_was_done_is_one_list_in_the_order_of_time(machine: SmallMachine, c
     with machine.engine.begin() as other:
         resume(other, "step", "salt", "eve", "mended")
     rows = v.audit(conn).rows
-    mine = [(row.actor, row.action, row.run) for row in rows if row.actor in ("ada", "bob", "eve")]
-    assert mine == [("eve", "resume", None), ("ada", "pause", None), ("bob", "close", 5), ("ada", "hold", None)]
+    mine = [(row.actor, row.action) for row in rows if row.actor in ("ada", "bob", "eve")]
+    assert mine == [("eve", "resume"), ("ada", "pause"), ("bob", "run close"), ("ada", "hold")]
     assert [row.at for row in rows] == sorted((row.at for row in rows), reverse=True)
 
 
@@ -129,13 +138,13 @@ def test_what_was_done_is_narrowed_by_who_what_when_and_to_which_run(machine: Sm
     def found(**where: object) -> set[tuple[str, str]]:
         return {(row.actor, row.action) for row in v.audit(conn, v.AuditFilter(**where)).rows}  # type: ignore[arg-type]
 
-    assert {("op5", "hold"), ("bob", "close")} <= found(run=5)
+    assert {("op5", "hold"), ("bob", "run close")} <= found(run=5)
     assert ("op6", "hold") not in found(run=5)
     assert found(actor="op6") == {("op6", "hold")}
-    assert found(action="close") == {("bob", "close")}
+    assert found(action="run close") == {("bob", "run close")}
     now = database_time(conn)
     assert found(since=now) == set()
-    assert ("bob", "close") in found(since=now - timedelta(hours=1), until=now)
+    assert ("bob", "run close") in found(since=now - timedelta(hours=1), until=now)
 
 
 def test_pages_of_what_was_done_miss_nothing_and_repeat_nothing(machine: SmallMachine, conn: Connection) -> None:
@@ -145,17 +154,32 @@ def test_pages_of_what_was_done_miss_nothing_and_repeat_nothing(machine: SmallMa
         "from generate_series(1, 9)"
     )
     machine.sql(
-        "insert into run_operation (at, run_id, actor, operation) "
-        "select date_trunc('minute', now()), id, 'ada', 'expect' from run, generate_series(1, 8)"
+        "insert into access_event (at, actor, action) select date_trunc('minute', now()), 'ada', 'token-made' "
+        "from generate_series(1, 8)"
     )
     seen, page = list[tuple[str, int]](), v.Page(limit=4)
     while True:
-        found = v.audit(conn, v.AuditFilter(actor="ada"), page)
+        found = v.audit(conn, v.AuditFilter(actor="ada", access=True), page)
         seen += [(row.source, row.id) for row in found.rows]
         if not found.next:
             break
         page = v.Page(limit=4, after=found.next)
     assert len(seen) == len(set(seen)) == 17
+
+
+def test_what_was_changed_of_access_is_told_on_demand_and_who_signed_in_never(
+    machine: SmallMachine, conn: Connection
+) -> None:
+    with machine.engine.begin() as other:
+        for action in ("signed-in", "roles-changed"):
+            events.note(other, action, actor="root", subject="ada", detail="operator", address="10.0.0.7")
+    assert v.audit(conn, v.AuditFilter(actor="root")).rows == ()
+    (row,) = v.audit(conn, v.AuditFilter(actor="root", access=True)).rows
+    assert (row.source, row.action, row.selection) == (
+        "access",
+        "roles-changed",
+        {"subject": "ada", "detail": "operator"},
+    )
 
 
 def test_open_dead_letters_are_counted_by_code(machine: SmallMachine, conn: Connection) -> None:

@@ -23,7 +23,7 @@ from .servers import PostgresServer
 from .small_machine import SmallMachine, pipeline
 
 RUNS, FILES = 200, 500
-LARGE = {"item", "file", "history", "attempt", "replica", "product"}
+LARGE = {"item", "file", "history", "attempt", "replica", "product", "operation", "access_event"}
 
 
 @pytest.fixture
@@ -350,6 +350,15 @@ FILL = (
     """insert into product (run_id, file_id, campaign_id, item_id, epoch, step, name, type, event_first, event_last)
     select run_id, file_id, campaign_id, id, 1, 'reconstruct', 'f' || id, 'reconstruct', 1, 100 from item
     where scope = 'file' and phase = 'done'""",
+    """insert into operation (at, actor, action, selection, reason, finished_at)
+    select now() - n * interval '1 min', 'op' || n % 200, 'hold',
+      jsonb_build_object('runs', jsonb_build_array(n % :runs)), 'x', now() from generate_series(1, :files * 100) n""",
+    """insert into access_event (at, actor, action, subject)
+    select now() - n * interval '1 min', 'op' || n % 200,
+      case when n % 9 = 0 then 'roles-changed' else 'signed-in' end, 'x'
+    from generate_series(1, :files * 100) n""",
+    """insert into process (owner, role, host, detail)
+    select 'w-' || n, 'worker', 'node-' || n % 40, '{}' from generate_series(1, 2000) n""",
 )
 F, R, A = v.FileFilter, v.RunFilter, v.AttemptFilter
 Paged = Callable[[Connection, v.Page], Any]
@@ -379,12 +388,21 @@ LISTS: dict[str, Paged] = {
     "attempts of a run": lambda c, p: v.attempts(c, A(run=RUNS), p),
     "attempts that run": lambda c, p: v.attempts(c, A(running=True), p),
     "dead letters": v.dead_letters,
+    "what was done": lambda c, p: v.audit(c, v.AuditFilter(access=True), p),
+    "what somebody did": lambda c, p: v.audit(c, v.AuditFilter(actor="op7", access=True), p),
+    "what was done to a run": lambda c, p: v.audit(c, v.AuditFilter(run=RUNS), p),
+    "workers": lambda c, p: v.workers(c, v.WorkerFilter(every=True), p),
 }
 LOOKS: dict[str, Callable[[Connection], Any]] = {
     "status": v.status,
     "queues": v.queues,
     "sites": v.sites,
     "processes": v.processes,
+    "flow": v.flow,
+    "depths": v.depths,
+    "roles": v.roles,
+    "codes of dead letters": v.dead_letter_codes,
+    "attempts of a worker": lambda c: v.attempts_by(c, "node-1", "w-1"),
     "one run": lambda c: v.run(c, RUNS),
     "one file": lambda c: v.file(c, f"{RUNS}/7"),
     "gaps": lambda c: v.gaps(c, RUNS),

@@ -9,6 +9,7 @@ from werkzeug.exceptions import BadRequest
 
 from ...statemachine.views import AuditFilter, AuditRow, audit
 from .. import asked, exports, words
+from ..access.identity import Role, may
 from ..context import here, reading
 from ..live import live_page
 
@@ -73,6 +74,7 @@ def _where() -> AuditFilter:
         since=_day("since"),
         until=None if until is None else until + timedelta(days=1),
         run=None if run is None else int(run),
+        access=may(Role.ADMINISTRATOR),
     )
 
 

@@ -4,8 +4,9 @@ from collections.abc import Mapping
 
 from flask import Blueprint, Response, current_app, url_for
 
-from ...statemachine.views import Need, roles, status
+from ...statemachine.views import LatencyFilter, Need, latency, roles, status
 from .. import ages, orders
+from ..api.measures import midnight
 from ..context import reading
 from ..live import live_page
 from . import sites
@@ -24,6 +25,7 @@ PAGES = {
 blueprint = Blueprint("status", __name__)
 blueprint.add_app_template_filter(ages.ago)
 blueprint.add_app_template_filter(ages.since)
+blueprint.add_app_template_filter(ages.rate)
 
 
 @blueprint.get("/status")
@@ -33,6 +35,7 @@ def show() -> Response:
         found = status(connection)
         order = orders.choices(connection).states
         counted = roles(connection)
+        took = latency(connection, midnight(), LatencyFilter(hours=1))
     paused = {row.name: row for row in found.pauses if row.what == "site"}
     return live_page(
         "status",
@@ -41,6 +44,8 @@ def show() -> Response:
         files=_ordered(found.files, order),
         runs=_ordered(found.runs, order),
         roles=counted,
+        today=took.today,
+        last_hour=took.last_hour,
         sites=[sites.line(row, paused.get(row.name)) for row in found.sites],
     )
 
