@@ -146,11 +146,12 @@ def find_postgres() -> Path:
 
 
 class PostgresServer:
-    """A private PostgreSQL; fsync is off unless HEADFRAME_TEST_FSYNC=1."""
+    """A private PostgreSQL with these settings of its own; fsync is off unless HEADFRAME_TEST_FSYNC=1."""
 
     user = "headframe"
 
-    def __init__(self) -> None:
+    def __init__(self, settings: Mapping[str, str] | None = None) -> None:
+        self.settings = dict(settings or {})
         self.programs = find_postgres()
         self.folder = temporary("pg")
         self.password = secrets.token_urlsafe(12)
@@ -218,6 +219,7 @@ class PostgresServer:
         }
         if os.environ.get("HEADFRAME_TEST_FSYNC") != "1":
             settings |= {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+        settings |= self.settings
         with (self.folder / "data" / "postgresql.conf").open("a") as config:
             config.writelines(f"{key} = '{value}'\n" for key, value in settings.items())
 

@@ -1,0 +1,182 @@
+"""No page and no list reads a whole table, and with ten million files all are quick, with twenty people at it."""
+
+import re
+import secrets
+import statistics
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import Any, NamedTuple, Self
+
+import pytest
+from flask import Flask
+from sqlalchemy import Engine, event, text
+
+from headframe.statemachine.database import connect, upgrade
+from headframe.statemachine.verify import verify
+from headframe.web.app import create_app
+from headframe.web.settings import Settings
+
+from ..conftest import on_server
+from ..integration.servers import PostgresServer
+from . import scale
+from .asks import addresses
+
+CLIENTS, PAUSE_S = 20, 1.0
+LIMIT_MS = 100
+BLOCKS, A_ROW = 5_000, 20
+"""The most blocks of 8 kB that the questions of one address may look at, and for each row of a page beyond 50."""
+SMALL = 16
+"""A part of history that is empty, or nearly, is read whole: that is the quickest way."""
+LARGE = ("file", "item", "history", "attempt", "product", "replica", "catalog_entry", "original", "salt_record")
+INSTANCE = "headframe"
+
+
+class Filled(NamedTuple):
+    """A filled database, its application, and what is in it."""
+
+    engine: Engine
+    app: Flask
+    made: scale.Scale
+
+
+@pytest.fixture(scope="module")
+def filled(postgres: PostgresServer, database_template: str) -> Iterator[Filled]:
+    name = f"lists_{secrets.token_hex(6)}"
+    on_server(postgres, f"CREATE DATABASE {name} TEMPLATE {database_template}")
+    engine = connect(postgres.url_of(name), INSTANCE, pool=CLIENTS)
+    made = scale.fill(engine, runs=400, a_run=100)
+    yield Filled(engine, create_app(engine, Settings(instance=INSTANCE)), made)
+    engine.dispose()
+    on_server(postgres, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def test_what_the_recipe_fills_in_is_what_the_machine_would_have_left(filled: Filled) -> None:
+    with filled.engine.connect() as conn:
+        assert [str(fault) for fault in verify(conn)] == []
+
+
+def test_no_list_reads_a_whole_table(filled: Filled) -> None:
+    with Questions(filled.engine) as questions:
+        client = filled.app.test_client()
+        for address in addresses(filled.app, filled.made, day="2026-06-01T00:00:00Z"):
+            questions.address = address
+            answer = client.get(address)
+            assert answer.status_code in (200, 400, 401, 404), (address, answer.text)
+    wrong = [line for address, asked in questions.asked.items() for line in _explained(filled.engine, address, asked)]
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(7200)
+def test_with_ten_million_files_every_page_and_list_takes_less_than_100_ms() -> None:
+    server = PostgresServer(scale.SERVER)
+    server.start()
+    try:
+        engine = connect(server.url, INSTANCE, pool=CLIENTS)
+        upgrade(engine, INSTANCE)
+        began = time.monotonic()
+        made = scale.fill(engine, runs=30_000, a_run=334)
+        took = time.monotonic() - began
+        print(f"filled with {made.files:,} files of {made.runs:,} runs in {took:.0f} s: {_counted(engine)}")
+        show(Filled(engine, create_app(engine, Settings(instance=INSTANCE)), made), seconds=120)
+        assert took < 900
+    finally:
+        server.remove()
+
+
+def test_with_twenty_people_every_page_and_list_answers(filled: Filled) -> None:
+    show(filled, seconds=10, limit_ms=10_000)
+
+
+def show(filled: Filled, seconds: float, limit_ms: float = LIMIT_MS) -> None:
+    """Let twenty people look at everything, each a second after the last answer; tell the slowest by their p95."""
+    asked = addresses(filled.app, filled.made, day="2026-06-01T00:00:00Z")
+    times: dict[str, list[float]] = defaultdict(list)
+    end = time.monotonic() + seconds
+
+    def person(number: int) -> None:
+        client = filled.app.test_client()
+        at = number * len(asked) // CLIENTS
+        while time.monotonic() < end:
+            address = asked[at % len(asked)]
+            answer = client.get(address)
+            assert answer.status_code < 500, (address, answer.text)
+            found = re.search(r"dur=([\d.]+)", answer.headers["Server-Timing"])
+            times[address].append(float(found[1]) if found else float("inf"))
+            at += 1
+            time.sleep(PAUSE_S)
+
+    people = [threading.Thread(target=person, args=(number,)) for number in range(CLIENTS)]
+    for each in people:
+        each.start()
+    for each in people:
+        each.join()
+    every = sorted(one for several in times.values() for one in several)
+    p95 = every[int(0.95 * len(every))]
+    print(f"{len(every)} answers of {len(times)} addresses: median {statistics.median(every):.1f} ms, p95 {p95:.1f} ms")
+    slowest = sorted(times.items(), key=lambda pair: statistics.median(pair[1]), reverse=True)
+    for address, several in slowest[:15]:
+        print(f"{statistics.median(several):8.1f} ms in the middle, {max(several):8.1f} at worst: {address}")
+    assert p95 < limit_ms
+
+
+def _counted(engine: Engine) -> str:
+    with engine.connect() as conn:
+        sizes = conn.execute(text(SIZES)).all()
+    return ", ".join(f"{row.name} {row.rows:,} rows" for row in sizes)
+
+
+SIZES = """
+select coalesce((select relname from pg_class where oid = pg_partition_root(c.oid)), c.relname) as name,
+  cast(sum(c.reltuples) as bigint) as rows
+from pg_class c where c.relkind = 'r' and c.relnamespace = cast(current_schema() as regnamespace) and c.reltuples > 0
+group by 1 having sum(c.reltuples) > 100000 order by 2 desc
+"""
+
+
+class Questions:
+    """Writes down what is asked of the database for each address."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine, self.address = engine, ""
+        self.asked: dict[str, list[tuple[str, Any]]] = defaultdict(list)
+
+    def __enter__(self) -> Self:
+        event.listen(self.engine, "before_cursor_execute", self._note)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        event.remove(self.engine, "before_cursor_execute", self._note)
+
+    def _note(self, _conn: Any, _cursor: Any, statement: str, parameters: Any, *_: object) -> None:
+        if statement.lstrip().lower().startswith(("select", "with")):
+            self.asked[self.address].append((statement, parameters))
+
+
+def _explained(engine: Engine, address: str, asked: list[tuple[str, Any]]) -> list[str]:
+    """Ask again how each question is answered; give what is wrong with that."""
+    blocks, wrong = 0, []
+    most = BLOCKS + (1000 * A_ROW if "limit=1000" in address else 0)
+    with engine.connect() as conn:
+        for statement, parameters in asked:
+            explain = f"explain (analyze, buffers, timing off, format json) {statement}"
+            plan = conn.exec_driver_sql(explain, parameters).scalar_one()[0]["Plan"]
+            read = plan["Shared Hit Blocks"] + plan["Shared Read Blocks"]
+            blocks += read
+            whole = {table for table in _whole(plan) if table.split("_2")[0] in LARGE}
+            if whole or read > most:
+                about = f"reads all of {', '.join(sorted(whole))}" if whole else f"looks at {read} blocks"
+                wrong.append(f"{address}: {about}: {' '.join(statement.split())[:600]}")
+    if blocks > most and not wrong:
+        wrong.append(f"{address}: looks at {blocks} blocks in {len(asked)} questions")
+    return wrong
+
+
+def _whole(plan: dict[str, Any]) -> Iterator[str]:
+    read = plan.get("Shared Hit Blocks", 0) + plan.get("Shared Read Blocks", 0)
+    if plan["Node Type"] == "Seq Scan" and read > SMALL:
+        yield plan["Relation Name"]
+    for inner in plan.get("Plans", ()):
+        yield from _whole(inner)
