@@ -3,7 +3,7 @@ PYTHON ?= python3
 ARGS ?=
 PYTEST = .venv/bin/python -m pytest
 
-.PHONY: demo test check format slow faults servers clean
+.PHONY: demo test check format slow faults fuzz servers clean
 
 demo: .venv/.demo  ## a simulated detector, from raw file to catalog
 	@.venv/bin/python -m headframe demo $(ARGS)
@@ -27,6 +27,9 @@ slow: .venv/.dev servers  ## the long ones: 100,000 files, a requeue of 100,000,
 
 faults: .venv/.dev servers  ## break everything: make faults ARGS="--seconds 900 --files 20000 --seed 7"
 	$(PYTEST) tests/faults -m "not slow" -s -v --seconds 60 --files 300 $(ARGS)
+
+fuzz: .venv/.dev servers  ## every REST call with much valid and invalid input: make fuzz FUZZ_EXAMPLES=1000
+	FUZZ_EXAMPLES=$(or $(FUZZ_EXAMPLES),100) $(PYTEST) tests/integration/test_schemathesis.py --timeout 14400 $(ARGS)
 
 servers:  ## what the tests need besides Python: installed when root, named when not
 	@sh tests/servers.sh

@@ -72,7 +72,7 @@ def number(said: str, most: int = LARGEST) -> fields.Integer:
 def numbers(said: str) -> fields.String:
     """Give a filter that is run numbers and ranges; it arrives as a tuple of numbers."""
     pattern = r"^\s*([0-9]{1,18}(-[0-9]{1,18})?([\s,;]+|$))*$"
-    return Numbers(metadata={"description": said, "pattern": pattern}, load_default=())
+    return Numbers(metadata={"description": said, "pattern": pattern, "default": ""}, load_default=())
 
 
 def moment(said: str) -> fields.AwareDateTime:
@@ -96,7 +96,11 @@ def choice(said: str, among: tuple[str, ...], usual: str | None = None) -> field
 class One(Schema):
     """What may be asked of one record."""
 
-    wanted = Fields(data_key="fields", load_default=(), metadata={"description": "only these fields, apart by commas"})
+    wanted = Fields(
+        data_key="fields",
+        load_default=(),
+        metadata={"description": "only these fields, apart by commas", "default": ""},
+    )
 
 
 class Changing(Schema):

@@ -17,9 +17,24 @@ PROBLEM = {
 """RFC 9457; further members say more, such as the present state of what somebody else was quicker with."""
 ALWAYS = (400, 401, 403, 429, 503)
 WITH_BODY = (409, 413, 415)
+KEY = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "description": "one's own name for this change: sent again with it, it is not made again, and answered the same",
+    "schema": {"type": "string", "maxLength": 200, "pattern": "^[!-~]*$"},
+}
+HEADERS = {
+    "ETag": {"description": "send it as If-None-Match: 304 while nothing changed", "schema": {"type": "string"}},
+    "Link": {"description": "of a list with more: the next page, rel=next", "schema": {"type": "string"}},
+}
 SECURITY = {
     "token": {"type": "http", "scheme": "bearer", "description": "a token of this instance, or of the site's issuer"},
-    "session": {"type": "apiKey", "in": "cookie", "name": "session", "description": "who signed in on a page"},
+    "session": {
+        "type": "apiKey",
+        "in": "cookie",
+        "name": "headframe_<instance>",
+        "description": "who signed in on a page; changes also take X-CSRFToken",
+    },
 }
 
 
@@ -44,10 +59,17 @@ def _operation(operation: dict[str, Any], path: str, method: str, schemas: dict[
     for code in sorted({str(code) for code in codes} - set(responses)) + sorted(told):
         responses[code] = _problem(HTTPStatus(int(code)).phrase)
     operation["security"] = [{"token": []}, {"session": []}, *([{}] if method == "get" else [])]
-    if any(parameter.get("name") == "fields" for parameter in operation.get("parameters", ())):
+    if "fields" in _names(operation):
         _allow_parts(responses["200"]["content"]["application/json"], schemas)
     if method == "get":
         responses["304"] = {"description": "it is as the ETag in If-None-Match says"}
+        responses["200"]["headers"] = HEADERS
+    elif "dry_run" in _names(operation) and KEY["name"] not in _names(operation):
+        operation["parameters"].append(KEY)
+
+
+def _names(operation: dict[str, Any]) -> set[str]:
+    return {parameter.get("name", "") for parameter in operation.get("parameters", ())}
 
 
 def _problem(said: str = "a problem") -> dict[str, Any]:
