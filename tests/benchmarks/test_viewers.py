@@ -21,6 +21,7 @@ from headframe.statemachine.database import connect
 
 from ..integration.servers import PostgresServer, Process, free_ports, listening, wait_until
 from ..integration.web_filled import Filled, cloned, fill
+from .cpu import is_shared
 from .viewers import Seen, Viewer, quantile_ms
 
 CONFIG = 'instance = "{instance}"\n[database]\nurl = "{url}"\n[web]\nport = {port}\n[log]\nlevel = "warning"\n'
@@ -46,6 +47,7 @@ class Site(NamedTuple):
 class Minute(NamedTuple):
     """What was measured in one stretch: megabytes, descriptors, threads, percent of a core, milliseconds."""
 
+    stretch_s: float
     rss: float
     files: int
     threads: int
@@ -55,13 +57,20 @@ class Minute(NamedTuple):
     delay_p95: float
     page: float
     page_p95: float
+    stale: int
+
+    @property
+    def cost(self) -> float:
+        """What an event and its refresh take of a core, in milliseconds: others who use the machine do not count."""
+        return self.cpu / 100 * self.stretch_s * 1000 / max(1, self.events)
 
     def __str__(self) -> str:
         """Say it in a line."""
         return (
             f"{self.rss:.0f} MB, {self.files} descriptors, {self.threads} threads, {self.cpu:.0f}% of a core; "
             f"{self.events} events {self.delay:.0f} ms after the change (p95 {self.delay_p95:.0f}), "
-            f"parts in {self.page:.0f} ms (p95 {self.page_p95:.0f})"
+            f"parts in {self.page:.0f} ms (p95 {self.page_p95:.0f}); {self.cost:.1f} ms of a core an event, "
+            f"told stale {self.stale} times"
         )
 
 
@@ -127,11 +136,12 @@ async def watched(site: Site, viewers: int, stretches: int, stretch_s: float) ->
 
 
 async def _stretch(site: Site, seen: Seen, stretch_s: float) -> Minute:
-    seen.delays, seen.pages, seen.events = [], [], 0
+    seen.delays, seen.pages, seen.events, seen.stale = [], [], 0, 0
     began, cpu = time.monotonic(), sum(site.process.cpu_times()[:2])
     await asyncio.sleep(stretch_s)
     took = time.monotonic() - began
     return Minute(
+        stretch_s=took,
         rss=site.process.memory_info().rss / 1e6,
         files=site.process.num_fds(),
         threads=site.process.num_threads(),
@@ -141,6 +151,7 @@ async def _stretch(site: Site, seen: Seen, stretch_s: float) -> Minute:
         delay_p95=quantile_ms(seen.delays, 0.95),
         page=quantile_ms(seen.pages, 0.5),
         page_p95=quantile_ms(seen.pages, 0.95),
+        stale=seen.stale,
     )
 
 
@@ -167,6 +178,9 @@ def test_memory_and_latency_are_flat_with_500_viewers_for_ten_minutes(site: Site
     early, late = found[1:4], found[-3:]
     assert max(each.rss for each in late) < 1.1 * max(each.rss for each in early)
     assert min(each.delay_p95 for each in late) < 1.5 * max(each.delay_p95 for each in early)
-    assert min(each.page_p95 for each in late) < 1.5 * max(each.page_p95 for each in early)
+    assert min(each.cost for each in late) < 1.5 * max(each.cost for each in early)
     assert max(each.delay_p95 for each in found[1:]) < WORST_DELAY_MS
+    if not is_shared():
+        assert min(each.page_p95 for each in late) < 1.5 * max(each.page_p95 for each in early)
+        assert sum(each.stale for each in found) == 0
     _left_nothing(site, before)

@@ -19,6 +19,7 @@ class Seen:
     pages: list[float] = field(default_factory=list)
     events: int = 0
     unchanged: int = 0
+    stale: int = 0
     wrong: list[str] = field(default_factory=list)
 
 
@@ -55,7 +56,7 @@ class Viewer:
                 if line == b"event: change\n":
                     self._told()
                 elif line == b"event: stale\n":
-                    self.seen.wrong.append("stale")
+                    self.seen.stale += 1
         finally:
             writer.close()
 
