@@ -26,7 +26,7 @@ def show(number: int) -> Response:
         found = find_comparison(connection, number, asked.word("campaign"))
         sides = [side for side in (found.this, found.that) if side is not None] if found else []
         logs = [(side, _tail(connection, side)) for side in sides]
-    return live_page("compare", file=file, comparison=found, logs=logs)
+    return live_page("compare", file=file, comparison=found, logs=logs, topics=(f"run:{file.run}",))
 
 
 def _tail(connection: Connection, side: Side) -> str:

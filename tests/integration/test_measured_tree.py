@@ -1,0 +1,30 @@
+"""A whole tree measures what goes through it, by itself."""
+
+from collections.abc import Callable
+
+from headframe.statemachine.views import forecast_run, latency
+
+from .recount import kept, recounted
+from .tree import Tree
+
+
+def test_a_files_way_through_a_running_tree_is_measured(tree: Callable[..., Tree]) -> None:
+    mine = tree()
+    with mine.up():
+        mine.write("run000001_science_0001.raw")
+        mine.write("run000001_science_0002.raw")
+        mine.until(lambda: measured(mine) == 2, "both files have a latency")
+        with mine.engine.connect() as conn:
+            found = latency(conn)
+            forecast = forecast_run(conn, 1)
+    assert [step.step for step in found.steps] == ["catalog", "place"]
+    assert found.today.p99 is not None
+    assert forecast is not None
+    assert forecast.sentence == "nothing is left to do"
+    with mine.engine.connect() as conn:
+        assert kept(conn) == recounted(conn)
+
+
+def measured(mine: Tree) -> int:
+    with mine.engine.connect() as conn:
+        return latency(conn).today.n
