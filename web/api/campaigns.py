@@ -23,6 +23,7 @@ from ...statemachine.views import (
     campaign_runs,
 )
 from ...statemachine.views import campaigns as list_campaigns
+from ...statemachine.why.answer import plural
 from ..access.identity import Role, needs, who
 from ..campaigning import Ended, close_campaign, follow_up, left_out, patiently, start
 from ..context import here, reading
@@ -232,6 +233,10 @@ def _found(connection: Connection, name: str) -> CampaignRow:
     return found
 
 
+def _size(counted: Plan) -> str:
+    return f"{plural(counted.files, 'file')} of {plural(counted.runs, 'run')}"
+
+
 def _link(name: str) -> str:
     return f"/campaigns/{name}"
 
@@ -243,11 +248,11 @@ def _take(asked: Any, name: str, begin: Callable[[Connection], Begun | Plan], *,
         patiently(connection)
         begun = begin(connection)
         if isinstance(begun, Plan):
-            sentence = f"{begun.files:,} files of {begun.runs:,} runs would be taken in"
+            sentence = f"{_size(begun)} would be taken in"
             return Taken(done=sentence, changed=0, link=_link(name), dry_run=True, operation=0, waits=False, plan=begun)
         waits = start(connection, begun, made)
         return Taken(
-            done=f"campaign {name} takes in {begun.plan.files:,} files of {begun.plan.runs:,} runs",
+            done=f"campaign {name} takes in {_size(begun.plan)}",
             changed=begun.plan.files,
             link=_link(name),
             dry_run=False,

@@ -10,7 +10,7 @@ from werkzeug.exceptions import BadRequest, NotFound
 
 from ...statemachine.store import campaign_operate
 from ...statemachine.store.campaign_make import Made
-from ...statemachine.store.campaign_plan import sentence
+from ...statemachine.store.campaign_plan import LeftOut, Plan, sentence
 from ...statemachine.views import (
     CampaignFilter,
     CampaignRow,
@@ -21,6 +21,7 @@ from ...statemachine.views import (
     forecast_campaign,
 )
 from ...statemachine.views import campaigns as list_campaigns
+from ...statemachine.why.answer import plural
 from .. import asked, bars, campaigning, orders
 from ..access.identity import Role, needs
 from ..context import changing, reading
@@ -42,21 +43,21 @@ WORDS = {"end": "close --cancel"}
 blueprint = Blueprint("campaigns", __name__)
 
 
+class RunLine(NamedTuple):
+    """A run of a campaign, and the bar of its files."""
+
+    row: CampaignRun
+    bar: tuple[bars.Segment, ...]
+
+
 class Line(NamedTuple):
     """A campaign as its row shows it; `share` of it is done, of 100; `runs` are shown where it is opened."""
 
     row: CampaignRow
     bar: tuple[bars.Segment, ...]
     share: float
-    runs: tuple[CampaignRun, ...] = ()
+    runs: tuple[RunLine, ...] = ()
     more: bool = False
-
-
-class RunLine(NamedTuple):
-    """A run of a campaign, and the bar of its files."""
-
-    row: CampaignRun
-    bar: tuple[bars.Segment, ...]
 
 
 @blueprint.get("/campaigns")
@@ -95,7 +96,7 @@ def one(name: str) -> Response:
         "campaign",
         row=row,
         line=line,
-        runs=[RunLine(each, bars.files_bar(each.files, states, {})) for each in runs.rows],
+        runs=_run_lines(runs.rows, states),
         following=runs.next,
         page=page,
         reached=bars.reached(row.states, states),
@@ -152,7 +153,11 @@ def _line(connection: Connection, row: CampaignRow, states: Sequence[str], opene
     if row.name != opened:
         return Line(row, bar, share)
     runs = campaign_runs(connection, row.name, Page(limit=OPENED))
-    return Line(row, bar, share, runs.rows, bool(runs.next))
+    return Line(row, bar, share, _run_lines(runs.rows, states), bool(runs.next))
+
+
+def _run_lines(rows: Sequence[CampaignRun], states: Sequence[str]) -> tuple[RunLine, ...]:
+    return tuple(RunLine(each, bars.files_bar(each.files, states, {})) for each in rows)
 
 
 def _offers(row: CampaignRow) -> tuple[tuple[str, str], ...]:
@@ -191,5 +196,9 @@ def _offered(connection: Connection, row: CampaignRow) -> Act | None:
 def _growth(connection: Connection, row: CampaignRow) -> str:
     campaigning.patiently(connection)
     plan = campaign_operate.count_growth(connection, row.name)
-    left = "".join(f" Left out: {each.files:,} files of {each.runs:,} runs: {each.sentence}." for each in plan.left_out)
-    return f"It would take in {plan.files:,} files of {plan.runs:,} runs besides the {plan.there:,} it has.{left}"
+    left = "".join(f" Left out: {_size(each)}: {each.sentence}." for each in plan.left_out)
+    return f"It would take in {_size(plan)}, besides the {plan.there:,} it has.{left}"
+
+
+def _size(counted: Plan | LeftOut) -> str:
+    return f"{plural(counted.files, 'file')} of {plural(counted.runs, 'run')}"
