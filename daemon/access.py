@@ -1,6 +1,9 @@
 """From `[access]` to what the web process is told: roles by their names, the client's secret out of its file."""
 
+from sqlalchemy import Engine
+
 from ..statemachine.roles import Role
+from ..statemachine.store.access import people, tokens
 from ..web.settings import Access, Issuer, Oidc, Secret
 from .config import Config, read_secret
 from .config.access import IssuerConfig, OidcConfig, RoleName
@@ -18,6 +21,14 @@ def settings(config: Config) -> Access:
         oidc=_oidc(access.oidc) if access.oidc.issuer else None,
         issuers=tuple(_issuer(each) for each in access.issuers),
     )
+
+
+def nobody_may_act(engine: Engine, config: Config) -> bool:
+    """Say whether nobody at all could act on the pages: no local user, no token, no provider."""
+    if config.access.oidc.issuer or config.access.issuers:
+        return False
+    with engine.connect() as connection:
+        return not people.people(connection) and not tokens.tokens(connection)
 
 
 def _oidc(oidc: OidcConfig) -> Oidc:

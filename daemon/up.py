@@ -17,7 +17,7 @@ from ..statemachine import database
 from ..statemachine.store import sweep
 from ..web.app import create_app
 from ..web.serve import Listener
-from . import embedded, processes, wiring
+from . import access, embedded, processes, wiring
 from .config import Config, ConfigError
 
 log = structlog.get_logger("headframe.up")
@@ -182,6 +182,8 @@ def run(config: Config) -> None:
     """Run until SIGTERM or Ctrl-C."""
     stop = processes.standalone(config)
     with running(config, stop) as up:
+        if access.nobody_may_act(up.engine, config):
+            log.info("nobody can act on the pages yet; headframe user add NAME --role operator makes somebody")
         log.info("up", address=up.address, workers=config.worker.count, config=str(config.source or "(none)"))
         if config.log.level in ("warning", "error"):
             print(f"headframe is up; its page is {up.address}", flush=True)

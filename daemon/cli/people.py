@@ -5,12 +5,13 @@ A password comes from a prompt or a file, never as a word of the command, where 
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from .codes import Code
+from .codes import Code, CommandError
 from .columns import Column
 from .output import Output, output_options, write_rows
 from .session import Session, pass_session
@@ -165,6 +166,8 @@ def _password(file: Path | None) -> str:
         from ..config import read_secret
 
         return read_secret(file, "--password-file")
+    if not sys.stdin.isatty():
+        raise CommandError("there is no terminal to ask on; give --password-file", Code.USAGE)
     entered: str = click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
     return entered
 

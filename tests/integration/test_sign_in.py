@@ -12,7 +12,7 @@ from headframe.statemachine.roles import Role
 from headframe.statemachine.store.access import people
 from headframe.web.settings import Access
 
-from .access_help import PASSWORD, add_person, app_over, bearer, make_token, proof, sign_in, signed_in
+from .access_help import PASSWORD, TOKEN, add_person, app_over, bearer, make_token, proof, sign_in, signed_in
 
 Site = tuple[Flask, Engine]
 
@@ -143,6 +143,26 @@ def test_headers_of_a_proxy_count_only_where_one_is_configured(site: Site, datab
     assert "Strict-Transport-Security" not in site[0].test_client().get("/", headers=told).headers
     with app_over(database_url, instance, access=Access(proxies=1)) as (app, _):
         assert "Strict-Transport-Security" in app.test_client().get("/", headers=told).headers
+
+
+COMES_FROM = [("https://hf.example/sign-in", 303), ("https://evil.example/", 403), ("", 403)]
+
+
+@pytest.mark.parametrize(("referrer", "code"), COMES_FROM)
+def test_behind_a_proxy_with_https_a_form_comes_from_our_own_address(
+    database_url: str, instance: str, referrer: str, code: int
+) -> None:
+    with app_over(database_url, instance, url="https://hf.example", access=Access(proxies=1)) as (app, engine):
+        add_person(engine, "anna", Role.OPERATOR)
+        client = app.test_client()
+        told = {"X-Forwarded-Proto": "https", "X-Forwarded-Host": "hf.example", "X-Forwarded-For": "10.1.2.3"}
+        page = client.get("/sign-in", base_url="https://hf.example", headers=told).text
+        form = {"csrf_token": TOKEN.findall(page)[0], "name": "anna", "password": PASSWORD}
+        sent = {**told, **({"Referer": referrer} if referrer else {})}
+        assert client.post("/sign-in", base_url="https://hf.example", data=form, headers=sent).status_code == code
+        with engine.connect() as connection:
+            noted = "select address from access_event where action = 'signed-in'"
+            assert connection.execute(text(noted)).scalar() == ("10.1.2.3" if code == 303 else None)
 
 
 def test_signing_in_leaves_a_line_for_administrators(site: Site) -> None:

@@ -9,7 +9,7 @@ from headframe.statemachine.store.access import people, tokens
 from headframe.web.access import passwords
 
 from ....integration.small_machine import SmallMachine
-from .conftest import Headframe
+from .conftest import Headframe, process
 
 PASSWORD = "a long enough password"
 
@@ -52,6 +52,11 @@ def test_a_password_that_protects_nothing_is_refused(headframe: Headframe, tmp_p
 
 def test_no_option_takes_a_password(headframe: Headframe) -> None:
     assert headframe("user", "add", "berta", "--password", PASSWORD).code == 2
+
+
+def test_without_a_terminal_it_does_not_wait_for_a_password(config_file: Path) -> None:
+    found = process(config_file, "user", "add", "berta")
+    assert (found.returncode, "--password-file" in found.stderr) == (2, True)
 
 
 def test_another_password_and_an_end(machine: SmallMachine, headframe: Headframe, file: str) -> None:
