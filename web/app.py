@@ -20,6 +20,7 @@ from .pages import (
     file,
     files,
     latency,
+    notes,
     operations,
     people,
     queues,
@@ -49,6 +50,7 @@ PARTS = (
 PAGES = (
     runs,
     run,
+    notes,
     files,
     file,
     dead,
