@@ -22,7 +22,7 @@ format: .venv/.dev
 	.venv/bin/ruff check --fix .
 	.venv/bin/ruff format .
 
-h0 viewers for ten minutes, 100,000 files, a requeue of 100,000, a week's history of 600,000, ten kills of 500 files, all 140 real files, times on an idle machine
+slow: .venv/.dev servers  ## the long ones: 500 viewers for ten minutes, 100,000 files, a requeue of 100,000, a week's history of 600,000, ten kills of 500 files, all 140 real files, times on an idle machine
 	$(PYTEST) tests -m slow $(ARGS)
 
 faults: .venv/.dev servers  ## break everything: make faults ARGS="--seconds 900 --files 20000 --seed 7"
