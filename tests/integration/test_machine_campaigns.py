@@ -123,7 +123,7 @@ class TwoCampaigns:
                 self.status = "open"
 
     def steer(self) -> None:
-        """Let the second campaign grow, rest, go on; seldom end; or make a page of it, and die before its runs."""
+        """Let the second campaign grow, rest, go on, seldom end; or make a page, and die before its runs follow."""
         draws = (
             "grow",
             "pause",
