@@ -9,8 +9,6 @@ MOST = 8
 FILTERS = {
     "campaign": "campaign",
     "kind": "type",
-    "expected": "expected",
-    "quality": "quality",
     "state": "state",
     "phase": "phase",
     "step": "step",
@@ -28,6 +26,8 @@ NAMED = {
 
 def said_of(row: AuditRow) -> str:
     """Say what an action was of."""
+    if row.source == "run":
+        return "; ".join(_changes(row.selection.get("before") or {}, row.selection.get("after") or {}))
     if row.source == "access":
         return ": ".join(filter(None, (str(row.selection.get("subject", "")), str(row.selection.get("detail", "")))))
     return "; ".join(_selected(row.selection))
@@ -35,6 +35,8 @@ def said_of(row: AuditRow) -> str:
 
 def runs_of(row: AuditRow) -> tuple[int, ...]:
     """Give the runs that an action names."""
+    if row.run is not None:
+        return (row.run,)
     named = row.selection.get("runs")
     return tuple(n for n in named if isinstance(n, int)) if isinstance(named, list) else ()
 
@@ -58,3 +60,15 @@ def _several(one: str, many: str, named: Any) -> str:
     listed = [str(each) for each in named] if isinstance(named, list) else [str(named)]
     more = f" and {len(listed) - MOST} more" if len(listed) > MOST else ""
     return f"{one if len(listed) == 1 else many} {', '.join(listed[:MOST])}{more}"
+
+
+def _changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]:
+    for name in {**before, **after}:
+        was, now = before.get(name), after.get(name)
+        if was != now:
+            yield f"{name}: {_short(was)} to {_short(now)}" if was not in (None, "") else f"{name}: {_short(now)}"
+
+
+def _short(value: Any) -> str:
+    said = "nothing" if value in (None, "", [], {}) else str(value)
+    return said if len(said) <= 80 else f"{said[:77]}..."

@@ -22,10 +22,14 @@ def upgrade() -> None:
     comment='what the broker held when a conductor last asked it'
     )
     op.create_index('operation_selection', 'operation', ['selection'], unique=False, postgresql_using='gin', postgresql_ops={'selection': 'jsonb_path_ops'})
+    op.create_index('run_operation_at', 'run_operation', ['at', 'id'], unique=False)
+    op.create_index('run_operation_actor', 'run_operation', ['actor', 'at', 'id'], unique=False)
     op.create_index('access_event_actor', 'access_event', ['actor', 'at', 'id'], unique=False)
 
 
 def downgrade() -> None:
     op.drop_index('access_event_actor', 'access_event')
+    op.drop_index('run_operation_actor', 'run_operation')
+    op.drop_index('run_operation_at', 'run_operation')
     op.drop_index('operation_selection', 'operation')
     op.drop_table('queue_depth')

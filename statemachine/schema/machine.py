@@ -117,6 +117,8 @@ run_operation = Table(
     facts("before"),
     facts("after"),
     Index("run_operation_run", "run_id", "id"),
+    Index("run_operation_at", "at", "id"),
+    Index("run_operation_actor", "actor", "at", "id"),
 )
 
 file = Table(

@@ -1,4 +1,4 @@
-"""What people did to the instance, in one list: all actions, and what was changed of who may do what."""
+"""What people did to the instance, in one list: actions, what was said of runs, what was changed of who may do what."""
 
 from datetime import datetime
 from typing import Any
@@ -14,6 +14,7 @@ from sqlalchemy import (
     cast,
     func,
     literal,
+    null,
     select,
     tuple_,
     union_all,
@@ -21,7 +22,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import array
 
 from ..records import Record
-from ..schema import access_event, operation
+from ..schema import access_event, operation, run, run_operation
 from ..store.operating.order import ACTIONS, NAMES
 from .fields import View
 from .paging import Listed, Page, key, listed, size
@@ -42,8 +43,8 @@ class AuditFilter(Record):
 
 
 class AuditRow(View):
-    """An action. `source` is `operation`, or `access` for what was changed of people's roles and tokens; `id` counts
-    within it.
+    """An action. `source` is `operation`, `run` for what was said of one run, or `access` for what was changed of
+    people's roles and tokens; `id` counts within it.
 
     `selection` says what it was of, `names` the first few items; of `total` items `done` have been looked at and
     `changed` were changed. `why` says why it failed, or who cancelled it.
@@ -55,6 +56,7 @@ class AuditRow(View):
     actor: str
     action: str
     reason: str
+    run: int | None
     selection: dict[str, Any]
     total: int
     done: int
@@ -66,7 +68,7 @@ class AuditRow(View):
 
 
 FIELDS = AuditRow.__struct_fields__
-SOURCES = {"operation": "operation", "access_event": "access"}
+SOURCES = {"operation": "operation", "run_operation": "run", "access_event": "access"}
 CHANGES = (
     "user-added",
     "user-enabled",
@@ -83,7 +85,10 @@ def audit(conn: Connection, where: AuditFilter | None = None, page: Page | None 
     """List actions, the latest first."""
     where, page = where or AuditFilter(), page or Page()
     after = key(page, datetime, str, int)
-    parts = [_latest(operation, _of_operations(where), after, page)]
+    parts = [
+        _latest(operation, _of_operations(where), after, page),
+        _latest(run_operation, _of_runs(where), after, page),
+    ]
     if where.access and where.run is None:
         parts.append(_latest(access_event, _of_access(where), after, page))
     both = union_all(*(select(part.subquery()) for part in parts)).subquery("both")
@@ -93,7 +98,12 @@ def audit(conn: Connection, where: AuditFilter | None = None, page: Page | None 
 
 def _of_operations(where: AuditFilter) -> Select[Any]:
     c = operation.c
-    told: dict[str, ColumnElement[Any]] = {"source": literal(SOURCES[operation.name])}
+    told: dict[str, ColumnElement[Any]] = {
+        "source": literal(SOURCES[operation.name]),
+        "action": c.action,
+        "run": cast(null(), BigInteger),
+        "selection": c.selection,
+    }
     wanted = _as_audit(told, c)
     if where.action is not None:
         wanted = wanted.where(c.action == ACTIONS.get(where.action, where.action))
@@ -102,25 +112,50 @@ def _of_operations(where: AuditFilter) -> Select[Any]:
     return _between(wanted, where, c.actor, c.at)
 
 
+def _of_runs(where: AuditFilter) -> Select[Any]:
+    c = run_operation.c
+    told: dict[str, ColumnElement[Any]] = {
+        **_at_once(c),
+        "source": literal(SOURCES[run_operation.name]),
+        "action": c.operation,
+        "run": run.c.number,
+        "selection": func.jsonb_build_object("before", c.before, "after", c.after),
+    }
+    wanted = _as_audit(told, c).join(run, run.c.id == c.run_id)
+    if where.action is not None:
+        wanted = wanted.where(c.operation == where.action)
+    if where.run is not None:
+        wanted = wanted.where(c.run_id == select(run.c.id).where(run.c.number == where.run).scalar_subquery())
+    return _between(wanted, where, c.actor, c.at)
+
+
 def _of_access(where: AuditFilter) -> Select[Any]:
     c = access_event.c
-    whole = cast(literal(1), BigInteger)
     told: dict[str, ColumnElement[Any]] = {
+        **_at_once(c),
         "source": literal(SOURCES[access_event.name]),
         "reason": literal(""),
+        "run": cast(null(), BigInteger),
         "selection": func.jsonb_build_object("subject", c.subject, "detail", c.detail),
-        "total": whole,
-        "done": whole,
-        "changed": whole,
-        "status": literal("done"),
-        "finished_at": c.at,
-        "names": cast(array([]), ARRAY(Text)),
-        "why": literal(""),
     }
     wanted = _as_audit(told, c).where(c.action.in_(CHANGES))
     if where.action is not None:
         wanted = wanted.where(c.action == where.action)
     return _between(wanted, where, c.actor, c.at)
+
+
+def _at_once(columns: Any) -> dict[str, ColumnElement[Any]]:
+    """Give what is so of everything that is done as soon as it is said."""
+    whole = cast(literal(1), BigInteger)
+    return {
+        "total": whole,
+        "done": whole,
+        "changed": whole,
+        "status": literal("done"),
+        "finished_at": columns.at,
+        "names": cast(array([]), ARRAY(Text)),
+        "why": literal(""),
+    }
 
 
 def _as_audit(told: dict[str, ColumnElement[Any]], columns: Any) -> Select[Any]:

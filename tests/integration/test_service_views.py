@@ -123,7 +123,7 @@ def test_what_was_done_is_one_list_in_the_order_of_time(machine: SmallMachine, c
         resume(other, "step", "salt", "eve", "mended")
     rows = v.audit(conn).rows
     mine = [(row.actor, row.action) for row in rows if row.actor in ("ada", "bob", "eve")]
-    assert mine == [("eve", "resume"), ("ada", "pause"), ("bob", "run close"), ("ada", "hold")]
+    assert mine == [("eve", "resume"), ("ada", "pause"), ("bob", "close"), ("ada", "hold")]
     assert [row.at for row in rows] == sorted((row.at for row in rows), reverse=True)
 
 
@@ -138,13 +138,13 @@ def test_what_was_done_is_narrowed_by_who_what_when_and_to_which_run(machine: Sm
     def found(**where: object) -> set[tuple[str, str]]:
         return {(row.actor, row.action) for row in v.audit(conn, v.AuditFilter(**where)).rows}  # type: ignore[arg-type]
 
-    assert {("op5", "hold"), ("bob", "run close")} <= found(run=5)
+    assert {("op5", "hold"), ("bob", "close")} <= found(run=5)
     assert ("op6", "hold") not in found(run=5)
     assert found(actor="op6") == {("op6", "hold")}
-    assert found(action="run close") == {("bob", "run close")}
+    assert found(action="close") == {("bob", "close")}
     now = database_time(conn)
     assert found(since=now) == set()
-    assert ("bob", "run close") in found(since=now - timedelta(hours=1), until=now)
+    assert ("bob", "close") in found(since=now - timedelta(hours=1), until=now)
 
 
 def test_pages_of_what_was_done_miss_nothing_and_repeat_nothing(machine: SmallMachine, conn: Connection) -> None:

@@ -23,7 +23,7 @@ from .servers import PostgresServer
 from .small_machine import SmallMachine, pipeline
 
 RUNS, FILES = 200, 500
-LARGE = {"item", "file", "history", "attempt", "replica", "product", "operation", "access_event"}
+LARGE = {"item", "file", "history", "attempt", "replica", "product", "operation", "run_operation", "access_event"}
 
 
 @pytest.fixture
@@ -353,6 +353,8 @@ FILL = (
     """insert into operation (at, actor, action, selection, reason, finished_at)
     select now() - n * interval '1 min', 'op' || n % 200, 'hold',
       jsonb_build_object('runs', jsonb_build_array(n % :runs)), 'x', now() from generate_series(1, :files * 100) n""",
+    """insert into run_operation (at, run_id, actor, operation)
+    select now() - id * interval '1 min', id, 'op' || id % 20, 'close' from run, generate_series(1, :files / 2)""",
     """insert into access_event (at, actor, action, subject)
     select now() - n * interval '1 min', 'op' || n % 200,
       case when n % 9 = 0 then 'roles-changed' else 'signed-in' end, 'x'

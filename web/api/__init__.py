@@ -22,6 +22,7 @@ from . import (
     runs,
     service,
     words,
+    workers,
 )
 
 RESOURCES = (
@@ -42,6 +43,7 @@ RESOURCES = (
     browse,
     notes,
     measures,
+    workers,
 )
 
 
