@@ -11,9 +11,11 @@ from sqlalchemy import Engine, event, text
 
 from headframe.statemachine.roles import Role
 from headframe.statemachine.store.access import people, tokens
+from headframe.web.access.memory import KEPT_S
 from headframe.web.settings import Access
 
 from .access_help import add_person, app_over, bearer, make_token, proof, signed_in
+from .servers import wait_until
 
 Site = tuple[Flask, Engine]
 
@@ -56,6 +58,14 @@ def test_a_revoked_token_is_refused_at_once(site: Site) -> None:
         (token,) = tokens.tokens(connection)
     client.post(f"/account/tokens/{token.id}/revoke", data={"csrf_token": proof(client, "/account")})
     assert known(site[0], secret).status_code == 401
+
+
+def test_a_token_that_is_revoked_elsewhere_is_refused_within_seconds(site: Site) -> None:
+    number, secret = make_token(site[1], "daq", Role.OPERATOR)
+    assert known(site[0], secret).status_code == 200
+    with site[1].begin() as connection:
+        tokens.revoke(connection, number, actor="boss")
+    wait_until(lambda: known(site[0], secret).status_code == 401, KEPT_S + 10, "the token refused")
 
 
 def test_a_token_ends_at_its_time(site: Site) -> None:
