@@ -22,6 +22,8 @@ BODY_S = 60.0
 THROWN_AWAY = 256 << 20
 """Of a body that is too large so much is taken and forgotten: who still sends does not hear what is answered."""
 TOO_LARGE = "headframe.too_large"
+LARGEST_BODY = "HEADFRAME_LARGEST_BODY"
+"""The setting that says how large a body some call takes; the others refuse what is over `MAX_CONTENT_LENGTH`."""
 TURN_S = 5.0
 BUSY = 500
 """Requests that wait for a thread; what comes beyond is asked to come back."""
@@ -37,7 +39,7 @@ class Application:
         self.place = Place(zone=context.zone, proxies=context.settings.access.proxies)
         self.hub = Hub(context.engine, limits or Limits(), parts.of(app).heard)
         self.wsgi = WSGIMiddleware(app, workers=THREADS)  # type: ignore[arg-type]
-        self.limit = int(app.config["MAX_CONTENT_LENGTH"])
+        self.limit = max(app.config["MAX_CONTENT_LENGTH"], app.config.get(LARGEST_BODY, 0))
         self.waiting = 0
         self.asked: dict[tuple[str, bytes], asyncio.Future[None]] = {}
 

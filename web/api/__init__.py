@@ -2,6 +2,7 @@
 
 from flask import Flask
 
+from ..asgi import LARGEST_BODY
 from . import (
     arrivals,
     audit,
@@ -51,6 +52,7 @@ def install(app: Flask) -> None:
     """Add the resources and the document that describes them."""
     app.url_map.converters["number"] = document.Number
     body.install(app)
+    app.config[LARGEST_BODY] = arrivals.LARGEST_BODY
     for resource in RESOURCES:
         app.register_blueprint(resource.blueprint)
     document.install(app)
