@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from a2wsgi import WSGIMiddleware
-from flask import Flask, request
+from flask import Flask, Response, request
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from .context import KEY, Context
@@ -128,11 +128,19 @@ class Application:
 def install(app: Flask) -> None:
     """Have a body that was too large to take refused as any other error is."""
     app.before_request(_check_size)
+    app.after_request(_leave_date)
 
 
 def _check_size() -> None:
     if request.environ.get("asgi.scope", {}).get(TOO_LARGE):
         raise RequestEntityTooLarge
+
+
+def _leave_date(response: Response) -> Response:
+    """Leave the date to uvicorn, which writes it to each answer: what is conditional would have two."""
+    if "asgi.scope" in request.environ:
+        response.headers.pop("Date", None)
+    return response
 
 
 def _given(body: bytes) -> Any:

@@ -78,6 +78,11 @@ def test_a_client_that_falls_silent_after_an_answer_is_hung_up_on(port: int, mon
             assert silent.recv(100) == b""
 
 
+@pytest.mark.parametrize("address", ["/api/v1/runs", "/", "/healthz"])
+def test_each_answer_has_one_date(port: int, address: str) -> None:
+    assert len(ask(port, address).headers.get_all("Date", [])) == 1
+
+
 def test_a_head_without_end_is_refused(port: int) -> None:
     with (
         said(port, b"GET / HTTP/1.1\r\nX-Long: " + b"x" * 100_000) as greedy,
