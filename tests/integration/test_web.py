@@ -29,7 +29,7 @@ ITEMS = "select count(*) from item i join run r on r.id = run_id where number = 
 FAILED = "select min(file_id) from item i join run r on r.id = run_id where number = :n and phase = 'failed'"
 QUESTIONS = {
     "/": 8,
-    "/runs/{newest}": 40,
+    "/runs/{newest}": 46,
     "/runs/{newest}/files": 7,
     "/files/{file}": 26,
     "/dead-letters": 3,
