@@ -201,8 +201,10 @@ def _listen_once(engine: Engine, instance: str, wake: Callable[[], None], stop: 
         connection.execute(text(f"listen headframe_{instance}"))
         connection.commit()
         raw: Any = connection.connection.dbapi_connection
+        poller = select.poll()  # select takes no descriptor above 1023, which many viewers of one tree may hold
+        poller.register(raw.fileno(), select.POLLIN)
         while not stop.is_set():
-            if select.select([raw], [], [], 0.5)[0]:
+            if poller.poll(500):
                 raw.poll()
                 if raw.notifies:
                     raw.notifies.clear()

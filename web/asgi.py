@@ -9,6 +9,7 @@ from a2wsgi import WSGIMiddleware
 from flask import Flask, Response, request
 from werkzeug.exceptions import RequestEntityTooLarge
 
+from . import metrics
 from .context import KEY, Context
 from .live import parts
 from .live.hub import Hub, Limits
@@ -25,7 +26,7 @@ TOO_LARGE = "headframe.too_large"
 LARGEST_BODY = "HEADFRAME_LARGEST_BODY"
 """The setting that says how large a body some call takes; the others refuse what is over `MAX_CONTENT_LENGTH`."""
 TURN_S = 5.0
-BUSY = 500
+BUSY = 1500
 """Requests that wait for a thread; what comes beyond is asked to come back."""
 
 Message = dict[str, Any]
@@ -36,8 +37,10 @@ class Application:
 
     def __init__(self, app: Flask, limits: Limits | None = None) -> None:
         context: Context = app.extensions[KEY]
+        self.flask = app
         self.place = Place(zone=context.zone, proxies=context.settings.access.proxies)
         self.hub = Hub(context.engine, limits or Limits(), parts.of(app).heard)
+        metrics.watch_viewers(app, lambda: len(self.hub.viewers))
         self.wsgi = WSGIMiddleware(app, workers=THREADS)  # type: ignore[arg-type]
         self.limit = max(app.config["MAX_CONTENT_LENGTH"], app.config.get(LARGEST_BODY, 0))
         self.waiting = 0

@@ -1,11 +1,11 @@
 """/metrics: what Prometheus scrapes, read at that moment. No label carries a run, a file or an owner."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from flask import Blueprint, Flask, Response, current_app, g, request
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Histogram, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, Histogram, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
@@ -16,6 +16,7 @@ from .measures import Measures, measure
 
 REGISTRY = "headframe-metrics"
 LATENCIES = "headframe-latencies"
+VIEWERS = "headframe-viewers"
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 blueprint = Blueprint("metrics", __name__)
 
@@ -28,10 +29,16 @@ def install(app: Flask) -> None:
         "headframe_web_request_seconds", "Time to answer a request, at the server", ["route", "status"],
         registry=registry, buckets=BUCKETS,
     )  # fmt: skip
+    app.extensions[VIEWERS] = Gauge("headframe_web_viewers", "Open pages that are told of changes", registry=registry)
     registry.register(KeptCounts())
     app.before_request(_begin)
     app.after_request(_end)
     app.register_blueprint(blueprint)
+
+
+def watch_viewers(app: Flask, count: Callable[[], int]) -> None:
+    """Have it counted how many event streams are open; under another server than ours there is none."""
+    app.extensions[VIEWERS].set_function(count)
 
 
 @blueprint.get("/metrics")

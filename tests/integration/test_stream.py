@@ -12,6 +12,7 @@ import psutil
 import pytest
 from sqlalchemy import Engine, text
 from sqlalchemy.engine import make_url
+from werkzeug.exceptions import Forbidden
 
 from headframe.statemachine.database import connect
 from headframe.web.app import create_app
@@ -184,6 +185,36 @@ def test_a_stream_carries_the_headers_that_protect(live: Live) -> None:
     said = b"".join(iter(watching.reader.readline, b"\r\n")).lower()
     for header in (b"content-type: text/event-stream", b"cache-control: no-store", b"x-content-type-options: nosniff"):
         assert header in said
+
+
+def test_a_stream_ends_when_its_viewer_may_no_longer_look(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stream, "CHECK_S", 0.5)
+    watching = begun(live, "?topics=runs")
+
+    def refuse() -> None:
+        raise Forbidden
+
+    monkeypatch.setattr("headframe.web.access.identity._check", refuse)
+    assert watching.until("end") == {}
+    refused = live.watch()
+    assert refused.status == 403
+
+
+def test_who_must_sign_in_to_look_must_sign_in_to_watch(live: Live, instance: str) -> None:
+    app = create_app(live.engine, Settings(instance=instance, reading="closed"))
+    listener, stop = Listener(app, "127.0.0.1", 0), threading.Event()
+    server = threading.Thread(target=listener.run, args=(stop,))
+    server.start()
+    assert Watching(listener.port, "", {}).status in (302, 401)
+    stop.set()
+    server.join(timeout=60)
+
+
+def test_metrics_say_how_many_watch(live: Live) -> None:
+    watching = begun(live, "")
+    answer = live.listener.application.flask.test_client().get("/metrics").text
+    assert "headframe_web_viewers 1.0" in answer
+    watching.close()
 
 
 def test_nothing_stays_of_viewers_who_left(live: Live) -> None:
