@@ -107,7 +107,7 @@ class Hub:
             self._grow_stale("no answer")
         try:
             found = await reading
-        except DatabaseUnavailableError as error:
+        except Exception as error:  # whatever it is, viewers are told, and it is tried again
             self._grow_stale(str(error))
             return
         self.upto, self.stale = found.upto, False

@@ -106,7 +106,7 @@ class _Telling:
             else:
                 await self._write(self._event("beat"))
             if loop.time() > due:
-                if (await self.check())[0]["status"] != 204:
+                if 300 <= (await self.check())[0]["status"] < 500:  # not while the database is away
                     return
                 due = self._next_check()
             await self.viewer.wait(BEAT_S)
@@ -129,7 +129,7 @@ class _Telling:
 def _address(scope: Any, proxies: int) -> str:
     """Give a client's address, as the nearest proxies say it if they are believed."""
     said = ",".join(value.decode("latin1") for name, value in scope["headers"] if name == b"x-forwarded-for").split(",")
-    if 0 < proxies <= len(said):
+    if 0 < proxies <= len(said) and said[-proxies].strip():
         return said[-proxies].strip()
     return str((scope.get("client") or ("", 0))[0])
 
