@@ -1,5 +1,7 @@
-// Filters as you type: the address follows, the parts of the page are asked for again. Without JavaScript the form is
-// an ordinary one, with its button.
+// Filters as you type: the address follows, and the parts of the page with it. What cannot be read is said, and the
+// address stays. Without JavaScript the form is an ordinary one, with its button.
+import { refresh } from "./live.js";
+
 const form = document.querySelector("form[data-filter]");
 const WAIT_MS = 250;
 let waiting = 0;
@@ -21,29 +23,24 @@ async function show() {
   try {
     const answer = await fetch(part, { cache: "no-cache", signal: asking.signal });
     if (answer.ok) {
+      await answer.text();
       history.replaceState(null, "", url);
       say("");
-      replace(await answer.text());
+      refresh();
+      exports();
     } else say(line(await answer.text()));
   } catch (error) {
     if (error.name !== "AbortError") say("The server does not answer; what is shown may be old.");
   }
 }
 
-function replace(html) {
-  const fresh = document.createElement("template");
-  fresh.innerHTML = html;
-  for (const part of fresh.content.querySelectorAll("[data-part]")) {
-    const old = document.getElementById(part.id);
-    if (old && old.innerHTML !== part.innerHTML) old.innerHTML = part.innerHTML;
-  }
+function exports() {
   for (const link of document.querySelectorAll("[data-keep]")) {
     const to = new URL(location.href);
     to.searchParams.set("format", link.dataset.keep);
     to.searchParams.delete("after");
     link.href = to;
   }
-  document.dispatchEvent(new CustomEvent("parts-changed"));
 }
 
 function line(html) {

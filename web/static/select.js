@@ -98,6 +98,7 @@ function clicked(event) {
   else if (event.shiftKey) {
     if (cell) event.preventDefault();
     choose(between(anchor || keyOf(element), keyOf(element)));
+    anchor = keyOf(element);
   } else if (box || chosen.size) {
     if (cell) event.preventDefault();
     toggle(element);
@@ -126,6 +127,7 @@ document.addEventListener("click", (event) => {
   const pick = event.target.closest?.("[data-pick]");
   if (pick) choose(all().filter((element) => element.matches(pick.dataset.pick)).map(keyOf));
 });
+document.addEventListener("parts", () => chosen.size && paint());
 new MutationObserver(() => chosen.size && requestAnimationFrame(paint)).observe(document.getElementById("main"), {
   childList: true,
   subtree: true,

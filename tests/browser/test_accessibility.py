@@ -1,0 +1,90 @@
+"""axe-core on every page that the line on top leads to, and on those behind them: nothing serious, nothing critical."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from headframe.statemachine.roles import Role
+from headframe.web.navigation import NAV
+
+from ..integration.access_help import PASSWORD, add_person
+from .conftest import Site
+from .test_pages import PAGES, address
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+pytestmark = pytest.mark.browser
+LOOKS = [(scheme, width) for scheme in ("light", "dark") for width in (1400, 390)]
+BAD = ("serious", "critical")
+
+
+@pytest.fixture(scope="module")
+def signed(browser: "Browser", site: Site) -> list[Any]:
+    """Sign an administrator in, who sees every page and every button."""
+    add_person(site.engine, "root", Role.ADMINISTRATOR)
+    context = browser.new_context()
+    page = context.new_page()
+    page.goto(f"{site.base}/sign-in")
+    page.get_by_label("Name").fill("root")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    page.wait_for_url(lambda url: "sign-in" not in url)
+    kept = context.cookies()
+    context.close()
+    return kept
+
+
+@pytest.fixture(params=LOOKS, ids=lambda look: f"{look[0]}-{look[1]}")
+def page(request: pytest.FixtureRequest, browser: "Browser", site: Site, signed: list[Any]) -> "Iterator[Page]":
+    scheme, width = request.param
+    context = browser.new_context(color_scheme=scheme, viewport={"width": width, "height": 900})
+    context.add_cookies(signed)
+    yield context.new_page()
+    context.close()
+
+
+def addresses(page: "Page", site: Site) -> dict[str, str]:
+    """Give every page of the navigation, and those of `test_pages`."""
+    page.goto(site.base)
+    shown = {link.get_attribute("data-go"): link.get_attribute("href") for link in page.locator("nav [data-go]").all()}
+    listed = {entry.label: f"{site.base}{shown[entry.key]}" for entry in NAV if entry.key in shown}
+    assert listed
+    return {**listed, **{name: address(site, name) for name in PAGES}, "account": f"{site.base}/account"}
+
+
+def faults(page: "Page") -> list[str]:
+    from axe_playwright_python.sync_playwright import Axe
+
+    found = Axe().run(page).response["violations"]
+    return [
+        f"{each['id']}: {each['help']}: {[node['html'][:140] for node in each['nodes'][:3]]}"
+        for each in found
+        if each["impact"] in BAD
+    ]
+
+
+def test_no_page_has_a_serious_fault(page: "Page", site: Site) -> None:
+    found: dict[str, list[str]] = {}
+    for name, url in addresses(page, site).items():
+        page.goto(url)
+        if wrong := faults(page):
+            found[name] = wrong
+    assert found == {}
+
+
+def test_the_dialog_that_acts_has_no_serious_fault(page: "Page", site: Site) -> None:
+    page.goto(address(site, "trouble"))
+    page.locator("td [data-act=requeue]").first.click()
+    page.wait_for_selector("dialog[open] .count:not(:empty)")
+    assert faults(page) == []
+
+
+def test_a_selection_and_the_list_of_keys_have_no_serious_fault(page: "Page", site: Site) -> None:
+    page.goto(address(site, "trouble"))
+    page.get_by_role("button", name="2 held").click()
+    page.locator("#acting [data-act=release]").wait_for(state="visible")
+    assert faults(page) == []
+    page.keyboard.press("?")
+    assert faults(page) == []
