@@ -21,6 +21,7 @@ WORDS = {
     "campaign": "campaign",
     "quality": "quality",
     "reason": "reason_code",
+    "note": "note",
 }
 FLAGS = ("missing", "failed", "held", "abandoned", "waived", "open", "trouble")
 YES = {"yes": True, "no": False}

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, Connection, Select, func, select
 
 from ..lifecycle import Phase
-from ..schema import campaign, count_total, item, run
+from ..schema import campaign, count_total, item, note, run
 from .counts import GOOD, totals
 from .paging import Listed, Page, key, listed, size
 from .runs import RunFilter, RunRow, counted, selected
@@ -23,11 +23,12 @@ class _Keyed(NamedTuple):
 class RunQuery(RunFilter):
     """Which runs. `flags` say what a run must have (true) or must not (false): one of `trouble.TESTS`, or `waived`.
 
-    `reason_code` is that of a file in trouble. `order` is `-number` or `number`, or `-missing`: those that miss most
-    files first.
+    `reason_code` is that of a file in trouble, `note` a part of what somebody wrote of the run or a file of it.
+    `order` is `-number` or `number`, or `-missing`: those that miss most files first.
     """
 
     flags: tuple[tuple[str, bool], ...] = ()
+    note: str | None = None
 
 
 def find_runs(conn: Connection, where: RunQuery, page: Page | None = None) -> Listed[RunRow]:
@@ -68,6 +69,8 @@ def _tests(conn: Connection, where: RunQuery) -> list[ColumnElement[bool]] | Non
         tests.append(run.c.id.in_(_standing(where)))
     if where.reason_code is not None:
         tests.append(run.c.id.in_(_reasoned(where.reason_code)))
+    if where.note is not None:
+        tests.append(run.c.id.in_(select(note.c.run_id).where(note.c.text.icontains(where.note, autoescape=True))))
     if where.site is not None:
         if not any(count.site == where.site for count in totals(conn, scope=("replica",))):
             return None

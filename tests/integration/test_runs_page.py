@@ -12,6 +12,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import Engine, text
 
 from headframe.statemachine.database import connect
+from headframe.statemachine.store.notes import write
 from headframe.web.app import create_app
 from headframe.web.settings import Settings
 
@@ -84,6 +85,13 @@ def test_runs_can_be_had_oldest_first(site: Site) -> None:
 )
 def test_a_search_finds_the_runs_that_fit(site: Site, search: str, numbers: list[int]) -> None:
     assert site.runs(q=search) == sorted(numbers, reverse=True)
+
+
+def test_a_run_is_found_by_what_was_written_of_it(site: Site) -> None:
+    with site.engine.begin() as connection:
+        write(connection, 1203, "channel 17 is 100% hot", "ann")
+    assert site.runs(q='note:"100% HOT"') == [1203]
+    assert site.runs(q="note:1000") == []
 
 
 def test_an_unknown_qualifier_is_named(site: Site) -> None:
