@@ -139,12 +139,13 @@ class Outcome(Record):
 
 
 class Reporter(Record):
-    """Who reports: the worker's random id for this process, its host and, on a cluster, its job."""
+    """Who reports: the worker's random id for this process, its host and, on a cluster, its job; its headframe."""
 
     owner: str
     host: str
     job: str = ""
     worker: str = ""
+    version: str = ""
 
 
 class ArrivedFile(Record):

@@ -4,6 +4,7 @@ import secrets
 import socket
 from typing import Any
 
+from ... import __version__
 from ...statemachine.lanes import LANES
 from ...statemachine.records import Record, Reporter
 from ..steps.api import Site
@@ -50,4 +51,5 @@ def new_owner() -> str:
 
 def reporter(settings: WorkerSettings, owner: str) -> Reporter:
     """Give what each report of this worker is signed with."""
-    return Reporter(owner=owner, host=socket.gethostname(), job=settings.job, worker=settings.name)
+    name, host = settings.name, socket.gethostname()
+    return Reporter(owner=owner, host=host, job=settings.job, worker=name, version=__version__)

@@ -132,7 +132,7 @@ def _worker_row(report: Report) -> dict[str, Any]:
         "role": "worker",
         "host": reporter.host,
         "pid": None,
-        "version": "",
+        "version": reporter.version,
         "detail": {
             "steps": report.steps,
             "lanes": report.lanes,

@@ -25,7 +25,7 @@ begin
   t := regexp_replace(t, '\m(0x[0-9a-f]+|(?=[a-f]*\d)(?=\d*[a-f])[0-9a-f]{8,})\M', '<hex>', 'gi');
   t := regexp_replace(t, '\d+(,\d{3})*(\.\d+)?(e[+-]?\d+)?', '#', 'gi');
   t := regexp_replace(t, '(#|<[a-z]+>)(, ?\1)+', '\1', 'g');
-  return coalesce(nullif(left(trim(t), 300), ''), '(no reason given)');
+  return coalesce(nullif(trim(left(trim(t), 300)), ''), '(no reason given)');
 end $$;
 
 create function failure_family_of(step text, code text, said text, host text) returns text language sql immutable

@@ -14,6 +14,8 @@ from .paging import Listed, Page, key, listed, size
 
 SAMPLE = 200
 """How many of a family's latest failures are looked at one by one; the number of all of them is kept."""
+NEAR = 4000
+"""Of a campaign: how many of the latest are looked through for its own."""
 SUCCESSES = 1000
 
 
@@ -113,9 +115,10 @@ def _chosen(wanted: Select[Any], where: FamilyFilter) -> Select[Any]:
 
 def _looked_at(conn: Connection, names: Sequence[str], where: FamilyFilter, since: datetime) -> dict[str, list[Any]]:
     """Give the latest attempts of each family, at most `SAMPLE` of one: a probe of an index for each family."""
-    asked = {"names": list(names), "run": where.run, "campaign": where.campaign, "since": since, "most": SAMPLE}
+    asked = {"names": list(names), "campaign": where.campaign, "since": since, "most": SAMPLE}
+    narrow = {"near": NEAR if where.campaign else SAMPLE} if where.run is None else {"run": where.run}
     found: dict[str, list[Any]] = {}
-    for row in conn.execute(LOOKED, asked):
+    for row in conn.execute(LOOKED if where.run is None else LOOKED_OF_RUN, {**asked, **narrow}):
         found.setdefault(row.family, []).append(row)
     return found
 
@@ -166,12 +169,23 @@ select e.family, e.host, e.log_site, e.owner, e.reason, e.run_id, e.file_id, p.v
 from unnest(cast(:names as text[])) as asked(family)
 cross join lateral (
   select a.family, a.host, a.log_site, a.owner, a.reason, a.ended_at, i.run_id, i.file_id
-  from attempt a join item i on i.id = a.item_id
-  where a.family = asked.family and a.ended_at >= :since
-    and (cast(:run as bigint) is null or i.run_id = (select id from run where number = :run))
-    and (cast(:campaign as text) is null or i.campaign_id = (select id from campaign where name = :campaign))
+  from (select * from attempt where family = asked.family and ended_at >= :since order by ended_at desc limit :near) a
+  join item i on i.id = a.item_id
+  where cast(:campaign as text) is null or i.campaign_id = (select id from campaign where name = :campaign)
   order by a.ended_at desc limit :most
 ) e
 join run on run.id = e.run_id left join file f on f.id = e.file_id left join process p on p.owner = e.owner
 order by e.family, e.ended_at desc
+""")
+LOOKED_OF_RUN = text("""
+select e.family, e.host, e.log_site, e.owner, e.reason, e.run_id, e.file_id, p.version, f.name, e.number
+from (
+  select a.*, i.run_id, i.file_id, run.number,
+    row_number() over (partition by a.family order by a.ended_at desc) as place
+  from run join item i on i.run_id = run.id join attempt a on a.item_id = i.id
+  where run.number = :run and a.family = any(:names) and a.ended_at >= :since
+    and (cast(:campaign as text) is null or i.campaign_id = (select id from campaign where name = :campaign))
+) e
+left join file f on f.id = e.file_id left join process p on p.owner = e.owner
+where e.place <= :most order by e.family, e.ended_at desc
 """)

@@ -70,3 +70,25 @@ def test_failures_of_before_are_named_in_pages_and_counted_once(machine: SmallMa
         assert kept(conn)[2] == recounted(conn)[2]
         (family,) = conn.execute(text("select * from failure_family")).all()
     assert (family.n, family.template, family.step) == (7, "no peaks in # channels", "salt")
+
+
+NASTY = [
+    "a" * 5000,
+    "a/" * 2500,
+    "1, " * 1700,
+    '"' * 5000,
+    "it's " * 1000,
+    "1,111" * 1000,
+    "a.b" * 1600,
+    "/" * 5000,
+    "-" * 5000,
+]
+
+
+@pytest.mark.parametrize("said", [*NASTY, "\\1 %s :name \u2028 ünï 🙂", "<path> # <host>"])
+def test_no_message_is_too_nasty(machine: SmallMachine, said: str) -> None:
+    with machine.engine.begin() as conn:
+        conn.execute(text("set local statement_timeout = '2s'"))
+        once = conn.execute(text("select failure_template(:said, '')"), {"said": said}).scalar_one()
+        assert conn.execute(text("select failure_template(:said, '')"), {"said": once}).scalar_one() == once
+    assert len(once) <= 300

@@ -2,7 +2,8 @@
 
 from collections.abc import Callable
 
-from headframe.statemachine.views import forecast_run, latency
+from headframe import __version__
+from headframe.statemachine.views import forecast_run, latency, processes
 
 from .recount import kept, recounted
 from .tree import Tree
@@ -17,8 +18,10 @@ def test_a_files_way_through_a_running_tree_is_measured(tree: Callable[..., Tree
         with mine.engine.connect() as conn:
             found = latency(conn)
             forecast = forecast_run(conn, 1)
+            workers = processes(conn, role="worker")
     assert [step.step for step in found.steps] == ["catalog", "place"]
     assert found.today.p99 is not None
+    assert {worker.version for worker in workers} == {__version__}
     assert forecast is not None
     assert forecast.sentence == "nothing is left to do"
     with mine.engine.connect() as conn:
