@@ -359,10 +359,10 @@ select id from operation where status = 'running' and action in ('campaign-creat
 order by coalesce(seen_at, at), id limit 1 for no key update skip locked;
 
 -- name: hold_growth
--- A campaign's job, locked: who comes second waits for the page.
+-- A campaign's job and the campaign, locked: who makes another page of it, or closes it, waits for this one.
 select o.id, o.status, o.actor, o.reason, o.selection, o.changed, o.total, c.id as campaign_id, c.status as campaign_status
 from operation o join campaign c on c.id = cast(o.selection ->> 'campaign_id' as bigint)
-where o.id = :id for no key update of o;
+where o.id = :id for no key update of o, c;
 
 -- name: grown
 -- A page of a campaign's job is made: how far it is, and whether that was the last one.
@@ -737,6 +737,26 @@ delete from process p where p.seen_at < clock_timestamp() - interval '7 days'
 select i.id as item, i.epoch from item i join campaign c on c.id = i.campaign_id
 where i.phase = 'ready' and i.step = :step and i.lane = :lane
   and (i.not_before is null or i.not_before <= clock_timestamp()) and c.status <> 'paused'
+order by i.priority, i.id limit :room;
+
+-- name: ready_items_beside_paused
+-- The same of the bulk lane while campaigns are paused: the others are asked one by one, or each look would read all
+-- that waits in those.
+with recursive waiting as (
+  (select campaign_id as id from item where phase = 'ready' and lane = 'bulk' and step = :step
+    order by campaign_id limit 1)
+  union all
+  select (select i.campaign_id from item i where i.phase = 'ready' and i.lane = 'bulk' and i.step = :step
+    and i.campaign_id > w.id order by i.campaign_id limit 1)
+  from waiting w where w.id is not null
+)
+select i.id as item, i.epoch from waiting w join campaign c on c.id = w.id and c.status <> 'paused'
+cross join lateral (
+  select id, epoch, priority from item
+  where phase = 'ready' and lane = 'bulk' and step = :step and campaign_id = c.id
+    and (not_before is null or not_before <= clock_timestamp())
+  order by priority, id limit :room
+) i
 order by i.priority, i.id limit :room;
 
 -- name: ready_items_elsewhere

@@ -25,11 +25,13 @@ def upgrade() -> None:
         op.add_column('campaign', column._copy())
     op.create_index('campaign_status', 'campaign', ['status', 'id'], unique=False)
     op.create_index('operation_growing', 'operation', ['id'], unique=False, postgresql_where=sa.text(GROWING))
+    op.create_index('item_ready_bulk', 'item', ['step', 'campaign_id', 'priority', 'id'], unique=False, postgresql_where=sa.text("phase = 'ready' and lane = 'bulk'"))
     op.create_index('run_of_campaign', 'item', ['campaign_id', 'run_id'], unique=False, postgresql_where=sa.text("scope = 'run'"))
 
 
 def downgrade() -> None:
     op.drop_index('run_of_campaign', 'item')
+    op.drop_index('item_ready_bulk', 'item')
     op.drop_index('operation_growing', 'operation')
     op.drop_index('campaign_status', 'campaign')
     for column in reversed(COLUMNS):

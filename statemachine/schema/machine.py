@@ -195,6 +195,14 @@ item = Table(
     Index("run_of_campaign", "campaign_id", "run_id", postgresql_where=text("scope = 'run'")),
     Index("item_of_run", "phase", "state", "run_id", postgresql_where=text("scope = 'run'")),
     Index("item_ready", "step", "lane", "priority", "id", postgresql_where=text("phase = 'ready'")),
+    Index(
+        "item_ready_bulk",
+        "step",
+        "campaign_id",
+        "priority",
+        "id",
+        postgresql_where=text("phase = 'ready' and lane = 'bulk'"),
+    ),
     Index("item_submitted", "step", "lane", "submitted_at", postgresql_where=text("phase = 'submitted'")),
     Index("item_executing", "id", postgresql_where=text("phase = 'executing'")),
     Index(

@@ -14,7 +14,7 @@ from ..lifecycle import Phase, Trigger, sources
 from ..naming import work_folder
 from ..pipeline import Pipeline, Step
 from ..records import Checksums, Content, Events, Location, Record, Resources
-from .campaigns import load_pipeline
+from .campaigns import any_paused, load_pipeline
 from .core import Ready, execute
 from .pauses import blocked_by_sites, paused, paused_sites
 
@@ -51,6 +51,8 @@ def waiting(connection: Connection, step: str, lane: str, room: int) -> list[Rea
     blocked = blocked_by_sites(connection, paused_sites(connection), step)
     if blocked:
         rows = execute(connection, "ready_items_elsewhere", blocked, step=step, lane=lane, room=room)
+    elif lane == "bulk" and any_paused(connection):
+        rows = execute(connection, "ready_items_beside_paused", step=step, room=room)
     else:
         rows = execute(connection, "ready_items", step=step, lane=lane, room=room)
     return [Ready(item=row.item, epoch=row.epoch, step=step, lane=lane) for row in rows]

@@ -1,5 +1,6 @@
 """The statements that run all the time use an index, in tables of 20,000 rows."""
 
+import re
 from collections.abc import Iterator
 
 import msgspec
@@ -8,6 +9,7 @@ from sqlalchemy import Connection, Engine, text
 
 from headframe.statemachine.database import connect
 from headframe.statemachine.queries import query
+from headframe.statemachine.store import dispatch
 from headframe.statemachine.store.campaigns import realtime_campaign
 
 from .small_machine import pipeline
@@ -80,6 +82,24 @@ def test_what_is_sent_next_is_found_by_index_beside_a_storm_of_bulk_work(full: E
         told = plan(conn, "ready_items", step="salt", lane=lane, room=200) + plan(conn, "lanes_in_phase", phase="ready")
     assert "Seq Scan on item " not in told and "Sort" not in told, told
     assert told.count("item_ready") >= 3, told
+
+
+def test_what_waits_in_a_paused_campaign_is_not_read_to_find_what_may_go(full: Engine) -> None:
+    with full.begin() as conn:
+        conn.execute(text(STORM))
+        conn.execute(text("update campaign set status = 'paused'"))
+        conn.execute(text("insert into campaign (name, pipeline_id) select 'other', pipeline_id from campaign"))
+        conn.execute(text("update item set campaign_id = (select max(id) from campaign) where id % 5000 = 0"))
+        conn.execute(text("analyze item"))
+    with full.connect() as conn:
+        explained = text(f"explain (analyze, buffers) {query('ready_items_beside_paused').text}")
+        told = "\n".join(conn.execute(explained, {"step": "salt", "room": 200}).scalars())
+        sent = len(dispatch.waiting(conn, "salt", "bulk", 200))
+    assert "Seq Scan on item " not in told, told
+    assert told.count("item_ready_bulk") >= 3, told
+    assert 1 < sent < 10
+    read = max(int(rows) for rows in re.findall(r"on item\S* \S+ .*?actual time=\S+ rows=(\d+)", told))
+    assert read < 10, told
 
 
 STORM = """
