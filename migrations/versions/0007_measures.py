@@ -132,6 +132,7 @@ def upgrade() -> None:
     # Nullable and without a default: a table of any length gets it at once. The sweeper names what was before.
     op.add_column('attempt', sa.Column('family', sa.Text(), nullable=True, comment='of failures that say the same'))
     op.create_index('attempt_family', 'attempt', ['family', 'ended_at'], unique=False, postgresql_where=sa.text('family is not null'))
+    op.create_index('attempt_failed', 'attempt', ['item_id'], unique=False, postgresql_where=sa.text('family is not null'))
     op.create_index('attempt_unnamed', 'attempt', ['ended_at'], unique=False, postgresql_where=sa.text(UNNAMED))
     op.execute(TEMPLATE)
     op.execute(DUE)
@@ -144,6 +145,7 @@ def downgrade() -> None:
     for function in ('item_measured()', 'attempt_named()', 'failure_family_of(text, text, text, text)', 'failure_template(text, text)'):
         op.execute(f'drop function {function}')
     op.drop_index('attempt_unnamed', 'attempt')
+    op.drop_index('attempt_failed', 'attempt')
     op.drop_index('attempt_family', 'attempt')
     op.drop_column('attempt', 'family')
     for table in ('failure_family', 'measure_failure', 'measure_rate', 'measure_latency', 'measure_due'):

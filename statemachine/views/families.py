@@ -12,11 +12,11 @@ from .fields import View
 from .latency import SPANS
 from .paging import Listed, Page, key, listed, size
 
-SAMPLE = 200
+SAMPLE = 100
 """How many of a family's latest failures are looked at one by one; the number of all of them is kept."""
 NEAR = 4000
 """Of a campaign: how many of the latest are looked through for its own."""
-SUCCESSES = 1000
+SUCCESSES = 500
 
 
 class FamilyFilter(View):
