@@ -7,7 +7,7 @@ from typing import Any, TypeVar, cast
 from urllib.parse import urlsplit
 
 from flask import Blueprint, Flask, Response, current_app, make_response, redirect, render_template, request, url_for
-from werkzeug.exceptions import BadRequest, Forbidden
+from werkzeug.exceptions import BadRequest, Forbidden, NotFound
 from werkzeug.wrappers import Response as Answer
 
 from ...statemachine.roles import Role, known, within
@@ -65,6 +65,8 @@ def signed_in() -> Answer:
 @needs(None)
 def provider() -> Answer:
     """Send the browser to the OpenID provider."""
+    if oidc.configured() is None:
+        raise NotFound("No OpenID provider is configured here; sign in with a name and a password.")
     limits().sign_in("address", request.remote_addr or "")
     try:
         return _private(redirect(oidc.begin(_app(), onward(request.args.get("next", "")))))
