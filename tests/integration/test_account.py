@@ -60,6 +60,13 @@ def test_a_revoked_token_is_refused_at_once(site: Site) -> None:
     assert known(site[0], secret).status_code == 401
 
 
+def test_nobody_has_more_tokens_than_they_can_count(site: Site) -> None:
+    for _ in range(tokens.MOST):
+        make_token(site[1], "anna", Role.VIEWER)
+    assert make(signed_in(site[0], "anna")).status_code == 409
+    make_token(site[1], "daq", Role.VIEWER)
+
+
 def test_a_token_that_is_revoked_elsewhere_is_refused_within_seconds(site: Site) -> None:
     number, secret = make_token(site[1], "daq", Role.OPERATOR)
     assert known(site[0], secret).status_code == 200

@@ -18,6 +18,8 @@ from .secrets import digest, new_token, plain
 
 SERVICE = "service"
 LARGEST = 2**63 - 1
+MOST = 100
+"""Tokens that one name may have at a time: who loses count of them should not make more."""
 USED = timedelta(minutes=5)
 """How coarse the time of last use is: a write a request would be dear."""
 
@@ -70,7 +72,9 @@ def make(
     if not wanted:
         raise RefusedError("a token needs a role")
     secret, now = new_token(), func.clock_timestamp()
-    values = {"name": name, "source": _source(conn, name, wanted) if source is None else source, "label": plain(label)}
+    whose = _source(conn, name, wanted) if source is None else source
+    _check_number(conn, whose, name)
+    values = {"name": name, "source": whose, "label": plain(label)}
     made = insert(api_token).values(
         digest=digest(secret), roles=sorted(wanted), resources=sorted(map(plain, resources)), created_by=actor,
         created_at=now, expires_at=now + timedelta(days=days), **values,
@@ -151,6 +155,13 @@ def _source(conn: Connection, name: str, roles: frozenset[Role]) -> str:
     if more := roles - within(roles, who.roles):
         raise RefusedError(f"user {name} does not have the role {', '.join(sorted(more))}, so no token of theirs can")
     return LOCAL
+
+
+def _check_number(conn: Connection, source: str, name: str) -> None:
+    c = api_token.c
+    live = (c.source == source) & (c.name == name) & c.revoked_at.is_(None) & (c.expires_at > func.clock_timestamp())
+    if conn.execute(select(func.count()).select_from(api_token).where(live)).scalar_one() >= MOST:
+        raise RefusedError(f"{name} has {MOST} tokens already; revoke some first")
 
 
 def _token(row: Any) -> Token:
