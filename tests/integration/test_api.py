@@ -116,6 +116,11 @@ def test_a_run_that_is_not_there_is_a_404_problem(client: FlaskClient) -> None:
     assert (answer.status_code, answer.get_json()["detail"]) == (404, "There is no run 999999 here.")
 
 
+def test_no_foreign_name_gets_into_the_document(client: FlaskClient) -> None:
+    answer = client.get("/api/v1/openapi.json", headers={"Host": "evil.example", "X-Forwarded-Host": "evil.example"})
+    assert (answer.status_code, "evil" in answer.text) == (200, False)
+
+
 def test_the_document_describes_each_answer_with_a_schema(client: FlaskClient) -> None:
     document = client.get("/api/v1/openapi.json").get_json()
     assert document["openapi"].startswith("3.1")

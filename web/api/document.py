@@ -31,7 +31,13 @@ class Number(IntegerConverter):
 def install(app: Flask) -> None:
     """Have the document describe the records, and serve it."""
     app.config.update(
-        OPENAPI_VERSION="3.1.0", AUTO_VALIDATION_ERROR_RESPONSE=False, AUTO_404_RESPONSE=False, AUTO_OPERATION_ID=True
+        OPENAPI_VERSION="3.1.0",
+        AUTO_VALIDATION_ERROR_RESPONSE=False,
+        AUTO_404_RESPONSE=False,
+        AUTO_OPERATION_ID=True,
+        # Not as the first who asks writes our name: whoever tries a call would send it there, token and all.
+        SERVERS=[{"url": "/"}],
+        DESCRIPTION="What programs ask and do: the records, the filters and the changes that the pages have as well.",
     )
     app.spec_processor(_completed)  # type: ignore[attr-defined]
     app.register_blueprint(blueprint)
