@@ -82,7 +82,6 @@ def test_marked_text_stays_until_it_is_no_longer_marked(page: "Page", site: Site
     page.evaluate(REFRESH)
     assert page.locator(f'.cells a.held[href="/files/{file}"]').count() == 0
     page.evaluate("getSelection().removeAllRanges()")
-    page.evaluate(REFRESH)
     page.wait_for_selector(f'.cells a.held[href="/files/{file}"]', timeout=WAIT_MS)
 
 
@@ -105,3 +104,16 @@ def test_each_part_says_of_when_it_is_once_it_is_no_longer_up_to_date(page: "Pag
     finally:
         site.way.admit()
     page.wait_for_selector("body:not(.stale)", timeout=WAIT_MS)
+
+
+def test_what_came_while_a_refresh_was_broken_off_is_asked_for_when_the_page_is_seen_again(
+    page: "Page", site: Site
+) -> None:
+    watched(page, site)
+    page.evaluate("Object.defineProperty(document, 'hidden', { value: true, configurable: true })")
+    file = file_of(page, 8)
+    move(site, file, "held")
+    page.evaluate(REFRESH)
+    assert page.locator(f'.cells a.held[href="/files/{file}"]').count() == 0
+    page.evaluate("delete document.hidden; document.dispatchEvent(new Event('visibilitychange'))")
+    page.wait_for_selector(f'.cells a.held[href="/files/{file}"]', timeout=WAIT_MS)

@@ -8,6 +8,8 @@ const SILENT_MS = Math.max(5 * every, 12000); // a stream says something every 5
 const AGAIN_MS = 60000;
 const shown = new Map(); // each part by its id, as the server sent it last
 let have = "";
+let waiting = []; // parts that are older, for somebody writes or marks text in them
+let failed = false;
 let upto = body.dataset.since || "";
 let source = null;
 let polling = null;
@@ -15,44 +17,52 @@ let lastGood = Date.now();
 let running = null;
 let again = false;
 
+// Asks for the parts now, or once more after the present time; where nobody looks, when somebody does.
 export function refresh() {
-  if (running) again = true;
-  else running = fetchParts().finally(() => { running = null; });
+  if (running || document.hidden) again = true;
+  else running = fetchAll().finally(() => { running = null; });
   return running;
 }
 
+async function fetchAll() {
+  do {
+    again = false;
+    const began = performance.now();
+    await fetchParts();
+    // A slow server is left alone for longer than it took.
+    await new Promise((done) => setTimeout(done, Math.min(4 * (performance.now() - began), 10000)));
+  } while (again && !document.hidden);
+}
+
 async function fetchParts() {
-  const began = performance.now();
   try {
     const url = new URL(location.href);
     url.searchParams.set("part", "1");
     url.hash = "";
     const answer = await fetch(url, { cache: "no-store", headers: { "X-Have": have }, signal: AbortSignal.timeout(10000) });
     if (answer.redirected || (!answer.ok && answer.status !== 304)) throw new Error(`${answer.status}`);
-    const whole = answer.status === 304 || show(await answer.text());
-    have = whole ? answer.headers.get("X-Parts") || "" : "";
+    waiting = answer.status === 304 ? [] : show(await answer.text());
+    have = waiting.length ? "" : answer.headers.get("X-Parts") || "";
+    if (waiting.length) setTimeout(refresh, every);
+    failed = false;
     good(answer.headers.get("X-As-Of"));
   } catch {
+    failed = true;
     look(); // the server or the database is away: what is shown turns grey, and the next try comes by itself
-    if (source) setTimeout(refresh, 3000);
+    if (!polling) setTimeout(refresh, every);
   }
-  // A slow server is left alone for longer than it took.
-  await new Promise((done) => setTimeout(done, Math.min(4 * (performance.now() - began), 10000)));
-  if (!again || document.hidden) return;
-  again = false;
-  await fetchParts();
 }
 
-// Puts in what has come; false where a part has to wait, for somebody writes or marks text in it.
+// Puts in what has come; gives the parts that have to wait, for somebody writes or marks text in them.
 function show(html) {
   const fresh = document.createElement("template");
   fresh.innerHTML = html;
   const changed = [];
-  let whole = true;
+  const later = [];
   for (const part of fresh.content.querySelectorAll("[data-part]:not([data-part] [data-part])")) {
     const now = document.getElementById(part.id);
     if (!now || shown.get(part.id)?.isEqualNode(part)) continue;
-    if (inUse(now)) { whole = false; continue; }
+    if (inUse(now)) { later.push(part.id); continue; }
     const focused = now.contains(document.activeElement) && document.activeElement;
     if (shown.has(part.id)) morph(now, shown.get(part.id), part);
     else now.replaceChildren(...part.cloneNode(true).childNodes);
@@ -61,7 +71,7 @@ function show(html) {
     if (focused && !focused.isConnected) focusAgain(now, focused);
   }
   if (changed.length) document.dispatchEvent(new CustomEvent("parts", { detail: changed }));
-  return whole;
+  return later;
 }
 
 // Keeps a part as the server sent it; one that lies in another takes its place there too.
@@ -101,7 +111,9 @@ function good(at) {
   lastGood = Date.now();
   if (at) {
     asOf.textContent = at;
-    for (const part of document.querySelectorAll("[data-part]")) if (!shown.get(part.id)?.dataset.asOf) part.dataset.asOf = at;
+    for (const part of document.querySelectorAll("[data-part]")) {
+      if (!shown.get(part.id)?.dataset.asOf && !waiting.includes(part.id)) part.dataset.asOf = at;
+    }
   }
   look();
 }
@@ -119,7 +131,7 @@ function listen() {
     then(JSON.parse(event.data).as_of);
   });
   hear("change", () => refresh());
-  hear("beat", (at) => { if (!running) good(at); });
+  hear("beat", (at) => { if (!running && !failed) good(at); });
   hear("stale", () => { lastGood = 0; look(); });
   source.addEventListener("open", () => poll(false));
   source.addEventListener("error", () => {
@@ -142,8 +154,10 @@ function poll(on) {
 
 function wake() {
   if (document.hidden) close();
-  else if (polling) refresh();
-  else listen();
+  else {
+    if (polling || again) refresh();
+    listen();
+  }
 }
 
 if (every) {
