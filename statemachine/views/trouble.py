@@ -16,8 +16,9 @@ NAMED = 3
 
 COUNTED = text("""
 with wanted as (
-  (select run_id from item where scope = 'run' and phase in ('waiting', 'ready', 'submitted', 'executing', 'failed',
-    'held', 'abandoned') limit :most)
+  (select i.run_id from item i join run on run.id = i.run_id and run.campaign_id = i.campaign_id
+    where i.scope = 'run' and i.phase in ('waiting', 'ready', 'submitted', 'executing', 'failed', 'held', 'abandoned')
+    limit :most)
   union
   (select run_id from item where phase in ('failed', 'held', 'abandoned') and scope = 'file' limit :most)
 ), counted as (
