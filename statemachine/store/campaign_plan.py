@@ -81,6 +81,7 @@ class Judge(Record):
 def plan(connection: Connection, judge: Judge) -> Plan:
     """Count exactly what would be taken in now: the dry run. Raises `RefusedError`, `NotFoundError`."""
     check(connection, judge.query)
+    _plainly(connection)
     condition, values = judge.asked()
     counts = {row.code: row for row in connection.execute(_asked(_COUNT, condition), values)}
     bare = connection.execute(_asked(_BARE, condition), values).scalar_one()
@@ -101,6 +102,7 @@ def plan(connection: Connection, judge: Judge) -> Plan:
 
 def next_runs(connection: Connection, judge: Judge, after: int, upto: int, room: int) -> list[int]:
     """Give the next runs that fit, in order of their ids."""
+    _plainly(connection)
     condition, values = judge.asked()
     statement = _asked(_NEXT, condition)
     rows = connection.execute(statement, {**values, "after": after, "upto": upto, "room": room})
@@ -119,6 +121,7 @@ def left_out(
     connection: Connection, judge: Judge, after: tuple[int, str] = (0, ""), room: int = 100
 ) -> Sequence[tuple[int, Judged]]:
     """Name the files that fit and cannot start, after the run's id and file's name given; each with its run's id."""
+    _plainly(connection)
     condition, values = judge.asked()
     rows = connection.execute(
         _asked(_LEFT_OUT, condition), {**values, "run_id": after[0], "name": after[1], "room": room}
@@ -140,6 +143,11 @@ def sentence(code: str) -> str:
 
 def _left_out(code: str, runs: int, files: int, names: Sequence[str] = ()) -> LeftOut:
     return LeftOut(code=code, sentence=sentence(code), runs=runs, files=files, names=tuple(names[:NAMED]))
+
+
+def _plainly(connection: Connection) -> None:
+    """Have the statements of this transaction run as they are: compiling them takes longer than a page."""
+    connection.execute(text("set local jit = off"))
 
 
 def _asked(template: str, wanted: str = "") -> TextClause:
