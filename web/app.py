@@ -12,6 +12,7 @@ from .context import KEY, Context
 from .live import parts, route
 from .pages import (
     account,
+    act,
     campaign_form,
     campaigns,
     compare,
@@ -49,6 +50,7 @@ PARTS = (
 )
 PAGES = (
     runs,
+    act,
     run,
     notes,
     files,

@@ -1,7 +1,7 @@
 """The pages that every page leads to, in the order of the line at the top."""
 
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
 
 from flask import Flask, current_app, url_for
 
@@ -41,11 +41,19 @@ def install(app: Flask) -> None:
     """Give the templates the links, and the names of what there is to link to."""
     app.add_template_global(navigation)
     app.add_template_global(there_is)
+    app.add_template_global(act_address)
 
 
 def there_is(endpoint: str) -> bool:
     """Say whether this application has a page."""
     return endpoint in current_app.view_functions
+
+
+def act_address(action: str, selection: Mapping[str, Any]) -> str:
+    """Give the address of the form for an action; `selection` as the API takes it."""
+    named = {"runs": "run", "items": "item"}
+    asked: dict[str, Any] = {named.get(name, name): value for name, value in selection.items() if value}
+    return url_for("act.ask", action=action, **asked)
 
 
 def navigation() -> Iterator[Link]:

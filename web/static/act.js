@@ -177,6 +177,7 @@ function link(id) {
 
 function pressed(event) {
   const button = event.target.closest?.("[data-act]");
+  if (button && dialog) event.preventDefault();
   if (button && dialog) ask(button.dataset.act, button.dataset.selection ? JSON.parse(button.dataset.selection) : chosen());
   if (event.target.closest?.("[data-drop]")) clear();
   const copy = event.target.closest?.("[data-copy]");
