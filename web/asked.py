@@ -20,6 +20,13 @@ def word(name: str) -> str | None:
     return value or None
 
 
+def whole(written: str, most: int = LARGEST) -> int | None:
+    """Read a whole number that is not negative; none where it is not one, or a larger one than `most`."""
+    if not re.fullmatch(r"[0-9]{1,19}", written) or int(written) > most:
+        return None
+    return int(written)
+
+
 def page(limit: int) -> Page:
     """Give the part of the list that is asked for."""
     return Page(limit=limit, after=word("after") or "")

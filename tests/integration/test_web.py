@@ -33,7 +33,7 @@ QUESTIONS = {
     "/runs/{newest}/files": 7,
     "/files/{file}": 26,
     "/dead-letters": 3,
-    "/metrics": 9,
+    "/metrics": 20,
 }
 """The most questions to the database a page may ask, whatever there is to show."""
 

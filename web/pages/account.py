@@ -14,6 +14,7 @@ from ...statemachine.roles import Role, known, within
 from ...statemachine.schema.access import TOKEN_DAYS
 from ...statemachine.store.access import people, sessions, tokens
 from ...statemachine.store.errors import NotFoundError, RefusedError
+from .. import asked
 from ..access import bearer, cookie, local, oidc
 from ..access.identity import NOBODY, Identity, needs, who
 from ..access.limits import limits
@@ -116,12 +117,13 @@ def make_token() -> Answer:
     """Make a token for who has signed in; its secret is shown this once."""
     me, form = who(), request.form
     wanted = known(form.getlist("role"))
-    if not form.get("days", "").isdigit() or wanted != within(wanted, me.roles):
+    days = asked.whole(form.get("days", ""), TOKEN_DAYS)
+    if not days or wanted != within(wanted, me.roles):
         raise BadRequest("a token needs a number of days, and only roles that you have yourself")
     resources = form.get("resources", "").replace(",", " ").split()
     with changing() as connection:
         _, secret = tokens.make(
-            connection, me.name, wanted, int(form["days"][:4]), actor=me.name, source=me.source,
+            connection, me.name, wanted, days, actor=me.name, source=me.source,
             label=form.get("label", "").strip(), resources=resources,
         )  # fmt: skip
     return _account(secret)

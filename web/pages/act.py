@@ -9,8 +9,8 @@ from werkzeug.wrappers import Response as Answer
 
 from ...statemachine.store.operating import Order, Selection, act, follow, look
 from ...statemachine.store.operating.order import ACTIONS, checked
+from .. import asked
 from ..access.identity import Role, needs, who
-from ..asked import LARGEST, LONGEST
 from ..context import changing, reading
 from .acting import reason
 
@@ -63,12 +63,13 @@ def _order(said: "MultiDict[str, str]", why: str, selected: str | None = None) -
 
 
 def _word(name: str, value: str) -> str:
-    if len(value) > LONGEST or "\0" in value:
+    if len(value) > asked.LONGEST or "\0" in value:
         raise BadRequest(f"{name}: this is too long, or holds a character that no name can hold.")
     return value
 
 
 def _number(value: str) -> int:
-    if not (value.isascii() and value.isdigit() and len(value) < 20 and int(value) <= LARGEST):
+    number = asked.whole(value)
+    if number is None:
         raise BadRequest(f"“{value[:40]}” is no number.")
-    return int(value)
+    return number

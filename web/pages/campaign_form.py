@@ -18,13 +18,14 @@ from ...statemachine.store.campaign_plan import Plan
 from ...statemachine.store.campaign_query import MOST, RunChoice
 from ...statemachine.store.campaigns import Book
 from ...statemachine.store.errors import NotFoundError, RefusedError
-from .. import campaigning
+from .. import asked, campaigning
 from ..access.identity import Role, needs
 from ..context import changing, here, reading
 from . import acting
 
 QUALITIES = ("unknown", "good", "questionable", "bad")
 SPAN = re.compile(r"(\d{1,18})(?:-(\d{1,18}))?")
+HEAVIEST = 1_000_000
 blueprint = Blueprint("campaign_form", __name__)
 
 
@@ -104,8 +105,8 @@ def _choices() -> Choices:
 
 def _wanted() -> Wanted:
     """Read the form. Raises `BadRequest` naming what cannot be read."""
-    weight = acting.field("weight") or "100"
-    if not (weight.isascii() and weight.isdigit() and len(weight) <= 9):
+    weight = asked.whole(acting.field("weight") or "100", HEAVIEST)
+    if not weight:
         raise BadRequest("Weight: a whole number, please.")
     return Wanted(
         name=acting.field("name"),
@@ -113,7 +114,7 @@ def _wanted() -> Wanted:
         version=acting.field("version") or None,
         start_state=acting.field("start_state") or None,
         lane=acting.field("lane") or "bulk",
-        weight=int(weight),
+        weight=weight,
         note=acting.field("note"),
         query=RunChoice(
             numbers=_spans(acting.field("runs")),

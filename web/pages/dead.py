@@ -125,14 +125,14 @@ def _offered() -> Act | None:
 def _chosen(number: str, code: str) -> tuple[tuple[int, ...], str | None]:
     if bool(number) == bool(code):
         raise BadRequest("Name one dead letter, or a code.")
-    if number and not (number.isascii() and number.isdigit() and int(number) <= asked.LARGEST):
+    if number and asked.whole(number) is None:
         raise BadRequest(f"“{number[:40]}” is no dead letter's number.")
     return ((int(number),), None) if number else ((), code)
 
 
 def _run() -> int | None:
     said = asked.word("run")
-    if said is not None and not (said.isascii() and said.isdigit() and int(said) <= asked.LARGEST):
+    if said is not None and asked.whole(said) is None:
         raise BadRequest(f"“{said[:40]}” is no run number.")
     return None if said is None else int(said)
 

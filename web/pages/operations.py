@@ -65,7 +65,7 @@ def _written(row: AuditRow) -> Mapping[str, Any]:
 
 def _where() -> AuditFilter:
     run = asked.word("run")
-    if run is not None and not (run.isascii() and run.isdigit() and int(run) <= asked.LARGEST):
+    if run is not None and asked.whole(run) is None:
         raise BadRequest(f"“{run[:40]}” is no run number.")
     until = _day("until")
     return AuditFilter(
