@@ -9,8 +9,8 @@ from werkzeug.routing import Rule
 
 from .scale import Scale
 
-ELSEWHERE = ("static", "vendor.show", "metrics.metrics", "health.healthz")
-"""Not lists: files, what Prometheus reads, and whether the process is well."""
+ELSEWHERE = ("static", "vendor.show", "metrics.metrics", "health.healthz", "act.ask")
+"""Not lists: files, what Prometheus reads, whether the process is well, a form."""
 SAMPLES: Mapping[str, Mapping[str, str]] = {
     "/runs": {"number": "{run}"},
     "/files": {"number": "{file}", "file": "{file}"},

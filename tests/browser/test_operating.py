@@ -141,7 +141,7 @@ def test_an_action_on_what_has_changed_since_it_was_seen_is_refused_and_says_so(
             "where r.number = :run and f.sequence = 40)"
         )
         connection.execute(text(change), {"run": trouble(site)})
-    page.get_by_label("Reason").fill("DAQ is back")
+    page.locator("dialog [name=reason]").fill("DAQ is back")
     page.locator("dialog .strong").click()
     page.wait_for_selector("dialog .problem-line:has-text('changed since you looked')")
     assert phases(site, 40, 41) == ["abandoned", "held"]
@@ -154,7 +154,7 @@ def test_an_action_wants_a_reason(page: "Page", site: Site) -> None:
     opened(page, site)
     page.locator("td [data-act=recover]").first.click()
     page.wait_for_selector("dialog[open] .count:not(:empty)")
-    page.get_by_label("Reason").fill("   ")
+    page.locator("dialog [name=reason]").fill("   ")
     page.locator("dialog .strong").click()
     assert "say why" in page.locator("dialog .problem-line").inner_text()
     page.get_by_role("button", name="Cancel").click()
