@@ -22,12 +22,13 @@ SAMPLES: Mapping[str, Mapping[str, str]] = {
     "/workers": {"name": "w-1", "owner": "w-1"},
 }
 ASKED = {
-    "run": "{run}", "number": "{run},1-20", "file": "{file}", "item": "{file}", "product": "{file}", "state": "placed",
-    "phase": "failed", "kind": "science", "type": "rq", "campaign": "realtime", "name": "run000007_00007.h5",
-    "step": "reconstruct", "reason_code": "exit-3", "host": "node03", "site": "center", "role": "raw",
-    "status": "verified", "outcome": "failed", "actor": "anna", "action": "resolve", "code": "vanished",
-    "queue": "arrivals", "owner": "w-1", "subject": "inbox/stray_7.dat", "limit": "1000", "q": "state:placed",
-    "trigger": "succeed", "quality": "good", "family": "x", "text": "real", "fields": "", "after": "",
+    "run": "{run}", "number": "{run},1-20", "file": "{file}", "item": "{file}", "product": "{file}",
+    "state": "placed", "phase": "failed", "kind": "science", "type": "rq", "campaign": "realtime",
+    "name": "run000007_00007.h5", "step": "reconstruct", "reason_code": "exit-3", "host": "node03", "site": "center",
+    "role": "raw", "status": "verified", "outcome": "failed", "actor": "anna", "action": "resolve",
+    "code": "vanished", "queue": "arrivals", "owner": "w-1", "subject": "inbox/stray_7.dat", "limit": "1000",
+    "q": "state:placed", "trigger": "succeed", "standing": "idle", "quality": "good", "family": "x", "text": "real",
+    "fields": "", "after": "",
 }  # fmt: skip
 """A value for each filter that is a word, by its name; empty: not asked by itself."""
 
