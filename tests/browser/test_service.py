@@ -64,8 +64,7 @@ def page(browser: "Browser") -> "Iterator[Page]":
     assert wrong == []
 
 
-@pytest.mark.parametrize("width", [1400, 390])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1400), ("dark", 390)])
 def test_each_page_fits_the_screen_and_has_no_serious_accessibility_fault(
     browser: "Browser", base: str, scheme: str, width: int
 ) -> None:
