@@ -16,9 +16,8 @@ from .subject import run_number
 from .units import printable
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection
-
     from ...statemachine.store.operating import Operated, Selection
+    from .behind.contract import Questions
 
 
 class Action(NamedTuple):
@@ -89,30 +88,25 @@ def _action(name: str) -> click.Command:
 
 
 def _act(session: Session, name: str, what: tuple[str, ...], options: dict[str, Any]) -> int:
-    from ...statemachine.database import explained
     from ...statemachine.lifecycle import Trigger
     from ...statemachine.store import operating
 
     action = ACTIONS[name]
     trigger = Trigger(action.trigger)
     reason, dry_run, yes = options.pop("reason"), options.pop("dry_run"), options.pop("yes")
-    to_state, lane = options.pop("to_state", None), options.pop("lane", None)
-    more: dict[str, Any] = {"new_content": True} if options.pop("new_content", False) else {}
-    with session.looking() as conn:
-        selection = _selection(conn, what, options)
-        n = operating.count(conn, trigger, selection, state=to_state)
+    to_state, lane, anew = options.pop("to_state", None), options.pop("lane", None), options.pop("new_content", False)
+    with session.asking() as ask:
+        selection = _selection(ask, what, options)
+        n = ask.count(trigger, selection, state=to_state)
         if not n:
-            return _nothing(conn, name, selection)
+            return _nothing(ask, name, selection)
     state = f" to {to_state}" if to_state else ""
     to = state + _lane(operating.lane_for(trigger, n, lane))
     if dry_run:
         click.echo(f"would have {action.done} {plural(n, 'item')}{to}; nothing was changed")
         return Code.DONE
     confirm(f"{name} {plural(n, 'item')}{to}?", yes=yes)
-    with explained():
-        did = operating.operate(
-            session.engine, trigger, selection, actor=session.actor, reason=reason, state=to_state, lane=lane, **more
-        )
+    did = session.deeds.operate(trigger, selection, reason, state=to_state, lane=lane, new_content=anew)
     code = _told(action, state + _lane(did.lane), did)
     _link(session, selection)
     return code
@@ -123,7 +117,7 @@ def _link(session: Session, selection: Selection) -> None:
     if len(selection.runs) == 1 and not selection.files:
         link_run(session, selection.runs[0])
     elif len(selection.files) == 1:
-        link_file(session, selection.files[0])
+        link_file(session, selection.files[0], selection.runs[0] if len(selection.runs) == 1 else None)
     else:
         link(session, "/operations")
 
@@ -145,7 +139,7 @@ def _told(action: Action, to: str, did: Operated) -> int:
     return Code.DONE
 
 
-def _selection(conn: Connection, what: tuple[str, ...], options: dict[str, Any]) -> Selection:
+def _selection(ask: Questions, what: tuple[str, ...], options: dict[str, Any]) -> Selection:
     from ...statemachine.store.operating import Selection
 
     runs, files = list(options.pop("runs")), list(options.pop("files"))
@@ -157,33 +151,29 @@ def _selection(conn: Connection, what: tuple[str, ...], options: dict[str, Any])
             runs += [run_number(name) for name in names]
         else:
             files += names
-    chosen = tuple(_file(conn, name, runs) for name in files)
+    chosen = tuple(_file(ask, name, runs) for name in files)
     given = {name: value for name, value in options.items() if value is not None}
     if not (runs or chosen or given):
         raise click.UsageError("nothing is selected: name a run or files, or give a filter such as --phase failed")
     return Selection(runs=tuple(dict.fromkeys(runs)), files=chosen, **given)
 
 
-def _file(conn: Connection, name: str, runs: list[int]) -> str:
+def _file(ask: Questions, name: str, runs: list[int]) -> str:
     """Give a file's name where it stands for one file, else its id; ends where there is none, or several."""
-    from ...statemachine.views import file
-
-    found = file(conn, name, runs[0] if len(runs) == 1 else None)
+    found = ask.file(name, runs[0] if len(runs) == 1 else None)
     if found is None:
         raise not_found(f"there is no file {printable(name)}", "headframe get files")
     return found.name if found.name == name else str(found.id)
 
 
-def _nothing(conn: Connection, name: str, selection: Selection) -> int:
+def _nothing(ask: Questions, name: str, selection: Selection) -> int:
     """Say why there is nothing to do; an error where somebody named what cannot be acted on."""
-    from ...statemachine.why import why_file, why_run
-
     acts_on = ACTIONS[name].acts_on
     sentence = f"nothing to {name}: of what is selected nothing is {acts_on}"
     if selection.files:
-        answer, command = why_file(conn, selection.files[0]), f"headframe why file {printable(selection.files[0])}"
+        answer, command = ask.why_file(selection.files[0]), f"headframe why file {printable(selection.files[0])}"
     elif selection.runs:
-        answer, command = why_run(conn, selection.runs[0]), f"headframe why run {selection.runs[0]}"
+        answer, command = ask.why_run(selection.runs[0]), f"headframe why run {selection.runs[0]}"
     else:
         click.echo(sentence)
         return Code.DONE

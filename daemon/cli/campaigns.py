@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -15,11 +14,7 @@ from .session import Session, pass_session
 from .units import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from sqlalchemy import Connection
-
-    from ...statemachine.store.campaign_operate import Begun, Changed
+    from ...statemachine.store.campaign_operate import Begun
     from ...statemachine.store.campaign_plan import Plan
     from ...statemachine.store.campaign_query import RunChoice
 
@@ -63,20 +58,18 @@ def create(session: Session, /, name: str, reason: str, dry_run: bool, yes: bool
     Files find done what belongs to the file and not to the campaign, such as salt and copies. With --start, those
     that have not got so far are left out, and named.
     """
-    from ...statemachine.store import campaign_operate
-    from ..wiring import book
+    from ...statemachine.store.campaign_operate import Wanted
 
     query = _choice(options)
-    wanted = campaign_operate.Wanted(name=name, query=query, **options)
-    pipelines = book(session.config)
-    with session.looking() as conn:
-        counted = campaign_operate.count(conn, wanted, pipelines)
+    wanted = Wanted(name=name, query=query, **options)
+    with session.asking() as ask:
+        counted = ask.count_campaign(wanted)
     _tell_plan(f"campaign {name}", counted)
     if dry_run:
         return _dry()
     confirm(f"create campaign {printable(name)} of {_size(counted)}?", yes=yes)
-    with session.changing() as conn:
-        begun = campaign_operate.create(conn, wanted, pipelines, session.actor, reason)
+    with session.acting() as act:
+        begun = act.create_campaign(wanted, reason)
     return _make(session, begun)
 
 
@@ -87,19 +80,18 @@ def create(session: Session, /, name: str, reason: str, dry_run: bool, yes: bool
 @pass_session
 def grow(session: Session, /, name: str, reason: str, dry_run: bool, yes: bool, **options: Any) -> int:
     """Take in the runs that fit a campaign by now, or others that you name; and what has come of those it has."""
-    from ...statemachine.store import campaign_operate
     from ...statemachine.store.campaign_query import RunChoice
 
     query = _choice(options)
     other = None if query == RunChoice() else query
-    with session.looking() as conn:
-        counted = campaign_operate.count_growth(conn, name, other)
+    with session.asking() as ask:
+        counted = ask.count_growth(name, other)
     _tell_plan(f"campaign {name} anew", counted)
     if dry_run:
         return _dry()
     confirm(f"let campaign {printable(name)} grow by {_size(counted)}?", yes=yes)
-    with session.changing() as conn:
-        begun = campaign_operate.grow(conn, name, session.actor, reason, other)
+    with session.acting() as act:
+        begun = act.grow_campaign(name, reason, other)
     return _make(session, begun)
 
 
@@ -109,9 +101,7 @@ def grow(session: Session, /, name: str, reason: str, dry_run: bool, yes: bool, 
 @pass_session
 def pause(session: Session, name: str, reason: str, dry_run: bool, yes: bool) -> int:
     """Send nothing more out for a campaign until it is resumed; what runs ends."""
-    from ...statemachine.store.campaign_operate import pause as change
-
-    return _change(session, "pause", name, change, reason, dry_run=dry_run, yes=yes)
+    return _change(session, "pause", name, reason, dry_run=dry_run, yes=yes)
 
 
 @campaign.command()
@@ -120,9 +110,7 @@ def pause(session: Session, name: str, reason: str, dry_run: bool, yes: bool) ->
 @pass_session
 def resume(session: Session, name: str, reason: str, dry_run: bool, yes: bool) -> int:
     """Let a paused campaign go on."""
-    from ...statemachine.store.campaign_operate import resume as change
-
-    return _change(session, "resume", name, change, reason, dry_run=dry_run, yes=yes)
+    return _change(session, "resume", name, reason, dry_run=dry_run, yes=yes)
 
 
 @campaign.command()
@@ -132,20 +120,17 @@ def resume(session: Session, name: str, reason: str, dry_run: bool, yes: bool) -
 @pass_session
 def close(session: Session, name: str, cancel: bool, reason: str, dry_run: bool, yes: bool) -> int:
     """Let no more runs join a campaign."""
-    from ...statemachine.database import explained
     from ...statemachine.lifecycle import Trigger
-    from ...statemachine.store import operating
-    from ...statemachine.store.campaign_operate import close as change
+    from ...statemachine.store.operating import Selection
 
-    chosen = operating.Selection(campaign=name)
-    code = _change(session, "close", name, change, reason, dry_run=dry_run, yes=yes)
+    chosen = Selection(campaign=name)
+    code = _change(session, "close", name, reason, dry_run=dry_run, yes=yes)
     if not cancel:
         return code
-    with session.looking() as conn:
-        n = operating.count(conn, Trigger.CANCEL, chosen)
+    with session.asking() as ask:
+        n = ask.count(Trigger.CANCEL, chosen)
     if n and not dry_run:
-        with explained():
-            n = operating.operate(session.engine, Trigger.CANCEL, chosen, actor=session.actor, reason=reason).changed
+        n = session.deeds.operate(Trigger.CANCEL, chosen, reason).changed
     click.echo(f"{'would have ' if dry_run else ''}cancelled {plural(n, 'item')}")
     return code
 
@@ -156,12 +141,12 @@ def close(session: Session, name: str, cancel: bool, reason: str, dry_run: bool,
 @pass_session
 def show(session: Session, name: str, limit: int) -> int:
     """Tell how far a campaign is, and its runs, those that were known last first."""
-    from ...statemachine.views import Page, campaign_of, campaign_runs
+    from ...statemachine.views import Page
     from .campaign_screen import screen_of
 
-    with session.looking() as conn:
-        found = campaign_of(conn, name)
-        runs = campaign_runs(conn, name, Page(limit=limit))
+    with session.asking() as ask:
+        found = ask.campaign(name)
+        runs = ask.campaign_runs(name, Page(limit=limit))
     if found is None:
         raise not_found(f"there is no campaign {printable(name)}", "headframe get campaigns")
     screen_of(session.zone, found, runs).show()
@@ -213,19 +198,11 @@ def _dry() -> int:
 
 
 def _make(session: Session, begun: Begun) -> int:
-    """Make its items here, and rest as long as a page took; a daemon makes what this leaves."""
-    from ...statemachine.database import explained
-    from ...statemachine.store.campaign_make import make
-
+    """Have its items made, and say so; a daemon makes what this leaves."""
     name = printable(begun.campaign)
     click.echo(f"campaign {name} takes in {_size(begun.plan)}")
     try:
-        with explained():
-            while True:
-                began = time.monotonic()
-                if make(session.engine, begun.job):
-                    break
-                time.sleep(time.monotonic() - began)
+        session.deeds.make(begun)
     except KeyboardInterrupt:
         click.echo("a sweeper makes the rest; headframe campaign close ends that", err=True)
         raise
@@ -237,7 +214,6 @@ def _change(
     session: Session,
     verb: str,
     name: str,
-    change: Callable[[Connection, str, str, str], Changed],
     reason: str,
     *,
     dry_run: bool,
@@ -246,8 +222,8 @@ def _change(
     """Change in one transaction; a dry run does the same and takes it back."""
     if not dry_run:
         confirm(f"{verb} campaign {printable(name)}?", yes=yes)
-    with session.changing(dry_run=dry_run) as conn:
-        done = change(conn, name, session.actor, reason)
+    with session.acting(dry_run=dry_run) as act:
+        done = act.tell_campaign(verb, name, reason)
     sentence = f"campaign {printable(name)} is {done.status}{'' if done.changed else ' already'}"
     click.echo(f"dry run, nothing was changed: {sentence}" if dry_run else sentence)
     if done.warning:

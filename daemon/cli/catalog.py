@@ -13,7 +13,7 @@ from .session import Session, pass_session
 
 if TYPE_CHECKING:
     from ...statemachine.views import CatalogEntry, Place
-    from ..config import Config
+    from .behind.contract import Questions
 
 
 class Line:
@@ -54,14 +54,11 @@ def find(
     \b
     headframe catalog find --run 1234 --event 17 --type reconstructed -o name
     """
-    from ...statemachine.views import catalog_find
-    from ...statemachine.views import run as run_detail
-
-    with session.looking() as conn:
-        found = catalog_find(conn, run, event, kind, site)
-        if not found and run_detail(conn, run) is None:
+    with session.asking() as ask:
+        found = ask.catalog(run, event, kind, site)
+        if not found and ask.run(run) is None:
             raise not_found(f"there is no run {run}", "headframe get runs")
-    lines = [line for entry in found for line in _lines(session.config, entry)]
+        lines = [line for entry in found for line in _lines(ask, entry)]
     wanted = Output(output, not no_headers, exact)
     n = write_rows(lines, c.CATALOG, wanted, session.zone, lambda line: line.shown, _record)
     if n:
@@ -69,18 +66,8 @@ def find(
     raise not_found(f"nothing of run {run} matches", f"headframe catalog find --run {run}, headframe why run {run}")
 
 
-def _lines(config: Config, entry: CatalogEntry) -> list[Line]:
-    return [Line(entry, place, _path(config, place)) for place in entry.locations] or [Line(entry, None, "")]
-
-
-def _path(config: Config, place: Place) -> str:
-    """Give the readable link where there is one that leads somewhere, else the path that never changes."""
-    if place.site not in config.sites:
-        return f"{place.site}:{place.link or place.path}"
-    site = config.site(place.site)
-    if place.link and site.open_path(place.link).exists():
-        return str(site.open_path(place.link))
-    return str(site.open_path(place.path))
+def _lines(ask: Questions, entry: CatalogEntry) -> list[Line]:
+    return [Line(entry, place, ask.place(place)) for place in entry.locations] or [Line(entry, None, "")]
 
 
 def _record(line: Line) -> object:

@@ -17,7 +17,8 @@ from .output import Output, output_options, write_one, write_rows
 from .session import Session, pass_session
 
 if TYPE_CHECKING:
-    from ...statemachine.views import DeadLetterRow
+    from ...statemachine.views import DeadLetterRow, Listed, Page
+    from .behind.contract import Questions
 
 PAGE = 1000
 SHOWN = 4000
@@ -49,15 +50,13 @@ def list_(session: Session, /, limit: int, output: str, no_headers: bool, exact:
 
 
 def _rows(session: Session, limit: int, asked: dict[str, Any]) -> Iterator[DeadLetterRow]:
-    from ...statemachine.views import dead_letters
     from .get import paged
 
-    ask = partial(_page, dead_letters, asked)
-    yield from paged(session, ask, limit)
+    yield from paged(session, partial(_page, asked), limit)
 
 
-def _page(view: Any, asked: dict[str, Any], conn: Any, page: Any) -> Any:
-    return view(conn, page, **asked)
+def _page(asked: dict[str, Any], ask: Questions, page: Page) -> Listed[Any]:
+    return ask.listed("dead-letters", asked, page)
 
 
 @dead.command()
@@ -67,11 +66,9 @@ def _page(view: Any, asked: dict[str, Any], conn: Any, page: Any) -> Any:
 @pass_session
 def show(session: Session, number: int, body: bool, output: str) -> int:
     """Show all that is known of one dead letter."""
-    from ...statemachine.views import dead_letter_body, dead_letter_of
-
-    with session.looking() as conn:
-        letter = dead_letter_of(conn, number)
-        content = dead_letter_body(conn, number) if letter is not None else b""
+    with session.asking() as ask:
+        letter = ask.dead_letter(number)
+        content = ask.dead_letter_body(number) if letter is not None else b""
     if letter is None:
         raise not_found(f"there is no dead letter {number}", "headframe dead list --all")
     if body:
@@ -138,21 +135,18 @@ def _changing(name: str, help_: str) -> click.Command:
 def _change(
     session: Session, name: str, numbers: tuple[int, ...], code: str | None, reason: str, dry_run: bool, yes: bool
 ) -> int:
-    from ...statemachine.store import letters
-
     if bool(numbers) == (code is not None):
         raise click.UsageError("name dead letters by number, or all of one code by --all-of CODE")
-    with session.looking() as conn:
-        met = letters.count(conn, numbers, code, replay=name == "replay")
+    with session.asking() as ask:
+        met = ask.count_letters(numbers, code, replay=name == "replay")
     if not met.changed:
         return _nothing(name, met.total, code)
     if dry_run:
         click.echo(f"would {name} {plural(met.changed, 'dead letter')}; nothing was changed")
         return _left(met.total - met.changed)
     confirm(f"{name} {plural(met.changed, 'dead letter')}?", yes=yes)
-    change = letters.ask_replay if name == "replay" else letters.forget
-    with session.changing() as conn:
-        did = change(conn, numbers, code, actor=session.actor, reason=reason)
+    with session.acting() as act:
+        did = act.letters(name, numbers, code, reason)
     if name == "forget":
         click.echo(f"forgot {plural(did.changed, 'dead letter')}")
         link(session, "/dead-letters")

@@ -17,9 +17,8 @@ from .text import Screen
 from .units import printable
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection
-
     from ...statemachine.views import Dropped, FileDetail, FileRow, RunDetail
+    from .behind.contract import Questions
 
 REPLICAS = (
     field("ROLE"),
@@ -78,8 +77,8 @@ KINDS = ("run", "file", "campaign", "site")
 @pass_session
 def describe(session: Session, kind: str, name: str, output: str, exact: bool) -> int:
     """Tell all that is known of one run, file, campaign or site."""
-    with session.looking() as conn:
-        found = _site(session, conn, name) if kind == "site" else FIND[kind](conn, name)
+    with session.asking() as ask:
+        found = FIND[kind](ask, name)
     if output != "table":
         write_one(found, output)
         return Code.DONE
@@ -186,17 +185,13 @@ def _plain_screen(screen: Screen, found: Any) -> None:
     screen.fields([("note", getattr(found, "note", None))])
 
 
-def _campaign(conn: Connection, name: str) -> Any:
-    from ...statemachine.views import campaigns
+def _campaign(ask: Questions, name: str) -> Any:
+    found = ask.campaign(name)
+    return _only(() if found is None else (found,), "campaign", name)
 
-    return _only(campaigns(conn, name=name).rows, "campaign", name)
 
-
-def _site(session: Session, conn: Connection, name: str) -> Any:
-    from ...statemachine.views import sites
-    from .sites import configured
-
-    return _only(tuple(row for row in configured(session.config, sites(conn)) if row.name == name), "site", name)
+def _site(ask: Questions, name: str) -> Any:
+    return _only(tuple(row for row in ask.sites() if row.name == name), "site", name)
 
 
 def _only(rows: tuple[Any, ...], kind: str, name: str) -> Any:
@@ -209,6 +204,7 @@ FIND: dict[str, Callable[[Any, str], Any]] = {
     "run": the_run,
     "file": the_file,
     "campaign": _campaign,
+    "site": _site,
 }
 SCREENS: dict[str, Callable[[Screen, Any], None]] = {"run": _run_screen, "file": _file_screen}
 COMMANDS = {"describe": describe}

@@ -15,9 +15,8 @@ from .session import Session, pass_session
 from .units import Duration
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection
-
-    from ...statemachine.views import FamilyFilter, Listed, Page
+    from ...statemachine.views import Listed, Page
+    from .behind.contract import Questions
 
 FAMILIES = (
     field("TIMES", "n", "number"),
@@ -52,10 +51,8 @@ def failures(session: Session, /, last: float, limit: int, **options: Any) -> in
     headframe failures --last 1h
     headframe failures --run 1234 -o wide
     """
-    from ...statemachine.views import FamilyFilter
-
     output = Output(options.pop("output"), not options.pop("no_headers"), options.pop("exact"))
-    where = FamilyFilter(hours=max(1, round(last / 3600)), **options)
+    where = {"hours": max(1, round(last / 3600)), **_given(options)}
     rows = paged(session, partial(_families, where), limit)
     n = write_rows(rows, FAMILIES, output, session.zone, lambda row: str(row.family))
     if not n and output.is_table:
@@ -63,10 +60,12 @@ def failures(session: Session, /, last: float, limit: int, **options: Any) -> in
     return Code.DONE
 
 
-def _families(where: FamilyFilter, conn: Connection, page: Page) -> Listed[Any]:
-    from ...statemachine.views import families
+def _given(options: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in options.items() if value is not None}
 
-    return families(conn, where, page)
+
+def _families(where: dict[str, Any], ask: Questions, page: Page) -> Listed[Any]:
+    return ask.listed("failures", where, page)
 
 
 COMMANDS = {"failures": failures}

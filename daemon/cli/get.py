@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -16,9 +16,8 @@ from .session import Session, pass_session
 from .units import Duration, printable
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection
-
     from ...statemachine.views import Listed, Page
+    from .behind.contract import Questions
 
 PAGE = 1000
 Asked = dict[str, Any]
@@ -143,8 +142,8 @@ def _key_of(kind: str) -> Callable[[Any], tuple[Any, ...]]:
 
 
 def _once(session: Session, kind: str, names: tuple[str, ...], asked: Asked, limit: int) -> Iterator[Any]:
-    """Give rows page by page; each page sees the database as it is then, so that none keeps a snapshot open."""
-    ask = partial(_sites, session) if kind == "sites" else ASK[kind]
+    """Give rows page by page; each page shows things as they are then, so that none keeps a snapshot open."""
+    ask = ASK[kind]
     if kind == "runs":
         numbers = tuple(_number(name) for name in names)
         yield from _all_there(paged(session, partial(ask, asked, numbers), limit), names)
@@ -174,14 +173,14 @@ def _number(name: str, of: str = "run") -> int:
     return int(name)
 
 
-def paged(session: Session, ask: Callable[[Connection, Page], Listed[Any]], limit: int) -> Iterator[Any]:
+def paged(session: Session, asked: Callable[[Questions, Page], Listed[Any]], limit: int) -> Iterator[Any]:
     """Give rows page by page, at most `limit` (0: all)."""
     from ...statemachine.views import Page
 
     after, left = "", limit or None
     while True:
-        with session.looking() as conn:
-            found = ask(conn, Page(limit=min(PAGE, left) if left else PAGE, after=after))
+        with session.asking() as ask:
+            found = asked(ask, Page(limit=min(PAGE, left) if left else PAGE, after=after))
         yield from found.rows
         left = left - len(found.rows) if left is not None else None
         after = found.next
@@ -189,66 +188,55 @@ def paged(session: Session, ask: Callable[[Connection, Page], Listed[Any]], limi
             return
 
 
-def _runs(asked: Asked, numbers: tuple[int, ...], conn: Connection, page: Page) -> Listed[Any]:
-    from ...statemachine.views import RunFilter, runs
-
-    return runs(conn, RunFilter(numbers=numbers, **asked), page)
+def _runs(asked: Asked, numbers: tuple[int, ...], ask: Questions, page: Page) -> Listed[Any]:
+    return ask.listed("runs", {**asked, "numbers": numbers}, page)
 
 
-def _files(asked: Asked, name: str | None, conn: Connection, page: Page) -> Listed[Any]:
-    from ...statemachine.views import FileFilter, file, files
-
+def _files(asked: Asked, name: str | None, ask: Questions, page: Page) -> Listed[Any]:
     if name is not None and "/" in name:
-        found = file(conn, name)
+        found = ask.file(name)
         if found is not None:
-            return files(conn, FileFilter(**{"run": found.run, **asked, "name": found.name}), page)
-    return files(conn, FileFilter(name=name, **asked), page)
+            return ask.listed("files", {"run": found.run, **asked, "name": found.name}, page)
+    return ask.listed("files", {**asked, "name": name}, page)
 
 
-def _attempts(asked: Asked, name: str | None, conn: Connection, page: Page) -> Listed[Any]:
-    from ...statemachine.views import AttemptFilter, attempts, file
-
+def _attempts(asked: Asked, name: str | None, ask: Questions, page: Page) -> Listed[Any]:
     if name is None:
-        return attempts(conn, AttemptFilter(**asked), page)
-    found = file(conn, name, asked.get("run"))
+        return ask.listed("attempts", asked, page)
+    found = ask.file(name, asked.get("run"))
     if found is None:
         raise not_found(f"there is no file {printable(name)}", "headframe get files")
-    return attempts(conn, AttemptFilter(file=found.id, **asked), page)
+    return ask.listed("attempts", {**asked, "file": found.id}, page)
 
 
-def _campaigns(_: Asked, name: str | None, conn: Connection, page: Page) -> Listed[Any]:
-    from ...statemachine.views import campaigns
-
-    return campaigns(conn, page, name=name)
+def _campaigns(_: Asked, name: str | None, ask: Questions, page: Page) -> Listed[Any]:
+    return ask.campaigns(page) if name is None else _all([ask.campaign(name)])
 
 
-def _dead_letters(asked: Asked, name: str | None, conn: Connection, page: Page) -> Listed[Any]:
-    from ...statemachine.views import dead_letters
-
-    return dead_letters(conn, page, run=asked.get("run"), code=asked.get("reason_code"), subject=name)
-
-
-def _sites(session: Session, _: Asked, name: str | None, conn: Connection, page: Page) -> Listed[Any]:  # noqa: ARG001
-    from ...statemachine.views import Listed, sites
-    from .sites import configured
-
-    return Listed(tuple(row for row in configured(session.config, sites(conn)) if name in (None, row.name)), "")
+def _dead_letters(asked: Asked, name: str | None, ask: Questions, page: Page) -> Listed[Any]:
+    where = {"run": asked.get("run"), "code": asked.get("reason_code"), "subject": name}
+    return ask.listed("dead-letters", where, page)
 
 
-def _operations(asked: Asked, name: str | None, conn: Connection, page: Page) -> Listed[Any]:
-    from ...statemachine.views import Listed, OperationFilter, operation, operations
+def _sites(_: Asked, name: str | None, ask: Questions, page: Page) -> Listed[Any]:  # noqa: ARG001
+    return _all(row for row in ask.sites() if name in (None, row.name))
 
+
+def _operations(asked: Asked, name: str | None, ask: Questions, page: Page) -> Listed[Any]:
     if name is None:
-        return operations(conn, OperationFilter(**asked), page)
-    found = operation(conn, _number(name, "operation"))
-    return Listed((found,) if found is not None else (), "")
+        return ask.listed("operations", asked, page)
+    return _all([ask.operation(_number(name, "operation"))])
 
 
-def _pauses(_: Asked, name: str | None, conn: Connection, page: Page) -> Listed[Any]:
-    from ...statemachine.views import Listed, pauses
+def _pauses(_: Asked, name: str | None, ask: Questions, page: Page) -> Listed[Any]:
+    return _all([row for row in reversed(ask.pauses()) if name in (None, row.name)][: page.limit])
 
-    found = tuple(row for row in reversed(pauses(conn)) if name in (None, row.name))
-    return Listed(found[: page.limit], "")
+
+def _all(rows: Iterable[Any]) -> Listed[Any]:
+    """Make the only page of a list of what there is of these."""
+    from ...statemachine.views import Listed
+
+    return Listed(tuple(row for row in rows if row is not None), "")
 
 
 ASK: dict[str, Callable[..., Listed[Any]]] = {
@@ -256,6 +244,7 @@ ASK: dict[str, Callable[..., Listed[Any]]] = {
     "files": _files,
     "attempts": _attempts,
     "campaigns": _campaigns,
+    "sites": _sites,
     "dead-letters": _dead_letters,
     "pauses": _pauses,
     "operations": _operations,

@@ -25,7 +25,7 @@ PAUSED = {"step": "/queues", "lane": "/queues", "site": "/sites", "worker": "/wo
 
 def link(session: Session, path: str, *, err: bool = False) -> None:
     """Write the address of a page, where the configuration says under which address people know the pages."""
-    if url := session.config.web.url.rstrip("/"):
+    if url := session.pages:
         click.echo(f"page: {url}{path}", err=err)
 
 
@@ -34,14 +34,12 @@ def link_run(session: Session, number: int) -> None:
     link(session, f"/runs/{number}")
 
 
-def link_file(session: Session, name: str) -> None:
+def link_file(session: Session, name: str, run: int | None = None) -> None:
     """Write the address of a file's page."""
-    if not session.config.web.url:
+    if not session.pages:
         return
-    from ...statemachine.views import file
-
-    with session.looking() as conn:
-        found = file(conn, name)
+    with session.asking() as ask:
+        found = ask.file(name, run)
     if found is not None:
         link(session, f"/files/{found.id}")
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -16,8 +14,6 @@ from .units import printable
 
 if TYPE_CHECKING:
     from ...statemachine.views import AttemptRow
-
-CHUNK = 1 << 16
 
 
 @click.command()
@@ -43,21 +39,22 @@ def logs(
     with_log = [a for a in chosen if a.log]
     if not with_log:
         raise _nothing(found, chosen, names)
-    path = _path(session, with_log[-1])
-    click.echo(_heading(with_log[-1], path), err=True)
-    _print(path, tail, follow=follow)
+    with session.asking() as ask:
+        log = ask.log(with_log[-1])
+    click.echo(_heading(with_log[-1], log.place), err=True)
+    for piece in log.read(tail, follow=follow):
+        sys.stdout.buffer.write(piece)
+        sys.stdout.buffer.flush()
     return Code.DONE
 
 
 def _attempts(session: Session, names: tuple[str, ...], run: int | None) -> tuple[AttemptRow, ...]:
-    from ...statemachine.views import attempts_of
-
-    with session.looking() as conn:
+    with session.asking() as ask:
         if names[0] == "run" and len(names) == 2:
-            item = the_run(conn, names[1]).row.item
-            return attempts_of(conn, [item]) if item is not None else ()
+            item = the_run(ask, names[1]).row.item
+            return ask.attempts_at(item) if item is not None else ()
         name = names[1] if names[0] == "file" and len(names) == 2 else names[0]
-        return the_file(conn, name, run).attempts
+        return the_file(ask, name, run).attempts
 
 
 def _nothing(found: tuple[AttemptRow, ...], chosen: list[AttemptRow], names: tuple[str, ...]) -> CommandError:
@@ -70,46 +67,9 @@ def _nothing(found: tuple[AttemptRow, ...], chosen: list[AttemptRow], names: tup
     return not_found(f"no attempt at {name} has kept a log", f"headframe describe file {name}")
 
 
-def _path(session: Session, attempt: AttemptRow) -> Path:
-    if not attempt.log_site:
-        return session.config.folder / attempt.log
-    if attempt.log_site not in session.config.sites:
-        raise not_found(f"the log is {attempt.log} at site {attempt.log_site}, which is not configured here")
-    return session.config.site(attempt.log_site).open_path(attempt.log)
-
-
-def _heading(attempt: AttemptRow, path: Path) -> str:
+def _heading(attempt: AttemptRow, place: str) -> str:
     reason = f" ({attempt.reason_code})" if attempt.reason_code else ""
-    return f"attempt {attempt.epoch} at {attempt.step} on {attempt.host}: {attempt.outcome}{reason}; {path}"
-
-
-def _print(path: Path, tail: int | None, *, follow: bool) -> None:
-    try:
-        source = path.open("rb")
-    except FileNotFoundError as error:
-        raise not_found(f"the log {path} is not there; perhaps it lies on the worker's host") from error
-    with source:
-        if tail is not None:
-            _skip(source, tail)
-        while True:
-            while chunk := source.read(CHUNK):
-                sys.stdout.buffer.write(chunk)
-            sys.stdout.buffer.flush()
-            if not follow:
-                return
-            time.sleep(0.5)
-
-
-def _skip(source: object, tail: int) -> None:
-    """Go to where the last `tail` lines begin."""
-    from collections import deque
-
-    starts: deque[int] = deque(maxlen=tail + 1)
-    place = 0
-    for line in source:  # type: ignore[attr-defined]
-        starts.append(place)
-        place += len(line)
-    source.seek(starts[-tail] if 0 < tail <= len(starts) else place if not tail else 0)  # type: ignore[attr-defined]
+    return f"attempt {attempt.epoch} at {attempt.step} on {attempt.host}: {attempt.outcome}{reason}; {place}"
 
 
 COMMANDS = {"logs": logs}

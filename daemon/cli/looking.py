@@ -38,10 +38,8 @@ PROCESSES = (
 @pass_session
 def status(session: Session, output: str) -> int:
     """Show the whole instance on one screen. Ends 1 if something needs somebody."""
-    from ...statemachine.views import status as summary
-
-    with session.looking() as conn:
-        found = summary(conn)
+    with session.asking() as ask:
+        found = ask.status()
     if output == "table":
         _screen(session, found).show()
         link(session, "/status")
@@ -52,7 +50,7 @@ def status(session: Session, output: str) -> int:
 
 def _screen(session: Session, found: Status) -> Screen:
     screen = Screen(session.zone)
-    screen.title(f"headframe {session.config.instance}", "" if found.problems else "all is well")
+    screen.title(f"headframe {session.instance}", "" if found.problems else "all is well")
     screen.fields([("as of", found.at), ("runs", _counts(found.runs)), ("files", _counts(found.files))])
     screen.fields([("left out", found.left_out or None)])
     screen.fields([("dead letters", found.dead_letters or None), ("to settle", found.waiting_settle or None)])
@@ -62,7 +60,7 @@ def _screen(session: Session, found: Status) -> Screen:
     screen.table("Processes", _by_role(found), PROCESSES)
     screen.table("Paused", found.pauses, PAUSES)
     if found.problems:
-        screen.text("", f"next: {_next(found, alone=session.config.broker.url == 'memory:')}")
+        screen.text("", f"next: {_next(found, alone=session.alone)}")
     return screen
 
 

@@ -125,14 +125,23 @@ def _version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
     type=click.Path(path_type=Path),
     help="The configuration; else $HEADFRAME_CONFIG, ./headframe.toml, /etc/headframe/headframe.toml.",
 )
+@click.option(
+    "--url", metavar="URL", help="Ask the service at this address; else $HEADFRAME_URL. Needs no configuration."
+)
+@click.option(
+    "--token-file",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="With a URL: the file that holds your token; else $HEADFRAME_TOKEN_FILE.",
+)
 @click.option("--debug", is_flag=True, hidden=True, help="Show stack traces.")
 @click.pass_context
-def cli(ctx: click.Context, config_file: Path | None, debug: bool) -> None:
+def cli(ctx: click.Context, config_file: Path | None, url: str | None, token_file: Path | None, debug: bool) -> None:
     """Carry a detector's files from arrival to catalog.
 
     Exit codes: 0 done, 1 failed, 2 usage, 3 partly, 4 not found, 5 not allowed, 6 not reachable, 124 timed out.
     """
-    ctx.obj = Session(config_file, os.environ, debug=debug)
+    ctx.obj = Session(config_file, os.environ, debug=debug, url=url, token_file=token_file)
     ctx.call_on_close(ctx.obj.close)
 
 
@@ -185,7 +194,17 @@ EXPECTED = {
     "BadCursorError": Code.USAGE,
     "DatabaseUnavailableError": Code.UNREACHABLE,
     "BrokerUnavailableError": Code.UNREACHABLE,
+    "ClientError": Code.FAILED,
 }
+BY_STATUS = {
+    400: Code.USAGE,
+    401: Code.NOT_ALLOWED,
+    403: Code.NOT_ALLOWED,
+    404: Code.NOT_FOUND,
+    429: Code.UNREACHABLE,
+    503: Code.UNREACHABLE,
+}
+"""How a command ends that a service refused; else as one that failed."""
 
 
 def _known(error: Exception) -> tuple[list[str], int]:
@@ -194,6 +213,10 @@ def _known(error: Exception) -> tuple[list[str], int]:
         code = EXPECTED[name]
         hint = ["headframe doctor says what is missing"] if code is Code.UNREACHABLE else []
         return [*str(error).split("\n"), *hint], code
+    if name == "ProblemError":
+        return [*str(error).split("\n")], BY_STATUS.get(getattr(error, "status", 0), Code.FAILED)
+    if name == "UnreachableError":
+        return [str(error)], Code.UNREACHABLE
     if isinstance(error, PermissionError) or _pgcode(error) == "42501":
         return [f"not allowed: {_first_line(error)}"], Code.NOT_ALLOWED
     if isinstance(error, OSError):

@@ -23,12 +23,10 @@ def operation() -> None:
 @pass_session
 def cancel(session: Session, number: int, reason: str, dry_run: bool, yes: bool) -> int:
     """Leave the rest of it undone; what is done stays."""
-    from ...statemachine.store import operating
-
     if not dry_run:
         confirm(f"cancel operation {number}?", yes=yes)
-    with session.changing(dry_run=dry_run) as conn:
-        operating.cancel(conn, number, session.actor, reason)
+    with session.acting(dry_run=dry_run) as act:
+        act.cancel(number, reason)
     click.echo(f"would cancel operation {number}; nothing was changed" if dry_run else f"operation {number} cancelled")
     if not dry_run:
         click.echo(f"next: headframe get operation {number}")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ...statemachine.lanes import LANES
-from .asking import change_options, confirm, plural
+from .asking import change_options, confirm
 from .codes import Code
 from .links import PAUSED, link
 from .session import Session, pass_session
@@ -15,7 +15,7 @@ from .session import Session, pass_session
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from sqlalchemy import Connection
+    from .behind.contract import Changes
 
 WHATS = ("step", "lane", "site", "worker")
 KINDS = (
@@ -41,12 +41,10 @@ def pause(session: Session, /, reason: str, dry_run: bool, yes: bool, **options:
 
     What executes runs on to its end; nothing is lost, and what waits keeps its order.
     """
-    from ...statemachine.store import pauses
-
     what, name = _one(options)
 
-    def change(conn: Connection) -> str:
-        if not pauses.pause(conn, what, name, session.actor, reason):
+    def change(act: Changes) -> str:
+        if not act.pause(what, name, reason):
             return f"{what} {name} was paused already"
         return f"paused {what} {name}; what executes runs on\nnext: headframe resume --{what} {name} --reason ..."
 
@@ -59,12 +57,10 @@ def pause(session: Session, /, reason: str, dry_run: bool, yes: bool, **options:
 @pass_session
 def resume(session: Session, /, reason: str, dry_run: bool, yes: bool, **options: str | None) -> int:
     """Let what was paused go on."""
-    from ...statemachine.store import pauses
-
     what, name = _one(options)
 
-    def change(conn: Connection) -> str:
-        pauses.resume(conn, what, name, session.actor, reason)
+    def change(act: Changes) -> str:
+        act.resume(what, name, reason)
         return f"resumed {what} {name}"
 
     return _do(session, f"resume {what} {name}?", change, PAUSED[what], dry_run=dry_run, yes=yes)
@@ -76,11 +72,9 @@ def resume(session: Session, /, reason: str, dry_run: bool, yes: bool, **options
 @pass_session
 def drain(session: Session, worker: str, reason: str, dry_run: bool, yes: bool) -> int:
     """Let a worker finish what it does, hand back what it has not begun, and leave."""
-    from ...statemachine.store import pauses
 
-    def change(conn: Connection) -> str:
-        owners = pauses.drain(conn, worker, session.actor, reason)
-        return f"{plural(len(owners), 'worker')} told to leave: {', '.join(owners)}"
+    def change(act: Changes) -> str:
+        return act.drain(worker, reason)
 
     return _do(session, f"drain worker {worker}?", change, PAUSED["worker"], dry_run=dry_run, yes=yes)
 
@@ -93,13 +87,13 @@ def _one(options: dict[str, str | None]) -> tuple[Any, str]:
 
 
 def _do(
-    session: Session, question: str, change: Callable[[Connection], str], page: str, *, dry_run: bool, yes: bool
+    session: Session, question: str, change: Callable[[Changes], str], page: str, *, dry_run: bool, yes: bool
 ) -> int:
     """Change in one transaction; a dry run does the same and takes it back."""
     if not dry_run:
         confirm(question, yes=yes)
-    with session.changing(dry_run=dry_run) as conn:
-        sentence = change(conn)
+    with session.acting(dry_run=dry_run) as act:
+        sentence = change(act)
     click.echo(f"would have: {sentence.splitlines()[0]}; nothing was changed" if dry_run else sentence)
     if not dry_run:
         link(session, page)

@@ -14,11 +14,11 @@ from .session import Session, pass_session
 from .units import printable
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection
+    from .behind.contract import Changes
 
 NUMBER = click.IntRange(min=0, max=2**63 - 1)
-Change = Callable[["Connection", str], str]
-"""Changes a run on a connection, as an actor, and gives the sentence that says what changed."""
+Change = Callable[["Changes"], str]
+"""Changes a run, and gives the sentence that says what changed."""
 
 
 @click.group()
@@ -33,10 +33,9 @@ def run() -> None:
 @pass_session
 def close(session: Session, number: int, expected: int | None, reason: str, dry_run: bool, yes: bool) -> int:
     """Say that the detector has ended a run."""
-    from ...statemachine.store import words
 
-    def change(conn: Connection, actor: str) -> str:
-        return words.close(conn, number, actor, reason, expected).sentence
+    def change(act: Changes) -> str:
+        return act.close(number, reason, expected)
 
     return _do(session, number, f"close run {number}?", change, dry_run=dry_run, yes=yes)
 
@@ -48,10 +47,9 @@ def close(session: Session, number: int, expected: int | None, reason: str, dry_
 @pass_session
 def expect(session: Session, number: int, count: int, reason: str, dry_run: bool, yes: bool) -> int:
     """Correct how many files a run has."""
-    from ...statemachine.store import words
 
-    def change(conn: Connection, actor: str) -> str:
-        return words.expect(conn, number, count, actor, reason).sentence
+    def change(act: Changes) -> str:
+        return act.expect(number, reason, count)
 
     return _do(session, number, f"let run {number} expect {plural(count, 'file')}?", change, dry_run=dry_run, yes=yes)
 
@@ -63,12 +61,12 @@ def expect(session: Session, number: int, count: int, reason: str, dry_run: bool
 @pass_session
 def waive(session: Session, number: int, files: tuple[str, ...], reason: str, dry_run: bool, yes: bool) -> int:
     """Declare files missing, by sequence number, range or name: the run is complete without them."""
-    from ...statemachine.store import words
+    from ...statemachine.store.words import spread
 
-    wanted = words.spread(files)
+    wanted = spread(files)
 
-    def change(conn: Connection, actor: str) -> str:
-        return printable(words.waive(conn, number, files, actor, reason).sentence)
+    def change(act: Changes) -> str:
+        return printable(act.waive(number, reason, files))
 
     question = f"declare {plural(len(wanted), 'file')} of run {number} missing?"
     return _do(session, number, question, change, dry_run=dry_run, yes=yes)
@@ -80,10 +78,9 @@ def waive(session: Session, number: int, files: tuple[str, ...], reason: str, dr
 @pass_session
 def reopen(session: Session, number: int, reason: str, dry_run: bool, yes: bool) -> int:
     """Take a run's closing back: more files may come, and what was made of the whole run no longer stands."""
-    from ...statemachine.store import words
 
-    def change(conn: Connection, actor: str) -> str:
-        return words.reopen(conn, number, actor, reason).sentence
+    def change(act: Changes) -> str:
+        return act.reopen(number, reason)
 
     return _do(session, number, f"reopen run {number}?", change, dry_run=dry_run, yes=yes)
 
@@ -95,13 +92,9 @@ def reopen(session: Session, number: int, reason: str, dry_run: bool, yes: bool)
 @pass_session
 def reclassify(session: Session, number: int, kind: str, reason: str, dry_run: bool, yes: bool) -> int:
     """Give a run another type; all its files start again on that type's way."""
-    from ...statemachine.store import words
 
-    config = session.config
-
-    def change(conn: Connection, actor: str) -> str:
-        period = config.realtime_period
-        return words.reclassify(conn, number, kind, config.pipeline_for, actor, reason, period).sentence
+    def change(act: Changes) -> str:
+        return act.reclassify(number, reason, kind)
 
     question = f"make run {number} a {printable(kind)} run, and start its files again?"
     return _do(session, number, question, change, dry_run=dry_run, yes=yes)
@@ -116,10 +109,9 @@ def reclassify(session: Session, number: int, kind: str, reason: str, dry_run: b
 @pass_session
 def note(session: Session, number: int, text: str, about: str | None, kind: str, dry_run: bool) -> int:
     """Write a note about a run. It stays: correct it by another one."""
-    from ...statemachine.store import notes
 
-    def change(conn: Connection, actor: str) -> str:
-        notes.write(conn, number, text, actor, kind=kind, file=about)
+    def change(act: Changes) -> str:
+        act.note(number, text, kind, about)
         return f"run {number}: noted"
 
     return _do(session, number, "", change, dry_run=dry_run, yes=True, next_step=f"headframe describe run {number}")
@@ -132,10 +124,9 @@ def note(session: Session, number: int, text: str, about: str | None, kind: str,
 @pass_session
 def quality(session: Session, number: int, quality: str, reason: str, dry_run: bool, yes: bool) -> int:
     """Say how good the data of a run are."""
-    from ...statemachine.store import runs
 
-    def change(conn: Connection, actor: str) -> str:
-        runs.judge(conn, number, quality, actor, reason)
+    def change(act: Changes) -> str:
+        act.judge(number, reason, quality)
         return f"run {number} is {quality}"
 
     what = f"headframe get runs --quality {quality}"
@@ -146,15 +137,12 @@ def _do(
     session: Session, number: int, question: str, change: Change, *, dry_run: bool, yes: bool, next_step: str = ""
 ) -> int:
     """Do it whole in a dry run too, and undo it there: what it says is exact, refusals included."""
-    from ...statemachine.store.runs import locked
-
     if not dry_run:
-        with session.looking():  # not reachable is told before anybody is asked
-            pass
+        with session.asking() as ask:
+            ask.reachable()  # not reachable is told before anybody is asked
         confirm(question, yes=yes)
-    with session.changing(dry_run=dry_run) as conn:
-        locked(conn, number)
-        sentence = change(conn, session.actor)
+    with session.acting(dry_run=dry_run) as act:
+        sentence = change(act)
     click.echo(f"dry run, nothing was changed: {sentence}" if dry_run else sentence)
     if not dry_run:
         click.echo(f"next: {next_step or f'headframe why run {number}'}")

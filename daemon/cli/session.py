@@ -1,34 +1,52 @@
-"""What commands share: the configuration, the database, who is acting. All of it only when asked for."""
+"""What commands share: the configuration, what stands behind them, who is acting. All of it only when asked for."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from .codes import Code, CommandError
+
 if TYPE_CHECKING:
     from datetime import tzinfo
-    from pathlib import Path
 
     from sqlalchemy import Connection, Engine
 
+    from ...client import Client
     from ..config import Config
+    from .behind.contract import Changes, Deeds, Questions
 
 
 class Session:
-    """One call of the command line."""
+    """One call of the command line. With a `url` a service answers; without, the database that is configured."""
 
-    def __init__(self, config_file: Path | None, environ: Mapping[str, str], *, debug: bool = False) -> None:
+    def __init__(
+        self,
+        config_file: Path | None,
+        environ: Mapping[str, str],
+        *,
+        debug: bool = False,
+        url: str | None = None,
+        token_file: Path | None = None,
+    ) -> None:
         self.config_file, self.environ, self.debug = config_file, environ, debug
+        # Who names a configuration means it, whatever address stands in the environment.
+        self.url = url or (environ.get("HEADFRAME_URL", "").strip() if config_file is None else "") or None
+        self.token_file = token_file
 
     @cached_property
     def config(self) -> Config:
-        """The configuration, read once. Raises `ConfigError`."""
+        """The configuration, read once. Raises `ConfigError`; ends where only a URL is given."""
         from ..config import load
 
+        if self.url and self.config_file is None and not self.environ.get("HEADFRAME_CONFIG"):
+            line = "this command needs the configuration of a host of headframe; it does not work with a URL alone"
+            raise CommandError(line, Code.USAGE, next_step="run it there, or give --config")
         return load(self.config_file, self.environ)
 
     @cached_property
@@ -46,6 +64,51 @@ class Session:
         if config.database.password_file is not None:
             password = read_secret(config.database.password_file)
         return connect(url, config.instance, pool=1, password=password, role="headframe-cli")
+
+    @cached_property
+    def client(self) -> Client:
+        """The client of the service at the URL."""
+        from ...client import Client
+
+        file = self.token_file or self.environ.get("HEADFRAME_TOKEN_FILE", "").strip() or None
+        return Client(self.url or "", token_file=file)
+
+    @contextmanager
+    def asking(self) -> Iterator[Questions]:
+        """Give whom to ask: of the database, one snapshot."""
+        if self.url:
+            from .behind.service import ServiceQuestions
+
+            yield ServiceQuestions(self.client)
+        else:
+            from .behind.database import DatabaseQuestions
+
+            with self.looking() as connection:
+                yield DatabaseQuestions(connection, self.config)
+
+    @contextmanager
+    def acting(self, *, dry_run: bool = False) -> Iterator[Changes]:
+        """Give who makes a change, which a dry run undoes."""
+        if self.url:
+            from .behind.service_changes import ServiceChanges
+
+            yield ServiceChanges(self.client, dry_run=dry_run)
+        else:
+            from .behind.database_changes import DatabaseChanges
+
+            with self.changing(dry_run=dry_run) as connection:
+                yield DatabaseChanges(connection, self)
+
+    @property
+    def deeds(self) -> Deeds:
+        """Who does what takes more than one transaction."""
+        if self.url:
+            from .behind.service_changes import ServiceDeeds
+
+            return ServiceDeeds(self.client)
+        from .behind.database_changes import DatabaseDeeds
+
+        return DatabaseDeeds(self.engine, self.actor)
 
     @contextmanager
     def looking(self) -> Iterator[Connection]:
@@ -73,7 +136,22 @@ class Session:
         """The site's time zone."""
         from zoneinfo import ZoneInfo
 
-        return ZoneInfo(self.config.timezone)
+        return ZoneInfo(self.client.me().timezone if self.url else self.config.timezone)
+
+    @property
+    def instance(self) -> str:
+        """The instance's name."""
+        return self.client.me().instance if self.url else self.config.instance
+
+    @property
+    def alone(self) -> bool:
+        """Say whether everything runs in one process tree, as far as can be told from here."""
+        return not self.url and self.config.broker.url == "memory:"
+
+    @property
+    def pages(self) -> str:
+        """The address under which people know the pages; empty where that is not configured."""
+        return (self.url or self.config.web.url).rstrip("/")
 
     @property
     def actor(self) -> str:
@@ -90,7 +168,9 @@ class Session:
             return f"uid {os.geteuid()}"
 
     def close(self) -> None:
-        """Leave the database."""
+        """Leave the database, or the service."""
+        if "client" in self.__dict__:
+            self.client.close()
         if "engine" in self.__dict__:
             self.engine.dispose()
 

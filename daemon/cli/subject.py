@@ -11,9 +11,8 @@ from .codes import Code, CommandError, not_found
 from .units import printable
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection
-
     from ...statemachine.views import FileDetail, RunDetail
+    from .behind.contract import Questions
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -31,21 +30,17 @@ def run_number(name: str) -> int:
     return int(name)
 
 
-def the_run(conn: Connection, name: str) -> RunDetail:
+def the_run(ask: Questions, name: str) -> RunDetail:
     """Give a run, or end with `not found`."""
-    from ...statemachine.views import run
-
-    found = run(conn, run_number(name))
+    found = ask.run(run_number(name))
     if found is None:
         raise not_found(f"there is no run {name}", "headframe get runs")
     return found
 
 
-def the_file(conn: Connection, name: str, run: int | None = None) -> FileDetail:
+def the_file(ask: Questions, name: str, run: int | None = None) -> FileDetail:
     """Give a file by name, `run/sequence` or id, or end with `not found`."""
-    from ...statemachine.views import file
-
-    found = file(conn, name, run)
+    found = ask.file(name, run)
     if found is None:
         raise not_found(f"there is no file {printable(name)}", "headframe get files, or name it as run/sequence")
     return found

@@ -13,7 +13,7 @@ from .subject import the_file, the_run
 from .units import Duration, printable
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection
+    from .behind.contract import Questions
 
 LOOK = 0.5
 """How often to look, in seconds."""
@@ -35,9 +35,9 @@ def wait(session: Session, wanted: str, timeout: float | None, kind: str, names:
     left = list(names)
     end = None if timeout is None else time.monotonic() + timeout
     while True:
-        with session.looking() as conn:
+        with session.asking() as ask:
             for name in list(left):
-                if _fulfilled(conn, kind, name, what, value):
+                if _fulfilled(ask, kind, name, what, value):
                     left.remove(name)
                     click.echo(f"{kind} {printable(name)}: {wanted}")
         if not left:
@@ -56,13 +56,13 @@ def _condition(wanted: str) -> tuple[str, str]:
     return what, value
 
 
-def _fulfilled(conn: Connection, kind: str, name: str, what: str, value: str) -> bool:
+def _fulfilled(ask: Questions, kind: str, name: str, what: str, value: str) -> bool:
     if kind == "run":
-        found = the_run(conn, name)
+        found = the_run(ask, name)
         state, phase, states = found.row.state, found.row.phase, found.states
     else:
-        file = the_file(conn, name)
-        states = the_run(conn, str(file.run)).states
+        file = the_file(ask, name)
+        states = the_run(ask, str(file.run)).states
         state, phase = (file.items[0].state, file.items[0].phase) if file.items else ("", "")
     if what == "phase":
         return phase == value
@@ -72,10 +72,8 @@ def _fulfilled(conn: Connection, kind: str, name: str, what: str, value: str) ->
 
 
 def _timed_out(session: Session, kind: str, left: list[str], wanted: str) -> CommandError:
-    from ...statemachine.why import why_file, why_run
-
-    with session.looking() as conn:
-        answer = why_run(conn, int(left[0])) if kind == "run" else why_file(conn, left[0])
+    with session.asking() as ask:
+        answer = ask.why_run(int(left[0])) if kind == "run" else ask.why_file(left[0])
     because = f" ({answer.code}: {answer.sentence})" if answer else ""
     names = ", ".join(printable(name) for name in left[:5])
     more = f" and {len(left) - 5} more" if len(left) > 5 else ""

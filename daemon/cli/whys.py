@@ -24,12 +24,10 @@ if TYPE_CHECKING:
 @pass_session
 def why(session: Session, kind: str, name: str, campaign: str | None, output: str) -> int:
     """Say why a run or file is where it is, who must act, and which command unblocks it."""
-    from ...statemachine.why import why_file, why_run
-
-    with session.looking() as conn:
-        answer = why_run(conn, run_number(name)) if kind == "run" else why_file(conn, name, campaign)
+    with session.asking() as ask:
+        answer = ask.why_run(run_number(name)) if kind == "run" else ask.why_file(name, campaign)
         if answer is None:
-            _ = the_run(conn, name) if kind == "run" else the_file(conn, name)
+            _ = the_run(ask, name) if kind == "run" else the_file(ask, name)
             return Code.NOT_FOUND
     if output == "table":
         screen(session, answer).show()

@@ -47,6 +47,20 @@ class FilesAsked(asked.Part):
     until = asked.moment("last changed before this time; of a run, or under way")
 
 
+class Named(asked.One):
+    """Which file."""
+
+    file = asked.word("its name, run/sequence, or number")
+    file.required = True
+    run = asked.number("of this run, where several have a file of that name")
+
+
+class Within(asked.One):
+    """In which campaign."""
+
+    campaign = asked.word("in this campaign instead of its run's own")
+
+
 @blueprint.get("")
 @blueprint.input(FilesAsked, location="query")
 @gives(Rows[FileRow])
@@ -60,6 +74,19 @@ def index(query_data: dict[str, Any]) -> Response:
     return rows(listed, query_data["wanted"])
 
 
+@blueprint.get("/find")
+@blueprint.input(Named, location="query")
+@gives(FileDetail)
+def find(query_data: dict[str, Any]) -> Response:
+    """Give one file as people name it; 400 names the files where several go by that name."""
+    wanted = query_data["file"]
+    with reading() as connection:
+        found = find_file(connection, wanted, query_data.get("run"))
+    if found is None:
+        raise NotFoundError(f"There is no file {wanted} here.")
+    return one(found, query_data["wanted"])
+
+
 @blueprint.get("/<number:number>")
 @blueprint.input(asked.One, location="query")
 @gives(FileDetail)
@@ -71,12 +98,14 @@ def show(number: int, query_data: dict[str, Any]) -> Response:
 
 
 @blueprint.get("/<number:number>/why")
+@blueprint.input(Within, location="query")
 @gives(Why)
-def why(number: int) -> Response:
+def why(number: int, query_data: dict[str, Any]) -> Response:
     """Say why a file is where it is, and what unblocks it."""
     with reading() as connection:
-        found = why_found_file(connection, _there(find_file(connection, number), number))
-    return one(found)
+        file = _there(find_file(connection, number), number)
+        found = why_found_file(connection, file, query_data.get("campaign"))
+    return one(found, query_data["wanted"])
 
 
 @blueprint.get("/<number:number>/history")

@@ -70,6 +70,12 @@ def _there(found: DeadLetterRow | None, number: int) -> DeadLetterRow:
     return found
 
 
+class Met(Done):
+    """What became of dead letters: `changed` of `total` that are meant; the others cannot be replayed."""
+
+    total: int
+
+
 class Chosen(Reasoned):
     """Which dead letters: by their numbers, or all open ones of a code."""
 
@@ -79,7 +85,7 @@ class Chosen(Reasoned):
 
 @blueprint.post("/<number:number>/replay")
 @blueprint.input(asks.Changing, location="query")
-@gives(Done)
+@gives(Met)
 @takes(Reasoned, {"reason": "the configuration is mended"})
 @needs(Role.OPERATOR)
 def replay(number: int, query_data: dict[str, Any], asked: Reasoned) -> Response:
@@ -89,7 +95,7 @@ def replay(number: int, query_data: dict[str, Any], asked: Reasoned) -> Response
 
 @blueprint.post("/<number:number>/forget")
 @blueprint.input(asks.Changing, location="query")
-@gives(Done)
+@gives(Met)
 @takes(Reasoned, {"reason": "a test file"})
 @needs(Role.OPERATOR)
 def forget(number: int, query_data: dict[str, Any], asked: Reasoned) -> Response:
@@ -99,7 +105,7 @@ def forget(number: int, query_data: dict[str, Any], asked: Reasoned) -> Response
 
 @blueprint.post("/replay")
 @blueprint.input(asks.Changing, location="query")
-@gives(Done, refuses=(404,))
+@gives(Met, refuses=(404,))
 @takes(Chosen, {"code": "vanished", "reason": "the disk is mounted again"})
 @needs(Role.OPERATOR)
 def replay_many(query_data: dict[str, Any], asked: Chosen) -> Response:
@@ -109,7 +115,7 @@ def replay_many(query_data: dict[str, Any], asked: Chosen) -> Response:
 
 @blueprint.post("/forget")
 @blueprint.input(asks.Changing, location="query")
-@gives(Done, refuses=(404,))
+@gives(Met, refuses=(404,))
 @takes(Chosen, {"ids": [17, 18], "reason": "test files"})
 @needs(Role.OPERATOR)
 def forget_many(query_data: dict[str, Any], asked: Chosen) -> Response:
@@ -122,11 +128,12 @@ def _change(what: str, chosen: Chosen, query: dict[str, Any]) -> Response:
         raise BadRequest("name dead letters by ids, or all of one code by code")
     act = letters.ask_replay if what == "replay" else letters.forget
 
-    def change(connection: Connection) -> Done:
+    def change(connection: Connection) -> Met:
         did = act(connection, chosen.ids, chosen.code, actor=who().name, reason=chosen.reason)
         if did.total and not did.changed:
             raise RefusedError(f"nothing to {what}: it cannot be replayed, for it was cut, or is of no queue")
         sentence = f"{'asked the conductors to replay' if what == 'replay' else 'forgot'} {did.changed} dead letters"
-        return Done(done=sentence, changed=did.changed, link="/dead-letters", dry_run=query["dry_run"])
+        link, dry_run = "/dead-letters", query["dry_run"]
+        return Met(done=sentence, changed=did.changed, link=link, dry_run=dry_run, total=did.total)
 
     return answered(chosen, change, dry_run=query["dry_run"])

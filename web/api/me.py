@@ -7,6 +7,7 @@ from flask import Response
 
 from ...statemachine.views import View
 from ..access.identity import needs, who
+from ..context import here
 from .answer import one
 from .document import PREFIX, gives
 
@@ -14,7 +15,10 @@ blueprint = APIBlueprint("api_me", __name__, url_prefix=f"{PREFIX}/me", tag="acc
 
 
 class Me(View):
-    """Who asks. `how` is session, token, issuer or nobody; `resources` are what a token may change, empty: all."""
+    """Who asks. `how` is session, token, issuer or nobody; `resources` are what a token may change, empty: all.
+
+    `instance` is who answers, `timezone` its site's.
+    """
 
     name: str
     display: str
@@ -22,6 +26,8 @@ class Me(View):
     how: str
     resources: tuple[str, ...]
     expires_at: datetime | None
+    instance: str
+    timezone: str
 
 
 @blueprint.get("")
@@ -34,5 +40,6 @@ def show() -> Response:
         Me(
             name=found.name, display=found.display, roles=tuple(sorted(found.roles)), how=found.how,
             resources=tuple(sorted(found.resources)), expires_at=found.expires_at,
+            instance=here().instance, timezone=here().settings.timezone,
         )
     )  # fmt: skip

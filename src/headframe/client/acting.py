@@ -5,15 +5,36 @@ from typing import Any
 
 from ..statemachine import views as v
 from ..statemachine.records import Record
+from ..statemachine.store.campaign_plan import Plan
 from .wire import Rows, Wire, within
 
 
 class Receipt(Record):
-    """What was done, or would be in a dry run: a sentence, how many things changed, where to look at them."""
+    """What was done, or would be in a dry run: a sentence, how many things changed (of `total`, where there may be more
+    that are meant), where to look at them."""
 
     done: str
     changed: int = 0
     link: str = ""
+    dry_run: bool = False
+    total: int = 0
+
+
+class Taken(Record):
+    """What a campaign takes in, made by the operation of this number (0 in a dry run)."""
+
+    done: str
+    operation: int
+    plan: Plan
+    dry_run: bool = False
+
+
+class Told(Record):
+    """What became of a campaign: its status now, and what whoever asked should know."""
+
+    done: str
+    status: str
+    warning: str = ""
     dry_run: bool = False
 
 
@@ -46,22 +67,26 @@ class Acting:
         body = {name: value for name, value in said.items() if value is not None}
         return self.wire.send(v.OperationRow, "/operations", body, dry_run=dry_run, key=key)
 
-    def cancel_operation(self, number: int, reason: str) -> v.OperationRow:
+    def cancel_operation(self, number: int, reason: str, *, dry_run: bool = False) -> v.OperationRow:
         """Leave the rest of a large action undone."""
-        return self.wire.send(v.OperationRow, within("operations", number, "cancel"), {"reason": reason})
+        path = within("operations", number, "cancel")
+        return self.wire.send(v.OperationRow, path, {"reason": reason}, dry_run=dry_run)
 
     def tell_run(self, number: int, word: str, reason: str, *, dry_run: bool = False, **said: Any) -> Receipt:
         """Close, expect, waive, reopen or reclassify a run: `tell_run(12, "waive", "lost", files=[17, "20-22"])`."""
         return self._told(within("runs", number, word), reason, dry_run, said)
 
-    def note(self, number: int, text: str) -> v.NoteRow:
-        """Write a note about a run."""
-        return self.wire.send(v.NoteRow, within("runs", number, "note"), {"text": text})
+    def note(
+        self, number: int, text: str, *, kind: str = "note", file: str | None = None, dry_run: bool = False
+    ) -> v.NoteRow:
+        """Write a note about a run, or about one of its files: its name, path, sequence or number."""
+        body = {"text": text, "kind": kind, "file": file}
+        return self.wire.send(v.NoteRow, within("runs", number, "note"), body, dry_run=dry_run)
 
-    def judge(self, number: int, quality: str, reason: str) -> v.Operation:
+    def judge(self, number: int, quality: str, reason: str, *, dry_run: bool = False) -> v.Operation:
         """Say how good a run is: unknown, good, questionable or bad."""
         body = {"quality": quality, "reason": reason}
-        return self.wire.send(v.Operation, within("runs", number, "quality"), body)
+        return self.wire.send(v.Operation, within("runs", number, "quality"), body, dry_run=dry_run)
 
     def pause(self, what: str, name: str, reason: str, *, dry_run: bool = False) -> Receipt:
         """Let a step, a lane, a site or a worker rest."""
@@ -83,6 +108,35 @@ class Acting:
     def forget(self, letter: int, reason: str, *, dry_run: bool = False) -> Receipt:
         """Take a dead letter off the list."""
         return self._told(within("dead-letters", letter, "forget"), reason, dry_run, {})
+
+    def tell_letters(
+        self, word: str, numbers: Sequence[int], code: str | None, reason: str, *, dry_run: bool = False
+    ) -> Receipt:
+        """Replay or forget several dead letters: by number, or all open ones of a code."""
+        said = {"ids": list(numbers) or None, "code": code}
+        return self._told(within("dead-letters", word), reason, dry_run, said)
+
+    def create_campaign(
+        self, name: str, runs: Mapping[str, Any], reason: str, *, dry_run: bool = False, **said: Any
+    ) -> Taken:
+        """Begin a campaign over the runs that fit: `create_campaign("again-1", {"kind": ["science"]}, "new gains")`.
+
+        `said` may be pipeline, version, start_state, lane, weight, note. What is large is made by a daemon.
+        """
+        body = {"name": name, "runs": dict(runs), "reason": reason, "pipeline": "default", **said}
+        return self.wire.send(Taken, "/campaigns", body, dry_run=dry_run)
+
+    def grow_campaign(
+        self, name: str, reason: str, runs: Mapping[str, Any] | None = None, *, dry_run: bool = False
+    ) -> Taken:
+        """Let a campaign take in what fits by now, or what fits another choice of runs."""
+        body = {"reason": reason, **({} if runs is None else {"runs": dict(runs)})}
+        return self.wire.send(Taken, within("campaigns", name, "grow"), body, dry_run=dry_run)
+
+    def tell_campaign(self, name: str, word: str, reason: str, *, dry_run: bool = False, **said: Any) -> Told:
+        """Pause, resume or close a campaign: `tell_campaign("again-1", "close", "done", cancel=True)`."""
+        path = within("campaigns", name, word)
+        return self.wire.send(Told, path, {"reason": reason, **said}, dry_run=dry_run)
 
     def arrive(self, files: Sequence[Mapping[str, Any]], *, dry_run: bool = False) -> tuple[dict[str, Any], ...]:
         """Say that raw files are there, up to 1,000 at once; give what became of each."""

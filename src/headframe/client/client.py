@@ -7,10 +7,20 @@ from types import TracebackType
 from typing import Any, Self
 
 from ..statemachine import views as v
+from ..statemachine.records import Record
 from ..statemachine.why import Why
 from .acting import Acting
 from .files import only, place
 from .wire import Rows, Wire, read_token, within
+
+
+class Me(Record):
+    """Who asks, by which instance it is asked, and the time zone of its site."""
+
+    name: str = ""
+    roles: tuple[str, ...] = ()
+    instance: str = ""
+    timezone: str = "UTC"
 
 
 class Client(Acting):
@@ -47,6 +57,10 @@ class Client(Acting):
     def close(self) -> None:
         """Close all connections."""
         self.wire.close()
+
+    def me(self) -> Me:
+        """Say who the token stands for."""
+        return self.wire.get(Me, "/me")
 
     def status(self) -> v.Status:
         """Give the whole instance on one screen."""
@@ -104,17 +118,21 @@ class Client(Acting):
         """Give one file by its number, with its copies, products, attempts, history."""
         return self.wire.get(v.FileDetail, within("files", number))
 
-    def why_file(self, number: int) -> Why:
-        """Say why a file is where it is, and what unblocks it."""
-        return self.wire.get(Why, within("files", number, "why"))
+    def find_file(self, name: str, run: int | None = None) -> v.FileDetail:
+        """Give one file by its name, by `run/sequence` or by its number."""
+        return self.wire.get(v.FileDetail, "/files/find", file=name, run=run)
+
+    def why_file(self, number: int, campaign: str | None = None) -> Why:
+        """Say why a file is where it is, and what unblocks it; in this campaign, else its run's own."""
+        return self.wire.get(Why, within("files", number, "why"), campaign=campaign)
 
     def attempts(self, *, limit: int | None = None, **where: Any) -> Iterator[v.AttemptRow]:
         """List attempts: of a run or file, else those that ended last."""
         return self.wire.each(v.AttemptRow, "/attempts", limit=limit, **where)
 
-    def log(self, item: int, epoch: int, *, tail: int | None = None) -> Iterator[bytes]:
-        """Give an attempt's whole log, or so many lines of its end, in pieces as they come."""
-        return self.wire.stream(within("attempts", item, epoch, "log"), tail=tail)
+    def log(self, item: int, epoch: int, *, tail: int | None = None, start: int = 0) -> Iterator[bytes]:
+        """Give an attempt's whole log, or so many lines of its end, or from byte `start` on, in pieces as they come."""
+        return self.wire.stream(within("attempts", item, epoch, "log"), start, tail=tail)
 
     def history(self, *, limit: int | None = None, **where: Any) -> Iterator[v.HistoryRow]:
         """List changes of an item, a file or a run, the latest first."""
@@ -144,6 +162,19 @@ class Client(Acting):
     def dead_letters(self, *, limit: int | None = None, **where: Any) -> Iterator[v.DeadLetterRow]:
         """List input that could not be used, the latest first."""
         return self.wire.each(v.DeadLetterRow, "/dead-letters", limit=limit, **where)
+
+    def dead_letter(self, number: int) -> v.DeadLetterRow:
+        """Give one dead letter."""
+        return self.wire.get(v.DeadLetterRow, within("dead-letters", number))
+
+    def dead_letter_body(self, number: int) -> bytes:
+        """Give a dead letter's message, as much of it as was kept."""
+        return b"".join(self.wire.stream(within("dead-letters", number, "body")))
+
+    def pauses(self) -> tuple[v.PauseRow, ...]:
+        """List what operators have paused, the longest first."""
+        found: Rows[v.PauseRow] = self.wire.get(Rows[v.PauseRow], "/pauses")
+        return found.rows
 
     def failures(self, *, limit: int | None = None, **where: Any) -> Iterator[v.FamilyRow]:
         """List failures that say the same, with what they have in common."""

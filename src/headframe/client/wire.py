@@ -91,13 +91,17 @@ class Wire:
             answer = self._pool.request(method, self.url + address, body=content, headers=headers)
         return _decoded(self._checked(answer), record)
 
-    def stream(self, path: str, **asked: Any) -> Iterator[bytes]:
-        """Give the bytes of an answer as they come."""
+    def stream(self, path: str, start: int = 0, /, **asked: Any) -> Iterator[bytes]:
+        """Give the bytes of an answer as they come, from byte `start` on."""
         headers = {**self._headers, "Accept": "*/*"}
+        if start:
+            headers["Range"] = f"bytes={start}-"
         with self._explained():
             answer = self._pool.request("GET", self.url + _address(path, asked), headers=headers, preload_content=False)
             try:
-                if answer.status != 200:
+                if start and answer.status == 416:  # nothing has come after that byte
+                    return
+                if answer.status != (206 if start else 200):
                     self._checked(answer)
                 yield from answer.stream(1 << 16)
             finally:
