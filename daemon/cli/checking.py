@@ -109,6 +109,7 @@ def doctor(session: Session) -> int:
         if finding.level == "fail":
             worst = Code.UNREACHABLE if finding.unreachable and worst is not Code.FAILED else Code.FAILED
 
+    session.at_host()
     for finding in examine(session.config_file, session.environ):
         tell(finding)
     return worst

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from ..config import Config
     from .behind.contract import Changes, Deeds, Questions
 
+PATIENCE_S = 15.0
+"""So long a service may take for one answer; it asks the database for ten at most."""
+
 
 class Session:
     """One call of the command line. With a `url` a service answers; without, the database that is configured."""
@@ -44,10 +47,14 @@ class Session:
         """The configuration, read once. Raises `ConfigError`; ends where only a URL is given."""
         from ..config import load
 
-        if self.url and self.config_file is None and not self.environ.get("HEADFRAME_CONFIG"):
-            line = "this command needs the configuration of a host of headframe; it does not work with a URL alone"
-            raise CommandError(line, Code.USAGE, next_step="run it there, or give --config")
+        self.at_host()
         return load(self.config_file, self.environ)
+
+    def at_host(self) -> None:
+        """End where only a URL is given, before anything that needs a host's configuration."""
+        if self.url and self.config_file is None and not self.environ.get("HEADFRAME_CONFIG"):
+            line = "this command needs a host's configuration, its database or files; a URL is not enough"
+            raise CommandError(line, Code.USAGE, next_step="run it on a host of headframe, or give --config")
 
     @cached_property
     def engine(self) -> Engine:
@@ -71,7 +78,7 @@ class Session:
         from ...client import Client
 
         file = self.token_file or self.environ.get("HEADFRAME_TOKEN_FILE", "").strip() or None
-        return Client(self.url or "", token_file=file)
+        return Client(self.url or "", token_file=file, timeout_s=PATIENCE_S)
 
     @contextmanager
     def asking(self) -> Iterator[Questions]:

@@ -1,8 +1,12 @@
-"""The same commands with a URL instead of a configuration: the same output, the same exit codes; and what goes wrong."""
+"""The same commands with a URL: the same output, the same exit codes; and how it ends where the service does not."""
 
 import contextlib
+import http.server
 import io
+import subprocess
+import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -16,6 +20,7 @@ from headframe.web.serve import Listener
 from headframe.web.settings import Settings
 
 from ....integration.access_help import LOOSE, make_token
+from ....integration.servers import free_ports
 from ....integration.small_machine import SmallMachine
 from . import test_acting, test_campaigns, test_dead, test_failures, test_looking
 from .conftest import Ended, Headframe
@@ -29,7 +34,8 @@ for module, names in (
         an_empty_list_is_valid_json filters_narrow a_filter_that_a_list_does_not_have_is_a_usage_error
         what_is_not_there_ends_4 a_list_that_was_cut_says_so status_ends_1_while_somebody_must_act
         status_leads_to_the_dead_letters status_ends_0_where_all_is_well describe_shows_it_all
-        why_is_one_screen_with_the_command catalog_gives_paths_that_open""",
+        why_is_one_screen_with_the_command wait_ends_when_it_is_so_and_124_when_time_is_up
+        names_with_control_characters_are_escaped catalog_gives_paths_that_open""",
     ),
     (
         test_acting,
@@ -106,3 +112,134 @@ def headframe(service: Service, tmp_path_factory: pytest.TempPathFactory, monkey
         return Ended(found.code, out, err)
 
     return ask
+
+
+def test_each_answer_ends_with_its_page_at_that_address(
+    service: Service, machine: SmallMachine, headframe: Headframe
+) -> None:
+    machine.arrive(5, 1)
+    found = run("--url", service.url + "/", "--token-file", str(service.operator), "why", "run", "5")
+    assert found.lines[-1] == f"page: {service.url}/runs/5"
+
+
+def test_address_and_token_file_come_from_the_environment_too_unless_a_configuration_is_named(
+    service: Service, headframe: Headframe, config_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HEADFRAME_URL", service.url)
+    monkeypatch.setenv("HEADFRAME_TOKEN_FILE", str(service.viewer))
+    assert run("status").lines[0].startswith("headframe headframe")
+    monkeypatch.setenv("HEADFRAME_URL", "http://127.0.0.1:9")
+    assert run("--config", str(config_file), "get", "runs").code == 0
+
+
+def test_who_may_not_ends_5_and_is_told_what_it_takes(
+    service: Service, machine: SmallMachine, headframe: Headframe, tmp_path: Path
+) -> None:
+    machine.arrive(5, 1)
+    close = ("run", "close", "5", "--reason", "x", "--yes")
+    refused = run("--url", service.url, "--token-file", str(service.viewer), *close)
+    assert (refused.code, "operator" in refused.err) == (5, True)
+    (tmp_path / "bad").write_text("hf_nonsense")
+    assert run("--url", service.url, "--token-file", str(tmp_path / "bad"), *close).code == 5
+    assert run("--url", service.url, "get", "runs").code == 5
+    assert machine.sql_value("select closed_at from run where number = 5") is None
+
+
+def test_what_needs_a_host_says_so_in_one_line(headframe: Headframe) -> None:
+    for arguments in (
+        ("verify",),
+        ("doctor",),
+        ("db", "upgrade"),
+        ("conductor",),
+        ("user", "list"),
+        ("config", "check"),
+    ):
+        found = headframe(*arguments)
+        assert (arguments, found.code) == (arguments, 2)
+        assert "a URL is not enough" in found.err
+
+
+@pytest.mark.parametrize("url", ["example.org", "ftp://x", "http://me:secret@x"])
+def test_a_wrong_address_ends_1_and_shows_no_secret(url: str) -> None:
+    found = run("--url", url, "get", "runs")
+    assert (found.code, len(found.err.splitlines())) == (1, 1)
+    assert "is no address of a headframe" in found.err
+    assert "secret" not in found.err
+
+
+def test_a_token_file_that_is_not_there_ends_1(service: Service, tmp_path: Path) -> None:
+    found = run("--url", service.url, "--token-file", str(tmp_path / "none"), "get", "runs")
+    assert (found.code, "the token cannot be read" in found.err) == (1, True)
+
+
+def test_nobody_there_ends_6() -> None:
+    (port,) = free_ports(1)
+    found = run("--url", f"http://127.0.0.1:{port}", "get", "runs")
+    assert (found.code, found.out) == (6, "")
+    assert "does not answer" in found.err
+
+
+class Odd(http.server.BaseHTTPRequestHandler):
+    """Answers a page, or after `wait` seconds."""
+
+    wait = 0.0
+
+    def do_GET(self) -> None:
+        time.sleep(self.wait)
+        with contextlib.suppress(OSError):
+            self.send_response(200)
+            self.send_header("Content-Type", "text/html")
+            self.end_headers()
+            self.wfile.write(b"<h1>It works!</h1>")
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def odd() -> Iterator[str]:
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Odd) as server:
+        server.daemon_threads = True
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+def test_a_page_instead_of_an_answer_ends_6(odd: str) -> None:
+    found = run("--url", odd, "status")
+    assert (found.code, "is no headframe: 200 text/html" in found.err) == (6, True)
+
+
+def test_a_service_that_takes_too_long_ends_6(odd: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Odd, "wait", 1.0)
+    monkeypatch.setattr("headframe.daemon.cli.session.PATIENCE_S", 0.1)
+    found = run("--url", odd, "status")
+    assert (found.code, "timed out" in found.err) == (6, True)
+
+
+def test_logs_come_from_the_service_and_go_on_as_they_grow(
+    busy: SmallMachine, service: Service, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    code = "from headframe.daemon.cli import main; main()"
+    command = [sys.executable, "-c", code, "--url", service.url, "--token-file", str(service.viewer), "logs"]
+    place = tmp_path_factory.mktemp("elsewhere")
+
+    def logs(*arguments: str) -> "subprocess.CompletedProcess[str]":
+        return subprocess.run([*command, *arguments], capture_output=True, text=True, check=False, cwd=place)
+
+    found = logs("run5_0001.h5", "--step", "salt")
+    assert (found.returncode, found.stdout) == (0, "step salt\nall is well\n"), found.stderr
+    assert logs("run5_0001.h5", "--tail", "1").stdout == "all is well\n"
+    assert logs("run5_0003.h5").returncode == 4
+    asked = ("get", "attempts", "run5_0001.h5", "--step", "salt", "-o", "json")
+    (row,) = run("--url", service.url, "--token-file", str(service.viewer), *asked).json
+    following = [*command, "run5_0001.h5", "--step", "salt", "--tail", "1", "-f"]
+    with subprocess.Popen(following, stdout=subprocess.PIPE, cwd=place) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"all is well\n"
+        with (busy.root / row["log_site"] / row["log"]).open("a") as log:
+            log.write("and more\n")
+        assert process.stdout.readline() == b"and more\n"
+        process.terminate()
