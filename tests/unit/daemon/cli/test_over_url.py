@@ -15,6 +15,7 @@ import pytest
 
 from headframe.daemon.cli import main
 from headframe.statemachine.roles import Role
+from headframe.statemachine.store.operating import limits, turn
 from headframe.web.app import create_app
 from headframe.web.serve import Listener
 from headframe.web.settings import Settings
@@ -243,3 +244,24 @@ def test_logs_come_from_the_service_and_go_on_as_they_grow(
             log.write("and more\n")
         assert process.stdout.readline() == b"and more\n"
         process.terminate()
+
+
+def test_what_a_daemon_carries_out_is_waited_for(
+    failed: SmallMachine, headframe: Headframe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "MANY", 1)
+    over = threading.Event()
+
+    def carry_out() -> None:
+        while not over.wait(0.05):
+            turn(failed.engine, "sweeper")
+
+    daemon = threading.Thread(target=carry_out)
+    daemon.start()
+    try:
+        found = headframe("requeue", "--run", "5", "--reason", "x", "--yes")
+    finally:
+        over.set()
+        daemon.join()
+    assert (found.code, found.lines[0]) == (0, "requeued 2 items in the bulk lane: run5_0001.h5, run5_0002.h5")
+    assert failed.item(5, 1).phase == "ready"
