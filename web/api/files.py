@@ -76,7 +76,7 @@ def index(query_data: dict[str, Any]) -> Response:
 
 @blueprint.get("/find")
 @blueprint.input(Named, location="query")
-@gives(FileDetail)
+@gives(FileDetail, refuses=(404,))
 def find(query_data: dict[str, Any]) -> Response:
     """Give one file as people name it; 400 names the files where several go by that name."""
     wanted = query_data["file"]
