@@ -44,6 +44,7 @@ def add_user(session: Session, name: str, roles: Sequence[str], display: str, pa
     from ...statemachine.store.access import people
     from ...web.access.passwords import hashed
 
+    session.at_host()
     people.check_name(name)
     kept = hashed(_password(password_file), name)
     with session.changing() as conn:
@@ -88,6 +89,7 @@ def set_password(session: Session, name: str, password_file: Path | None) -> int
     from ...statemachine.store.access import people
     from ...web.access.passwords import hashed
 
+    session.at_host()
     kept = hashed(_password(password_file), name)
     with session.changing() as conn:
         people.set_password(conn, name, kept, actor=session.actor)

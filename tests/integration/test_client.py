@@ -1,5 +1,6 @@
 """The client against a real server over a filled database: what it gives, what it does, how it says what went wrong."""
 
+import contextlib
 import http.server
 import threading
 from collections.abc import Iterator
@@ -188,3 +189,34 @@ def test_a_token_file_holds_one_token(tmp_path: Path) -> None:
     (tmp_path / "two").write_text("a b")
     with pytest.raises(ClientError, match="one token"):
         Client("http://x", token_file=tmp_path / "two")
+
+
+class Long(http.server.BaseHTTPRequestHandler):
+    """Answers a log of a megabyte, and who asks, over one connection."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        content = b"x" * (1 << 20) if self.path.endswith("/log") else b'{"name": "anna"}'
+        self.send_response(200)
+        self.send_header("Content-Type", "text/plain" if self.path.endswith("/log") else "application/json")
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        with contextlib.suppress(OSError):
+            self.wfile.write(content)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def test_a_log_that_is_not_read_to_its_end_spoils_no_later_answer() -> None:
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Long) as server:
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        with Client(f"http://127.0.0.1:{server.server_port}") as client:
+            log = client.log(1, 1)
+            assert next(log)
+            log.close()  # type: ignore[attr-defined]
+            assert client.me().name == "anna"
+            assert sum(len(piece) for piece in client.log(1, 1)) == 1 << 20
+        server.shutdown()

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from threading import Lock
 from typing import Any, Generic, TypeVar
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -18,7 +19,8 @@ T = TypeVar("T")
 PREFIX = "/api/v1"
 PAGE = 1000
 KEPT = 256
-"""So many answers are kept to be asked for only if they have changed."""
+LARGEST_KEPT = 64 * 1024
+"""So many answers, of so many bytes at most, are kept to be asked for only if they have changed."""
 AGAIN = urllib3.Retry(
     total=4,
     status_forcelist=(429, 502, 503, 504),
@@ -57,6 +59,7 @@ class Wire:
             self._headers["Authorization"] = f"Bearer {token}"
         self._pool = urllib3.PoolManager(timeout=urllib3.Timeout(timeout_s), retries=AGAIN, ca_certs=cafile)
         self._kept: dict[str, tuple[str, bytes]] = {}
+        self._keeping = Lock()
 
     def __repr__(self) -> str:
         return f"Wire({self.url!r})"
@@ -105,6 +108,7 @@ class Wire:
                     self._checked(answer)
                 yield from answer.stream(1 << 16)
             finally:
+                answer.close()  # what was not read may not be left for the next answer on this connection
                 answer.release_conn()
 
     def close(self) -> None:
@@ -119,7 +123,10 @@ class Wire:
         if answer.status == 304 and known:
             return known[1]
         content = self._checked(answer)
-        if tag := answer.headers.get("ETag"):
+        tag = answer.headers.get("ETag")
+        if tag is None or len(content) > LARGEST_KEPT:
+            return content
+        with self._keeping:
             while len(self._kept) >= KEPT:
                 self._kept.pop(next(iter(self._kept)), None)
             self._kept[address] = (tag, content)
