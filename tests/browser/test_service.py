@@ -98,6 +98,7 @@ def test_an_operator_pauses_a_step_with_the_keyboard_alone(page: "Page", base: s
     assert "by ada" in page.locator("#queues").inner_text()
     page.get_by_role("link", name="resume step place").focus()
     page.keyboard.press("Enter")
+    page.wait_for_url("**/queues?act=resume*")
     page.keyboard.type("spliced")
     page.keyboard.press("Enter")
     page.wait_for_url("**/queues?did=resume")

@@ -82,12 +82,12 @@ def test_a_token_ends_at_its_time(site: Site) -> None:
     assert known(site[0], secret).status_code == 401
 
 
-@pytest.mark.parametrize("form", [{"role": "administrator"}, {"days": "x"}, {"days": "-1"}])
+@pytest.mark.parametrize("form", [{"role": "administrator"}, {"days": "x"}, {"days": "-1"}, {"days": "9" * 300}])
 def test_nobody_gives_a_token_more_than_they_have_or_no_end(site: Site, form: dict[str, str]) -> None:
     assert make(signed_in(site[0], "anna"), **form).status_code == 400
 
 
-@pytest.mark.parametrize("days", ["0", "367", "9" * 300])
+@pytest.mark.parametrize("days", ["0", "367", "9999999999"])
 def test_a_token_lives_a_year_at_most(site: Site, days: str) -> None:
     assert make(signed_in(site[0], "anna"), days=days).status_code == 409
 
