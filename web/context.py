@@ -16,10 +16,14 @@ from .settings import Settings
 
 KEY = "headframe"
 PATIENCE = text(
-    "select set_config('statement_timeout', '10s', true), cast(pg_current_snapshot() as text) as snapshot,"
+    "select set_config('statement_timeout', '10s', true), set_config('jit', 'off', true),"
+    " cast(pg_current_snapshot() as text) as snapshot,"
     " extract(epoch from clock_timestamp()) as at"
 )
-"""One runaway question may not hold a thread of the server for long. It also says what a page will have seen."""
+"""One runaway question may not hold a thread of the server for long. It also says what a page will have seen.
+
+Without PostgreSQL's compiler: where it thinks a question dear, compiling costs ten times what a page's question takes.
+"""
 
 
 @dataclass(frozen=True)

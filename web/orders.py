@@ -36,13 +36,17 @@ def states_of_campaigns(connection: Connection, names: Iterable[str]) -> dict[st
     return found
 
 
-def left_out(connection: Connection, campaign_name: str, kind: str) -> tuple[str, ...]:
-    """Give the steps that a campaign's pipeline leaves out for a run type."""
-    types = pipeline.c.definition["run_types"][kind]["bypass"]
+def of_run(connection: Connection, name: str, kind: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Give the states that files of a run type pass in a campaign, the initial one first, and the steps left out."""
     wanted = (
-        select(types).join(campaign, campaign.c.pipeline_id == pipeline.c.id).where(campaign.c.name == campaign_name)
+        select(step_rule.c.state, step_rule.c.to_state, pipeline.c.definition["run_types"][kind]["bypass"].label("out"))
+        .join(campaign, campaign.c.pipeline_id == step_rule.c.pipeline_id)
+        .join(pipeline, pipeline.c.id == step_rule.c.pipeline_id)
+        .where(campaign.c.name == name, step_rule.c.scope == "file")
     )
-    return tuple(connection.execute(wanted).scalar() or ())
+    rows = connection.execute(wanted.order_by(step_rule.c.rank)).all()
+    states = (*(row.state for row in rows[:1]), *(row.to_state for row in rows))
+    return states, tuple(rows[0].out or ()) if rows else ()
 
 
 def merged(orders: Iterable[tuple[str, ...]]) -> tuple[str, ...]:

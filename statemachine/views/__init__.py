@@ -9,7 +9,7 @@ from .audit import AuditFilter, AuditRow, audit
 from .campaign_runs import CampaignRun, campaign_runs
 from .campaigns import CampaignFilter, CampaignRow, campaign_of, campaigns
 from .catalog import CatalogEntry, Place, catalog_find, catalog_page
-from .cells import CellRow, Tries, cell_rows, tries
+from .cells import CellRow, Tries, cell_rows, tries, tries_among
 from .changes import HistoryFilter, changes
 from .common import Common
 from .compare import Comparison, Difference, Side, compare
@@ -41,16 +41,16 @@ from .filedetail import (
 )
 from .files import FileFilter, FileRow, files
 from .flow import FlowRow, flow
-from .forecast import Forecast, StepForecast, forecast_campaign, forecast_run
+from .forecast import Forecast, StepForecast, forecast_campaign, forecast_found, forecast_run
 from .gaps import Gaps, MissingFile, Range, gaps
-from .latency import Latency, LatencyFilter, Quantiles, latency
+from .latency import Latency, LatencyFilter, Quantiles, latency, latency_lately
 from .news import News, Position, news, position
 from .notes import NoteRow, note_of, notes
 from .operations import OperationFilter, OperationRow, operation, operations
 from .pace import done_lately
 from .paging import BadCursorError, Listed, Page
 from .pilots import PilotRow, pilots
-from .processes import PauseRow, ProcessRow, pauses, processes
+from .processes import Around, PauseRow, ProcessRow, around, obstacles, pauses, processes
 from .products import Product, ProductDetail, ProductFilter, product_of, products
 from .queues import QueueRow, queues
 from .replicas import Replica, ReplicaFilter, replicas
@@ -65,6 +65,7 @@ from .wide import TooWideError
 from .workers import Doing, RoleRow, WorkerFilter, WorkerRow, attempts_by, roles, worker, workers
 
 __all__ = [
+    "Around",
     "AttemptFilter",
     "AttemptRow",
     "AuditFilter",
@@ -139,6 +140,7 @@ __all__ = [
     "View",
     "WorkerFilter",
     "WorkerRow",
+    "around",
     "attempt_of",
     "attempts",
     "attempts_by",
@@ -166,13 +168,16 @@ __all__ = [
     "first_gaps",
     "flow",
     "forecast_campaign",
+    "forecast_found",
     "forecast_run",
     "gaps",
     "history",
     "latency",
+    "latency_lately",
     "news",
     "note_of",
     "notes",
+    "obstacles",
     "operation",
     "operations",
     "pauses",
@@ -193,6 +198,7 @@ __all__ = [
     "status",
     "totals",
     "tries",
+    "tries_among",
     "trouble_summary",
     "unknown_runs",
     "worker",

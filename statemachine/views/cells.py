@@ -1,5 +1,7 @@
 """What a run's overview needs of each file, and no more: it shows many."""
 
+from collections import Counter
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Select, func, select
@@ -54,11 +56,15 @@ def tries(conn: Connection, run_id: int, campaign: str) -> Tries:
     return Tries(**row._mapping)
 
 
+def tries_among(rows: Iterable[CellRow]) -> Tries:
+    """Count the same among all cells of a run, where they have been read already."""
+    kinds = Counter(row.kind for row in rows)
+    return Tries(untried=kinds["untried"], again=kinds["again"], skipped=kinds["skipped"])
+
+
 def cell_rows(conn: Connection, number: int, page: Page) -> Listed[CellRow]:
     """List where the files of a run stand, by sequence number."""
-    found = conn.execute(select(run.c.id, run.c.campaign_id).where(run.c.number == number)).first()
-    if found is None:
-        return Listed((), "")
+    run_id, campaign_id = (select(run.c[name]).where(run.c.number == number) for name in ("id", "campaign_id"))
     columns = (
         *(file.c.id, file.c.sequence, file.c.name, item.c.state, item.c.phase, item.c.reason_code),
         *(item.c.id.label("item"), item.c.failures + item.c.interrupts, item.c.trigger),
@@ -66,7 +72,8 @@ def cell_rows(conn: Connection, number: int, page: Page) -> Listed[CellRow]:
     wanted: Select[Any] = (
         select(*columns)
         .join(item, item.c.file_id == file.c.id)
-        .where(file.c.run_id == found.id, item.c.run_id == found.id, item.c.campaign_id == found.campaign_id)
+        .where(file.c.run_id == run_id.scalar_subquery(), item.c.run_id == run_id.scalar_subquery())
+        .where(item.c.campaign_id == campaign_id.scalar_subquery())
     )
     after = key(page, int)
     if after is not None:

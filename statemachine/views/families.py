@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import BigInteger, Connection, Row, Select, cast, func, select, text, tuple_
+from sqlalchemy import BigInteger, ColumnElement, Connection, Row, Select, cast, func, select, text, tuple_
 
 from ..schema import attempt, campaign, failure_family, item, measure_failure, run
 from .common import Common, Trait, common
@@ -58,18 +58,18 @@ class FamilyRow(View):
 def families(conn: Connection, where: FamilyFilter | None = None, page: Page | None = None) -> Listed[FamilyRow]:
     """List families of failures, the most frequent first."""
     where, page = where or FamilyFilter(), page or Page()
-    since = conn.execute(select(func.clock_timestamp())).scalar_one() - timedelta(hours=where.hours)
+    since = func.statement_timestamp() - timedelta(hours=where.hours)
     counted = (_of_run(where, since) if where.run is not None else _of_all(where, since)).subquery("counted")
     keys = tuple_(counted.c.n, counted.c.family)
-    wanted = select(failure_family, failure_family.c.n.label("total"), counted.c.n.label("hits")).join(
-        counted, counted.c.family == failure_family.c.family
-    )
+    wanted = select(
+        failure_family, failure_family.c.n.label("total"), counted.c.n.label("hits"), since.label("since")
+    ).join(counted, counted.c.family == failure_family.c.family)
     after = key(page, int, str)
     if after is not None:
         wanted = wanted.where(keys < tuple_(*after))
     rows = conn.execute(wanted.order_by(counted.c.n.desc(), counted.c.family.desc()).limit(size(page))).all()
-    looked = _looked_at(conn, [row.family for row in rows], where, since)
-    worked = _successes(conn, sorted({row.step for row in rows}), since)
+    looked = _looked_at(conn, rows, where)
+    worked = _successes(conn, rows)
 
     def make(row: Row[Any]) -> FamilyRow:
         return _made(row, looked.get(row.family, []), worked.get(row.step, []))
@@ -77,7 +77,7 @@ def families(conn: Connection, where: FamilyFilter | None = None, page: Page | N
     return listed(rows, page, make, "hits", "family")
 
 
-def _of_all(where: FamilyFilter, since: datetime) -> Select[Any]:
+def _of_all(where: FamilyFilter, since: ColumnElement[datetime]) -> Select[Any]:
     """Count from the kept measures."""
     table = measure_failure.c
     wanted = select(table.family, cast(func.sum(table.n), BigInteger).label("n")).where(
@@ -90,7 +90,7 @@ def _of_all(where: FamilyFilter, since: datetime) -> Select[Any]:
     return _chosen(wanted.group_by(table.family), where)
 
 
-def _of_run(where: FamilyFilter, since: datetime) -> Select[Any]:
+def _of_run(where: FamilyFilter, since: ColumnElement[datetime]) -> Select[Any]:
     """Count a run's attempts: they are few."""
     number = select(run.c.id).where(run.c.number == where.run).scalar_subquery()
     wanted = (
@@ -113,9 +113,12 @@ def _chosen(wanted: Select[Any], where: FamilyFilter) -> Select[Any]:
     return outer.join(failure_family, failure_family.c.family == counted.c.family).where(*asked) if asked else outer
 
 
-def _looked_at(conn: Connection, names: Sequence[str], where: FamilyFilter, since: datetime) -> dict[str, list[Any]]:
+def _looked_at(conn: Connection, rows: Sequence[Row[Any]], where: FamilyFilter) -> dict[str, list[Any]]:
     """Give the latest attempts of each family, at most `SAMPLE` of one: a probe of an index for each family."""
-    asked = {"names": list(names), "campaign": where.campaign, "since": since, "most": SAMPLE}
+    if not rows:
+        return {}
+    names = [row.family for row in rows]
+    asked = {"names": names, "campaign": where.campaign, "since": rows[0].since, "most": SAMPLE}
     narrow = {"near": NEAR if where.campaign else SAMPLE} if where.run is None else {"run": where.run}
     found: dict[str, list[Any]] = {}
     for row in conn.execute(LOOKED if where.run is None else LOOKED_OF_RUN, {**asked, **narrow}):
@@ -123,12 +126,13 @@ def _looked_at(conn: Connection, names: Sequence[str], where: FamilyFilter, sinc
     return found
 
 
-def _successes(conn: Connection, steps: Sequence[str], since: datetime) -> dict[str, list[Trait]]:
-    """Give where the latest successes of each step ran."""
-    found = {}
-    for step in steps:
-        rows = conn.execute(SUCCEEDED, {"step": step, "since": since, "most": SUCCESSES})
-        found[step] = [_trait(row) for row in rows]
+def _successes(conn: Connection, rows: Sequence[Row[Any]]) -> dict[str, list[Trait]]:
+    """Give where the latest successes of each family's step ran."""
+    found: dict[str, list[Trait]] = {}
+    if rows:
+        steps = sorted({row.step for row in rows})
+        for row in conn.execute(SUCCEEDED, {"steps": steps, "since": rows[0].since, "most": SUCCESSES}):
+            found.setdefault(row.step, []).append(_trait(row))
     return found
 
 
@@ -159,9 +163,10 @@ def _trait(row: Row[Any]) -> Trait:
 
 
 SUCCEEDED = text("""
-select a.host, a.log_site, a.owner, p.version
-from (select host, log_site, owner from attempt
-  where step = :step and ended_at >= :since and outcome = 'succeeded' order by ended_at desc limit :most) a
+select asked.step, a.host, a.log_site, a.owner, p.version
+from unnest(cast(:steps as text[])) as asked(step)
+cross join lateral (select host, log_site, owner from attempt
+  where step = asked.step and ended_at >= :since and outcome = 'succeeded' order by ended_at desc limit :most) a
 left join process p on p.owner = a.owner
 """)
 LOOKED = text("""

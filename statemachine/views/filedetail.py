@@ -1,5 +1,6 @@
 """One file with all that is known of it: replicas, products, history, attempts, what came late."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -152,14 +153,15 @@ def file(conn: Connection, wanted: str | int, run_number: int | None = None) -> 
         return None
     items = _items(conn, found.id, found.campaign_id)
     ids = [row.item for row in items]
+    changes = history(conn, ids)
     fields = {name: found._mapping[name] for name in FileDetail.__struct_fields__ if name in found._mapping}
     return FileDetail(
         **fields,
         items=items,
         replicas=replicas_of(conn, replica.c.file_id == found.id),
         products=products_of(conn, product.c.file_id == found.id),
-        history=history(conn, ids),
-        dropped=dropped(conn, ids),
+        history=changes,
+        dropped=dropped(conn, without_beginning(ids, changes)),
         attempts=attempts_of(conn, ids),
         late=_late(conn, ids),
         dead_letters=dead_letters_about(conn, subjects=_subjects(found)),
@@ -178,8 +180,16 @@ def history(conn: Connection, items: list[int], most: int = MOST) -> tuple[Histo
     return tuple(reversed(_records(conn, wanted, HistoryRow)))
 
 
+def without_beginning(items: Sequence[int], changes: Sequence[HistoryRow]) -> list[int]:
+    """Give the items of which these changes do not hold the first: older ones may have been dropped."""
+    whole = {change.item for change in changes if change.from_state is None}
+    return [item for item in items if item not in whole]
+
+
 def dropped(conn: Connection, items: list[int]) -> tuple[Dropped, ...]:
     """Give where the history of these items begins, for those whose older history was dropped."""
+    if not items:
+        return ()
     wanted = select(history_checkpoint, history_checkpoint.c.item_id.label("item"))
     return _records(conn, wanted.where(history_checkpoint.c.item_id.in_(items)).order_by("item"), Dropped)
 

@@ -5,6 +5,7 @@ for what is ready, by campaign and run within a campaign, newest first otherwise
 """
 
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, ScalarSelect, Select, and_, func, or_, select, tuple_
@@ -122,6 +123,7 @@ def files(conn: Connection, where: FileFilter | None = None, page: Page | None =
     return listed(rows, page, made, *order.columns)
 
 
+@cache
 def selected() -> Select[Any]:
     """Give the question for files with their items.
 

@@ -2,18 +2,18 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
-from typing import Any
 
-from sqlalchemy import Connection, Row, func, select
+from sqlalchemy import Connection, select, text
 
 from ..forecasting import SPAN_S, Line, bottleneck, times
 from ..records import Record
-from ..schema import campaign, item, measure_rate, run, step_rule
-from .counts import Count, by_run, totals
+from ..schema import campaign, measure_rate, step_rule
+from .counts import totals
 from .fields import View
 from .pace import Pace, paces
-from .processes import processes
-from .queues import MOST_COUNTED, ahead, takes
+from .processes import Around, around
+from .queues import MOST_COUNTED, takes
+from .runs import RunFilter, RunRow, runs
 
 MOVING = ("ready", "submitted", "executing")
 WAITING = ("ready", "submitted")
@@ -25,6 +25,18 @@ ASSUMED = (
     "what is failed or held stays so",
     "steps of whole runs are not counted",
 )
+AHEAD = text("""
+select m.step, max(greatest(0, before.n + 1 - m.n) + sent.n) as ahead
+from (select step, lane, priority, max(id) as last, count(*) as n from item
+  where run_id = :run and campaign_id = :campaign and phase = 'ready' group by step, lane, priority) m
+cross join lateral (select count(*) as n from (select from item i
+  where i.phase = 'ready' and i.step = m.step and i.lane = m.lane
+    and (i.priority < m.priority or (i.priority = m.priority and i.id < m.last)) limit :most) b) before
+cross join lateral (select count(*) as n from (select from item i
+  where i.phase = 'submitted' and i.step = m.step and i.lane = m.lane and i.run_id <> :run limit :most) s) sent
+group by m.step
+""")
+"""What others have before this run's last file at each step: ready, up to `most`, or with the broker."""
 
 
 class StepForecast(View):
@@ -65,52 +77,65 @@ class Forecast(View):
 
 
 class _Subject(Record):
+    """What is forecast: its files by state and phase, how fast steps go, who works, what stands before it."""
+
     name: str
-    campaign_id: int
     lane: str
-    counts: tuple[Count, ...]
+    rules: tuple[tuple[str, str], ...]
+    files: dict[str, dict[str, int]]
     paces: dict[str, Pace]
+    around: Around
     ahead: dict[str, int] = {}
+
+
+class _Campaign(Record):
+    id: int = 0
+    lane: str = "live"
+    rules: tuple[tuple[str, str], ...] = ()
 
 
 def forecast_campaign(conn: Connection, name: str) -> Forecast | None:
     """Forecast a campaign; none where there is none of that name."""
-    row = conn.execute(select(campaign.c.id, campaign.c.lane).where(campaign.c.name == name)).first()
-    if row is None:
+    own = _campaign(conn, name)
+    if not own.id:
         return None
-    counts = tuple(each for each in totals(conn, scope=("file",)) if each.campaign_id == row.id)
-    pace = paces(conn, measure_rate.c.campaign_id == row.id)
+    files: dict[str, dict[str, int]] = {}
+    for each in totals(conn, scope=("file",), campaigns=[own.id]):
+        files.setdefault(each.state, {})[each.phase] = each.n
+    pace = paces(conn, measure_rate.c.campaign_id == own.id)
     return _forecast(
-        conn, _Subject(name=f"campaign {name}", campaign_id=row.id, lane=row.lane, counts=counts, paces=pace)
+        _Subject(name=f"campaign {name}", lane=own.lane, rules=own.rules, files=files, paces=pace, around=around(conn))
     )
 
 
 def forecast_run(conn: Connection, number: int) -> Forecast | None:
     """Forecast a run in its own campaign, with what stands before it in the queues; none where there is no such run."""
-    wanted = select(run.c.id, run.c.campaign_id, campaign.c.lane).outerjoin(
-        campaign, campaign.c.id == run.c.campaign_id
-    )
-    row = conn.execute(wanted.where(run.c.number == number)).first()
-    if row is None:
-        return None
-    mine = by_run(conn, [row.id])[row.id]
-    subject = _Subject(
-        name=f"run {number}",
-        campaign_id=row.campaign_id or 0,
-        lane=row.lane or "live",
-        counts=tuple(each for each in mine if each.scope == "file" and each.campaign_id == row.campaign_id),
-        paces=paces(conn, measure_rate.c.lane == (row.lane or "live")),
-        ahead=_ahead(conn, row.id, row.campaign_id),
-    )
-    return _forecast(conn, subject)
+    found = runs(conn, RunFilter(numbers=(number,))).rows
+    return forecast_found(conn, found[0], around(conn)) if found else None
 
 
-def _forecast(conn: Connection, subject: _Subject) -> Forecast:
-    now: datetime = conn.execute(select(func.clock_timestamp())).scalar_one()
-    rules = _rules(conn, subject.campaign_id)
-    steps, lines = _lines(conn, subject, rules)
+def forecast_found(conn: Connection, row: RunRow, known: Around) -> Forecast:
+    """Forecast a run that has been read already, with what is alive."""
+    own = _campaign(conn, row.campaign)
+    values = {"run": row.id, "campaign": own.id, "most": MOST_COUNTED}
+    return _forecast(
+        _Subject(
+            name=f"run {row.number}",
+            lane=own.lane,
+            rules=own.rules,
+            files=row.files,
+            paces=paces(conn, measure_rate.c.lane == own.lane),
+            around=known,
+            ahead={each.step: each.ahead for each in conn.execute(AHEAD, values)} if row.phases.get("ready") else {},
+        )
+    )
+
+
+def _forecast(subject: _Subject) -> Forecast:
+    now = subject.around.now
+    steps, lines = _lines(subject)
     held_up = bottleneck(lines) or _slowest(lines)
-    left = sum(count.n for count in subject.counts if count.phase in MOVING)
+    left = sum(phases.get(phase, 0) for phases in subject.files.values() for phase in MOVING)
     ends = _ends(lines, held_up) if left and held_up else (None, None)
     return Forecast(
         subject=subject.name,
@@ -126,32 +151,29 @@ def _forecast(conn: Connection, subject: _Subject) -> Forecast:
     )
 
 
-def _lines(
-    conn: Connection, subject: _Subject, rules: Sequence[Row[Any]]
-) -> tuple[tuple[StepForecast, ...], list[Line]]:
-    workers = processes(conn, role="worker", alive=True)
+def _lines(subject: _Subject) -> tuple[tuple[StepForecast, ...], list[Line]]:
     steps, lines = [], []
     coming = before = 0
-    for n, rule in enumerate(rules):
-        here = {count.phase: count.n for count in subject.counts if count.state == rule.state}
+    for n, (state, name) in enumerate(subject.rules):
+        here = subject.files.get(state, {})
         coming += sum(here.get(phase, 0) for phase in MOVING)
-        before += subject.ahead.get(rule.step, 0)
-        pace = subject.paces.get(rule.step, Pace())
-        tail = sum(subject.paces.get(later.step, Pace()).mean_s for later in rules[n + 1 :])
-        waiting = sum(here.get(phase, 0) for phase in WAITING) + subject.ahead.get(rule.step, 0)
+        before += subject.ahead.get(name, 0)
+        pace = subject.paces.get(name, Pace())
+        tail = sum(subject.paces.get(later, Pace()).mean_s for _, later in subject.rules[n + 1 :])
+        waiting = sum(here.get(phase, 0) for phase in WAITING) + subject.ahead.get(name, 0)
         to_do = round(coming * pace.share) + before
-        line = Line(step=rule.step, to_do=to_do, waiting=waiting, counts=pace.counts, tail_s=tail)
+        line = Line(step=name, to_do=to_do, waiting=waiting, counts=pace.counts, tail_s=tail)
         took = times(line)
         steps.append(
             StepForecast(
-                step=rule.step,
+                step=name,
                 to_do=round(coming * pace.share),
-                waiting=waiting - subject.ahead.get(rule.step, 0),
+                waiting=waiting - subject.ahead.get(name, 0),
                 executing=here.get("executing", 0),
-                ahead=subject.ahead.get(rule.step, 0),
+                ahead=subject.ahead.get(name, 0),
                 per_minute=line.rate * 60,
                 mean_s=pace.mean_s,
-                workers=sum(takes(worker, rule.step, subject.lane) for worker in workers),
+                workers=sum(takes(worker, name, subject.lane) for worker in subject.around.workers),
                 p50_s=took.p50_s,
                 p90_s=took.p90_s,
             )
@@ -202,31 +224,12 @@ def _after(now: datetime, seconds: float | None) -> datetime | None:
     return None if seconds is None else now + timedelta(seconds=seconds)
 
 
-def _rules(conn: Connection, campaign_id: int) -> list[Row[Any]]:
-    wanted = select(step_rule.c.state, step_rule.c.step).join(
-        campaign, campaign.c.pipeline_id == step_rule.c.pipeline_id
-    )
-    of_files = wanted.where(campaign.c.id == campaign_id, step_rule.c.scope == "file")
-    return list(conn.execute(of_files.order_by(step_rule.c.rank)))
-
-
-def _ahead(conn: Connection, run_id: int, campaign_id: int | None) -> dict[str, int]:
-    """Count what others have before this run's last file at each step, up to `MOST_COUNTED`."""
-    mine = item.c.run_id == run_id
-    wanted = select(
-        item.c.step, item.c.lane, item.c.priority, func.max(item.c.id).label("last"), func.count().label("n")
-    ).where(mine, item.c.campaign_id == campaign_id, item.c.phase == "ready")
-    found: dict[str, int] = {}
-    for row in conn.execute(wanted.group_by(item.c.step, item.c.lane, item.c.priority)):
-        ready = ahead(conn, row.step, row.lane, row.priority, row.last, MOST_COUNTED) + 1 - row.n
-        others = max(ready, 0) + _sent(conn, row.step, row.lane, run_id)
-        found[row.step] = max(found.get(row.step, 0), others)
-    return found
-
-
-def _sent(conn: Connection, step: str, lane: str, run_id: int) -> int:
-    """Count what the broker has of other runs."""
-    others = select(item.c.id).where(
-        item.c.phase == "submitted", item.c.step == step, item.c.lane == lane, item.c.run_id != run_id
-    )
-    return int(conn.execute(select(func.count()).select_from(others.limit(MOST_COUNTED).subquery())).scalar_one())
+def _campaign(conn: Connection, name: str) -> _Campaign:
+    """Give a campaign's lane and the states and steps of its files, in order; an empty one where there is none."""
+    rule = step_rule.c
+    of_files = (rule.pipeline_id == campaign.c.pipeline_id) & (rule.scope == "file")
+    wanted = select(campaign.c.id, campaign.c.lane, rule.state, rule.step).outerjoin(step_rule, of_files)
+    rows = conn.execute(wanted.where(campaign.c.name == name).order_by(rule.rank)).all()
+    if not rows:
+        return _Campaign()
+    return _Campaign(id=rows[0].id, lane=rows[0].lane, rules=tuple((row.state, row.step) for row in rows if row.step))

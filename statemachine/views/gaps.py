@@ -152,8 +152,9 @@ def _absent(conn: Connection, run_id: int, spans: Sequence[Row[Any]]) -> tuple[M
 
 
 def _unregistered(conn: Connection, run_id: int, which: ColumnElement[bool], most: int) -> tuple[MissingFile, ...]:
+    names = ("name", "sequence", "expected_size", "waived_at", "waived_by", "waived_reason")
     wanted = (
-        select(file)
+        select(*(file.c[name] for name in names))
         .where(file.c.run_id == run_id, file.c.registered_at.is_(None), which)
         .order_by(file.c.sequence, file.c.name)
         .limit(most)

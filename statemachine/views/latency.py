@@ -95,6 +95,17 @@ def latency(conn: Connection, since: datetime | None = None, where: LatencyFilte
     )
 
 
+def latency_lately(conn: Connection, since: datetime) -> tuple[Quantiles, Quantiles]:
+    """Give the latency since a moment, and that of the last hour, and nothing else."""
+    whole, table = LatencyFilter(), measure_latency.c
+    last_hour = table.at >= func.statement_timestamp() - HOUR
+    both = (
+        _grouped(conn, table.what, whole, table.what == "latency", which) for which in (table.at >= since, last_hour)
+    )
+    today, hour = (_first(groups) for groups in both)
+    return today, hour
+
+
 def _steps(conn: Connection, where: LatencyFilter, today: ColumnElement[bool]) -> tuple[StepTimes, ...]:
     parts = [
         dict(_grouped(conn, measure_latency.c.step, where, measure_latency.c.what == what, today))

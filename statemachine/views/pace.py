@@ -29,17 +29,17 @@ class Pace(Record):
 def paces(conn: Connection, which: ColumnElement[bool]) -> dict[str, Pace]:
     """Give the pace of each step, over the spans since the first of what `which` chooses, an hour at most."""
     moment = text("interval '1 minute'")
-    floor = func.date_bin(moment, func.clock_timestamp() - LAG, text("timestamptz 'epoch'"))
-    end: datetime = conn.execute(select(floor)).scalar_one()
+    floor = func.date_bin(moment, func.statement_timestamp() - LAG, text("timestamptz 'epoch'"))
     rate = measure_rate.c
     names = ("done", "passed", "busy_s")
     rows = conn.execute(
-        select(rate.at, rate.step, *(func.sum(rate[name]).label(name) for name in names))
-        .where(rate.span == 1, rate.at >= end - SEEN, rate.at < end, which)
+        select(rate.at, rate.step, func.max(floor).label("end"), *(func.sum(rate[name]).label(name) for name in names))
+        .where(rate.span == 1, rate.at >= floor - SEEN, rate.at < floor, which)
         .group_by(rate.at, rate.step)
     ).all()
     if not rows:
         return {}
+    end: datetime = rows[0].end
     spans = int((end - min(row.at for row in rows)).total_seconds() / SPAN_S + 1e-6)
     by_step: dict[str, list[Row[tuple[object, ...]]]] = {}
     for row in rows:

@@ -1,11 +1,11 @@
 """Daemons and workers by when they were last heard of, and what operators have paused."""
 
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, func, literal, null, select
 
-from ..schema import pause, process
+from ..schema import pause, process, site
 from .fields import View
 
 SEEN = timedelta(seconds=60)
@@ -48,6 +48,42 @@ def processes(
         wanted = wanted.where(is_alive.is_(alive))
     rows = conn.execute(wanted.order_by(process.c.seen_at.desc(), process.c.owner).limit(most))
     return tuple(ProcessRow(**row._mapping) for row in rows)
+
+
+class Around(NamedTuple):
+    """What is alive at a moment, and when a conductor was last heard of, alive or not."""
+
+    now: datetime
+    alive: tuple[ProcessRow, ...]
+    last_conductor: datetime | None
+
+    @property
+    def workers(self) -> tuple[ProcessRow, ...]:
+        """Give the workers among them."""
+        return tuple(each for each in self.alive if each.role == "worker")
+
+
+def around(conn: Connection, most: int = 1000) -> Around:
+    """Look at the time and at what is alive, with one question."""
+    moment = select(func.statement_timestamp().label("now")).subquery("moment")
+    last = select(func.max(process.c.seen_at)).where(process.c.role == "conductor").scalar_subquery()
+    is_alive = process.c.seen_at > moment.c.now - SEEN
+    wanted = select(process, moment.c.now, last.label("last_conductor")).select_from(
+        moment.outerjoin(process, is_alive)
+    )
+    rows = conn.execute(wanted.order_by(process.c.seen_at.desc(), process.c.owner).limit(most)).all()
+    names = [name for name in ProcessRow.__struct_fields__ if name != "alive"]
+    alive = (ProcessRow(**{name: row._mapping[name] for name in names}, alive=True) for row in rows if row.owner)
+    return Around(rows[0].now, tuple(alive), rows[0].last_conductor)
+
+
+def obstacles(conn: Connection) -> tuple[tuple[PauseRow, ...], tuple[tuple[str, str], ...]]:
+    """Give what is paused, and the sites that are down with the reason, with one question."""
+    down = select(literal("site-down"), site.c.name, literal(""), site.c.reason, null()).where(site.c.status == "down")
+    paused = select(*(pause.c[name] for name in PauseRow.__struct_fields__))
+    rows = conn.execute(paused.union_all(down).order_by("since", "what", "name")).all()
+    found = tuple(PauseRow(**row._mapping) for row in rows if row.what != "site-down")
+    return found, tuple((row.name, row.reason) for row in rows if row.what == "site-down")
 
 
 def pauses(conn: Connection) -> tuple[PauseRow, ...]:

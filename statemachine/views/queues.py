@@ -40,8 +40,13 @@ class QueueRow(View):
     workers: int
 
 
-def queues(conn: Connection, counts: Sequence[Count] | None = None) -> tuple[QueueRow, ...]:
-    """List the queues of all steps in the order of the pipelines; `counts` where they were asked for before."""
+def queues(
+    conn: Connection, counts: Sequence[Count] | None = None, workers: Sequence[ProcessRow] | None = None
+) -> tuple[QueueRow, ...]:
+    """List the queues of all steps in the order of the pipelines.
+
+    `counts`, and the workers that are alive, where they were asked for before.
+    """
     counts = totals(conn, scope=("file", "run")) if counts is None else counts
     rules = conn.execute(
         select(campaign.c.id, campaign.c.lane, step_rule.c.state, step_rule.c.step, step_rule.c.scope)
@@ -55,7 +60,7 @@ def queues(conn: Connection, counts: Sequence[Count] | None = None) -> tuple[Que
         if place is not None:
             numbers[place][count.phase] = numbers[place].get(count.phase, 0) + count.n
     _move_bulk(conn, numbers)
-    workers = processes(conn, role="worker", alive=True)
+    workers = processes(conn, role="worker", alive=True) if workers is None else workers
     return tuple(_made(place, found, workers) for place, found in numbers.items())
 
 

@@ -9,7 +9,17 @@ from ..schema import campaign, file, item, product, replica, run_operation, step
 from ..schema import run as run_table
 from .deadletters import DeadLetterRow, dead_letters_about
 from .fields import View
-from .filedetail import Dropped, HistoryRow, ProductRow, ReplicaRow, dropped, history, products_of, replicas_of
+from .filedetail import (
+    Dropped,
+    HistoryRow,
+    ProductRow,
+    ReplicaRow,
+    dropped,
+    history,
+    products_of,
+    replicas_of,
+    without_beginning,
+)
 from .files import TROUBLE
 from .gaps import Gaps, came
 from .notes import NoteRow, notes
@@ -78,27 +88,28 @@ class RunDetail(View):
 
 def run(conn: Connection, number: int) -> RunDetail | None:
     """Give one run by its number; `products` and `replicas` are those of run-scope steps."""
-    row = conn.execute(selected().where(run_table.c.number == number)).first()
+    names = ("identity", "first_sequence", "closed_by", "known_kind", "source", "metadata")
+    wanted = selected().add_columns(*(run_table.c[name] for name in names))
+    row = conn.execute(wanted.where(run_table.c.number == number)).first()
     if row is None:
         return None
     shown = counted(conn, [row], Page(limit=1)).rows[0]
-    more = conn.execute(select(run_table).where(run_table.c.id == row.id)).one()
-    names = ("identity", "first_sequence", "closed_by", "known_kind", "source", "metadata")
-    come = came(conn, more, complete=shown.expected is not None and shown.registered == shown.expected)
+    come = came(conn, row, complete=shown.expected is not None and shown.registered == shown.expected)
     own = [shown.item] if shown.item is not None else []
     states, steps, accepts_failed = _pipeline(conn, row.campaign_id)
     done = _operations(conn, row.id)
+    changes = history(conn, own, 200)
     return RunDetail(
         row=shown,
-        **{name: more._mapping[name] for name in names},
+        **{name: row._mapping[name] for name in names},
         states=states,
         steps=steps,
         accepts_failed=accepts_failed,
         last_file_at=come.last_file_at,
         gaps=come.gaps,
         reasons=_reasons(conn, row, shown.phases),
-        history=history(conn, own, 200),
-        dropped=dropped(conn, own),
+        history=changes,
+        dropped=dropped(conn, without_beginning(own, changes)),
         operations=done,
         judged=next((each for each in done if each.operation == "quality"), None),
         notes=notes(conn, number, Page(limit=100)).rows,

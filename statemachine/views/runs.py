@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import cache
 from typing import Any, Literal
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, func, literal, select, true, tuple_
@@ -121,6 +122,7 @@ def counted(conn: Connection, rows: Sequence[Row[Any]], page: Page, *names: str)
     return listed(rows, page, lambda row: _made(row, counts[row.id]), *names or ("number",))
 
 
+@cache
 def selected() -> Select[Any]:
     """Give the question for runs with their own item; a lateral join, so that items are found by index only."""
     own = (

@@ -1,12 +1,13 @@
 """Sites: what lies there and how they are."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, select
 
 from ..schema import site
-from .counts import GOOD, totals
+from .counts import GOOD, Count, totals
 from .fields import View
 
 
@@ -30,11 +31,13 @@ class SiteRow(View):
         return None if not total or free is None else float(free) / float(total)
 
 
-def sites(conn: Connection, *, name: str | None = None) -> tuple[SiteRow, ...]:
-    """List sites by name, also those that are known from their replicas only."""
+def sites(conn: Connection, *, name: str | None = None, counts: Sequence[Count] | None = None) -> tuple[SiteRow, ...]:
+    """List sites by name, also those that are known from their replicas only; `counts` if asked for before."""
     copies: dict[str, dict[str, int]] = {}
     waiting: dict[str, dict[str, int]] = {}
-    for count in totals(conn, scope=("replica",)):
+    for count in totals(conn, scope=("replica",)) if counts is None else counts:
+        if count.scope != "replica":
+            continue
         kept, word = (copies, count.state) if count.phase in GOOD else (waiting, count.phase)
         numbers = kept.setdefault(count.site, {})
         numbers[word] = numbers.get(word, 0) + count.n

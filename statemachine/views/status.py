@@ -10,7 +10,7 @@ from ..lanes import LANES
 from ..schema import campaign, dead_letter, settle, step_rule
 from .counts import Count, totals
 from .fields import View
-from .processes import PauseRow, ProcessRow, pauses, processes
+from .processes import PauseRow, ProcessRow, around, pauses
 from .queues import QueueRow, queues
 from .sites import SiteRow, sites
 
@@ -59,21 +59,21 @@ class Status(View):
 
 def status(conn: Connection) -> Status:
     """Give the summary."""
-    counts = totals(conn, scope=("file", "run"))
-    alive = processes(conn, alive=True)
+    counts = totals(conn)
+    seen = around(conn)
     files = _by_state(counts, "file")
     found = Status(
-        at=conn.execute(select(func.clock_timestamp())).scalar_one(),
+        at=seen.now,
         runs=_by_state(counts, "run"),
         files=files,
-        failed=sum(c.n for c in counts if c.phase == "failed"),
+        failed=sum(c.n for c in counts if c.phase == "failed" and c.scope != "replica"),
         left_out=_left_out(conn, counts),
-        held=sum(c.n for c in counts if c.phase == "held"),
+        held=sum(c.n for c in counts if c.phase == "held" and c.scope != "replica"),
         dead_letters=_some(conn, select(dead_letter.c.id).where(dead_letter.c.cleared_at.is_(None))),
         waiting_settle=_some(conn, select(settle.c.id)),
-        queues=queues(conn, counts),
-        processes=alive,
-        sites=sites(conn),
+        queues=queues(conn, counts, seen.workers),
+        processes=seen.alive,
+        sites=sites(conn, counts=counts),
         pauses=pauses(conn),
         problems=(),
     )

@@ -2,15 +2,14 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 
 import msgspec
 from sqlalchemy import ColumnElement, Connection, case, func, select
 
 from ..pipeline import Pipeline
 from ..records import Record
-from ..schema import attempt, campaign, item, pipeline, site, step_rule
-from ..views import AttemptRow, PauseRow, ProcessRow, attempts_of, pauses, processes
+from ..schema import attempt, campaign, item, pipeline, step_rule
+from ..views import Around, AttemptRow, PauseRow, ProcessRow, around, attempts_of, obstacles
 from ..views.queues import ahead, takes
 
 MOST_AHEAD = 1000
@@ -85,22 +84,33 @@ class Facts(Record):
 
 
 def facts(
-    conn: Connection, subject: str, named: tuple[str, ...], run: int, item_id: int, notes: Sequence[str]
+    conn: Connection,
+    subject: str,
+    named: tuple[str, ...],
+    run: int,
+    item_id: int,
+    notes: Sequence[str],
+    *,
+    attempts: tuple[AttemptRow, ...] | None = None,
+    known: Around | None = None,
 ) -> Facts:
-    """Collect the facts of one item. Raises `sqlalchemy.exc.NoResultFound` where there is none."""
+    """Collect the facts of one item. Raises `sqlalchemy.exc.NoResultFound` where there is none.
+
+    `attempts`, the oldest first, and what is alive are asked for unless they are known already.
+    """
     found = _item(conn, item_id)
     waits = found.phase == "ready"
-    around = machine(conn)
+    surroundings = machine(conn, known)
     return Facts(
         subject=subject,
         named=named,
         run=run,
         item=found,
-        machine=around,
+        machine=surroundings,
         ahead=ahead(conn, found.step, found.lane, found.priority, found.id, MOST_AHEAD) if waits else 0,
-        attempts=attempts_of(conn, [item_id], 5),
+        attempts=attempts_of(conn, [item_id], 5) if attempts is None else attempts[-5:],
         notes=tuple(notes),
-        paused_site=_paused_site(conn, found, around.pauses) if waits else None,
+        paused_site=_paused_site(conn, found, surroundings.pauses) if waits else None,
     )
 
 
@@ -116,16 +126,16 @@ def _paused_site(conn: Connection, found: Item, paused: Sequence[PauseRow]) -> P
     return next((pause for pause in sites if pause.name in written), None)
 
 
-def machine(conn: Connection) -> Machine:
-    """Look at which processes live and what is paused."""
-    conductors = processes(conn, role="conductor", most=1)
-    down = conn.execute(select(site.c.name, site.c.reason).where(site.c.status == "down").order_by(site.c.name))
+def machine(conn: Connection, known: Around | None = None) -> Machine:
+    """Look at which processes live, unless that is `known` already, and what is paused."""
+    seen = known or around(conn)
+    paused, down = obstacles(conn)
     return Machine(
-        now=conn.execute(select(func.clock_timestamp())).scalar_one(),
-        alive=processes(conn, alive=True),
-        last_conductor=conductors[0].seen_at if conductors else None,
-        pauses=pauses(conn),
-        sites_down=tuple(f"site {row.name} is down: {row.reason}" for row in down),
+        now=seen.now,
+        alive=seen.alive,
+        last_conductor=seen.last_conductor,
+        pauses=paused,
+        sites_down=tuple(f"site {name} is down: {reason}" for name, reason in down),
     )
 
 
@@ -144,29 +154,31 @@ def _item(conn: Connection, item_id: int) -> Item:
             campaign.c.status.label("campaign_status"),
             campaign.c.status_by.label("campaign_by"),
             campaign.c.status_reason.label("campaign_reason"),
+            _began().label("began"),
         )
         .join(campaign, campaign.c.id == item.c.campaign_id)
         .outerjoin(step_rule, rule)
         .where(item.c.id == item_id)
     )
-    row = conn.execute(wanted).one()
-    since = _trouble_since(conn, row) if row.phase not in ("done", "waiting") else row.trouble_since
-    return Item(**{**row._mapping, "nodes": tuple(row.nodes), "trouble_since": since})
+    found = dict(conn.execute(wanted).one()._mapping)
+    began = found.pop("began")
+    known = [each for each in (began, found["trouble_since"]) if each is not None]
+    return Item(**{**found, "nodes": tuple(found["nodes"]), "trouble_since": min(known, default=None)})
 
 
-def _trouble_since(conn: Connection, row: Any) -> datetime | None:
+def _began() -> ColumnElement[datetime | None]:
     """Give since when its step fails, or is interrupted: a requeue forgets it in the item, the attempts do not."""
-    tried = attempt.c.item_id == row.id, attempt.c.step == row.step
-    worked = select(func.max(attempt.c.epoch)).where(*tried, attempt.c.outcome.in_(("succeeded", "skipped")))
+    tried = attempt.c.item_id == item.c.id, attempt.c.step == item.c.step
+    worked = (
+        select(func.max(attempt.c.epoch)).where(*tried, attempt.c.outcome.in_(("succeeded", "skipped"))).correlate(item)
+    )
     first = select(func.min(attempt.c.ended_at)).where(
         *tried,
         attempt.c.outcome.in_(("failed", "interrupted")),
         attempt.c.reason_code.not_in(("drain", "given-back")),
         attempt.c.epoch > func.coalesce(worked.scalar_subquery(), 0),
     )
-    began: datetime | None = conn.execute(first).scalar()
-    known = [each for each in (began, row.trouble_since) if each is not None]
-    return min(known, default=None)
+    return case((item.c.phase.not_in(("done", "waiting")), first.scalar_subquery()), else_=None)
 
 
 def _text(column: ColumnElement[str | None], label: str) -> ColumnElement[str]:

@@ -25,7 +25,8 @@ def why_found_file(conn: Connection, found: FileDetail, campaign: str | None = N
     notes = [f"dead letter {letter.code}: {letter.sentence}" for letter in found.dead_letters]
     notes += [f"late report: {late.trigger} of epoch {late.epoch} ({late.cause})" for late in found.late[:3]]
     named = ("--run", str(found.run), "--file", found.name)
-    return why_item(facts(conn, f"file {found.name}", named, found.run, items[0].item, notes))
+    tried = tuple(attempt for attempt in found.attempts if attempt.item == items[0].item)
+    return why_item(facts(conn, f"file {found.name}", named, found.run, items[0].item, notes, attempts=tried or None))
 
 
 def _absent(found: FileDetail) -> Why:

@@ -5,7 +5,7 @@ from datetime import datetime
 import msgspec
 from sqlalchemy import Connection
 
-from ..views import Gaps, ReasonCount, RunDetail, run
+from ..views import Around, Gaps, ReasonCount, RunDetail, run
 from .answer import Who, Why, at, command, plural
 from .checks import Check, of_run
 from .facts import Machine, facts, machine
@@ -20,15 +20,16 @@ def why_run(conn: Connection, number: int) -> Why | None:
     return None if found is None else why_found(conn, found)
 
 
-def why_found(conn: Connection, found: RunDetail) -> Why:
-    """Explain a run that has been read already."""
+def why_found(conn: Connection, found: RunDetail, known: Around | None = None) -> Why:
+    """Explain a run that has been read already; what is alive may be `known` too."""
     number = found.row.number
     notes = [f"dead letter {letter.code}: {letter.sentence}" for letter in found.dead_letters]
     row = found.row
     if row.item is not None and row.phase != "waiting":
         named = ("--run", str(number), "--scope", "run")
-        return why_item(facts(conn, f"run {number}", named, number, row.item, (*notes, *_left_out(found))))
-    surroundings = machine(conn)
+        more = (*notes, *_left_out(found))
+        return why_item(facts(conn, f"run {number}", named, number, row.item, more, known=known))
+    surroundings = machine(conn, known)
     for judge in (_unknown_type, _failed, _held, _too_many, _missing, _open, _in_progress):
         answer = judge(found, surroundings)
         if answer is not None:

@@ -5,7 +5,16 @@ from sqlalchemy import Connection
 from werkzeug.exceptions import NotFound
 
 from ...statemachine.lifecycle import Phase
-from ...statemachine.views import FamilyFilter, RunDetail, cell_rows, families, forecast_run, tries
+from ...statemachine.views import (
+    FamilyFilter,
+    RunDetail,
+    around,
+    cell_rows,
+    families,
+    forecast_found,
+    tries,
+    tries_among,
+)
 from ...statemachine.views import run as find_run
 from ...statemachine.why import why_found
 from .. import asked, bars, orders
@@ -29,16 +38,16 @@ def show(number: int) -> Response:
     page = asked.page(MOST)
     with reading() as connection:
         detail = _found(connection, number)
-        row = detail.row
+        row, alive = detail.row, around(connection)
+        listed = cell_rows(connection, number, page)
+        whole = not page.after and not listed.next
         values = {
-            "why": why_found(connection, detail),
-            "tries": tries(connection, row.id, row.campaign),
-            "forecast": forecast_run(connection, number) if MOVING & row.phases.keys() else None,
+            "why": why_found(connection, detail, alive),
+            "tries": tries_among(listed.rows) if whole else tries(connection, row.id, row.campaign),
+            "forecast": forecast_found(connection, row, alive) if MOVING & row.phases.keys() else None,
             "families": families(connection, FamilyFilter(run=number, hours=HOURS)).rows if detail.reasons else (),
         }
-        states = orders.states_of_campaigns(connection, [row.campaign]).get(row.campaign, ())
-        left_out = orders.left_out(connection, row.campaign, row.kind)
-        listed = cell_rows(connection, number, page)
+        states, left_out = orders.of_run(connection, row.campaign, row.kind)
     absent = "missing" if row.closed else "coming"
     shown = cells(listed.rows, detail.gaps, states, first=not page.after, last=not listed.next, absent=absent)
     line = line_of(row, states)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from flask import Blueprint, Response, current_app, url_for
 
-from ...statemachine.views import LatencyFilter, Need, latency, roles, status
+from ...statemachine.views import Need, latency_lately, roles, status
 from .. import ages, orders
 from ..api.measures import midnight
 from ..context import reading
@@ -35,7 +35,7 @@ def show() -> Response:
         found = status(connection)
         order = orders.choices(connection).states
         counted = roles(connection)
-        took = latency(connection, midnight(), LatencyFilter(hours=1))
+        today, last_hour = latency_lately(connection, midnight())
     paused = {row.name: row for row in found.pauses if row.what == "site"}
     return live_page(
         "status",
@@ -44,8 +44,8 @@ def show() -> Response:
         files=_ordered(found.files, order),
         runs=_ordered(found.runs, order),
         roles=counted,
-        today=took.today,
-        last_hour=took.last_hour,
+        today=today,
+        last_hour=last_hour,
         sites=[sites.line(row, paused.get(row.name)) for row in found.sites],
     )
 
