@@ -14,7 +14,8 @@ import msgspec
 from flask import Response, stream_with_context
 from werkzeug.exceptions import BadRequest
 
-from ..statemachine.views import FileFilter, FileRow, Listed, Page, RunQuery, RunRow, files, find_runs
+from ..statemachine.views import FileFilter, FileRow, Listed, Page, RunFilter, RunRow, files
+from ..statemachine.views import runs as list_runs
 from .context import reading
 
 MOST = 200_000
@@ -38,9 +39,9 @@ def answer(form: str, name: str, rows: Iterator[Row]) -> Response:
     return response
 
 
-def runs(where: RunQuery) -> Iterator[Row]:
+def runs(where: RunFilter) -> Iterator[Row]:
     """Give the runs that fit, a row each."""
-    return all_pages(lambda connection, page: find_runs(connection, where, page), run_row)
+    return all_pages(lambda connection, page: list_runs(connection, where, page), run_row)
 
 
 def run_files(where: FileFilter) -> Iterator[Row]:

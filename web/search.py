@@ -10,7 +10,7 @@ from typing import Any
 
 from werkzeug.exceptions import BadRequest
 
-from ..statemachine.views import RunQuery
+from ..statemachine.views import RunFilter
 from .asked import numbers_in
 
 WORDS = {
@@ -30,7 +30,7 @@ PART = re.compile(r'\s*(?:(?P<name>[^\s:"]+):)?(?:"(?P<quoted>[^"]*)"|(?P<plain>
 LONGEST_SEARCH = 8000
 
 
-def parsed(written: str) -> RunQuery:
+def parsed(written: str) -> RunFilter:
     """Read a search. Raises `BadRequest` naming what of it cannot be read."""
     values: dict[str, Any] = {}
     numbers: list[str] = []
@@ -47,10 +47,10 @@ def parsed(written: str) -> RunQuery:
             wrong.append(_said(name))
     if wrong:
         raise BadRequest(f"{'; '.join(wrong[:3])}. A search may say {', '.join(QUALIFIERS)}.")
-    return RunQuery(**values, numbers=numbers_in(" ".join(numbers)), flags=tuple(sorted(flags.items())))
+    return RunFilter(**values, numbers=numbers_in(" ".join(numbers)), flags=tuple(sorted(flags.items())))
 
 
-def written(where: RunQuery) -> str:
+def written(where: RunFilter) -> str:
     """Write a search that `parsed` reads as the same."""
     parts = [_word(name, getattr(where, field)) for name, field in WORDS.items() if getattr(where, field) is not None]
     parts += [f"run:{spans(where.numbers, ',')}"] if where.numbers else []

@@ -55,8 +55,8 @@ from .products import Product, ProductDetail, ProductFilter, product_of, product
 from .queues import QueueRow, queues
 from .replicas import Replica, ReplicaFilter, replicas
 from .rundetail import Operation, ReasonCount, RunDetail, run
-from .runfind import RunQuery, find_runs, unknown_runs
-from .runs import RunFilter, RunRow, runs
+from .runfind import RunFilter, runs, unknown_runs
+from .runs import RunRow
 from .sites import SiteRow, sites
 from .sizes import TableSize, sizes
 from .status import Need, Status, status
@@ -127,7 +127,6 @@ __all__ = [
     "RoleRow",
     "RunDetail",
     "RunFilter",
-    "RunQuery",
     "RunRow",
     "Side",
     "SiteRow",
@@ -164,7 +163,6 @@ __all__ = [
     "families",
     "file",
     "files",
-    "find_runs",
     "first_gaps",
     "flow",
     "forecast_campaign",

@@ -13,7 +13,8 @@ from .fields import View
 from .pace import Pace, paces
 from .processes import Around, around
 from .queues import MOST_COUNTED, takes
-from .runs import RunFilter, RunRow, runs
+from .runfind import RunFilter, runs
+from .runs import RunRow
 
 MOVING = ("ready", "submitted", "executing")
 WAITING = ("ready", "submitted")
@@ -206,7 +207,8 @@ def _sentence(left: int, held_up: Line | None, steps: Sequence[StepForecast], li
         young = any(step.mean_s for step in steps) and not any(line.counts for line in lines)
         return "no forecast yet: it moves for less than five minutes" if young else f"no forecast: {_still(stuck)}"
     step = next(each for each in steps if each.step == held_up.step)
-    before = f" and {step.ahead:,} of others before them" if step.ahead else ""
+    more = "at least " if step.ahead >= MOST_COUNTED else ""
+    before = f" and {more}{step.ahead:,} of others before them" if step.ahead else ""
     why = f"{step.step}: {_pretty(step.per_minute)} files/min, {step.waiting:,} waiting{before}, {step.workers} workers"
     return why + "".join(f"; nothing finished at {each.step} in the last hour" for each in stuck)
 

@@ -2,7 +2,6 @@
 
 from sqlalchemy import Connection, text
 
-MOST = 10_000
 SHORT = text("""
 with waiting as materialized (
   select run.id, run.number, run.campaign_id, run.expected, run.waived from item i join run on run.id = i.run_id
@@ -17,11 +16,11 @@ with waiting as materialized (
   ) as both_tables group by run_id, campaign_id
 )
 select w.id from waiting w left join came on came.run_id = w.id and came.campaign_id = w.campaign_id
-where w.expected - w.waived > coalesce(came.n, 0) order by w.number desc limit :most
+where w.expected - w.waived > coalesce(came.n, 0)
 """)
 """What is complete and done is not looked at: only runs that still wait for their files can miss one."""
 
 
 def incomplete(conn: Connection) -> list[int]:
-    """Give the ids of the runs that miss files, the newest first, at most `MOST`."""
-    return list(conn.execute(SHORT, {"most": MOST}).scalars())
+    """Give the ids of the runs that miss files, all of them."""
+    return list(conn.execute(SHORT).scalars())

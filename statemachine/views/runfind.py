@@ -1,17 +1,22 @@
 """Runs found by what people ask for: newest first, or those that miss most files first."""
 
-from typing import Any, NamedTuple
+from datetime import datetime
+from typing import Any, Literal, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Select, func, select
+from sqlalchemy import ColumnElement, Connection, Select, false, func, select, tuple_
 
 from ..lifecycle import Phase
-from ..schema import campaign, count_total, item, note, run
+from ..records import Record
+from ..schema import campaign, count_delta, count_total, item, note, run
 from .counts import GOOD, totals
+from .incomplete import incomplete
 from .paging import Listed, Page, key, listed, size
-from .runs import RunFilter, RunRow, counted, selected
-from .trouble import having, lacking
+from .runs import RunRow, began, counted, selected
+from .trouble import having, holds, lacking
 
 NONE = -1
+Order = Literal["-number", "number", "-started", "started", "-missing"]
+"""Ways to sort runs, `-` for falling; `-missing` has those that miss most files first, then the others."""
 
 
 class _Keyed(NamedTuple):
@@ -20,31 +25,46 @@ class _Keyed(NamedTuple):
     row: RunRow
 
 
-class RunQuery(RunFilter):
-    """Which runs. `flags` say what a run must have (true) or must not (false): one of `trouble.TESTS`, or `waived`.
+class RunFilter(Record):
+    """Which runs, in which order. Empty means all; `state` and `phase` are those of the run itself.
 
-    `reason_code` is that of a file in trouble, `note` a part of what somebody wrote of the run or a file of it.
-    `order` is `-number` or `number`, or `-missing`: those that miss most files first.
+    `reason_code` is that of the run's own item or of a file in trouble, `note` a part of what somebody wrote of the run
+    or a file of it. `since` and `until` bound the start of the run, `until` not included. `site` keeps those of which
+    something can be read there, `incomplete` those of which not all files are here, be they missing or to come.
+    `flags` say what a run must have (true) or must not (false): one of `trouble.TESTS`, or `waived`.
     """
 
-    flags: tuple[tuple[str, bool], ...] = ()
+    numbers: tuple[int, ...] = ()
+    kind: str | None = None
+    campaign: str | None = None
+    state: str | None = None
+    phase: str | None = None
+    quality: str | None = None
+    reason_code: str | None = None
     note: str | None = None
+    site: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    incomplete: bool = False
+    flags: tuple[tuple[str, bool], ...] = ()
+    order: Order = "-number"
 
 
-def find_runs(conn: Connection, where: RunQuery, page: Page | None = None) -> Listed[RunRow]:
+def runs(conn: Connection, where: RunFilter | None = None, page: Page | None = None) -> Listed[RunRow]:
     """List the runs that fit, with their counts."""
-    page = page or Page()
+    where, page = where or RunFilter(), page or Page()
     tests = _tests(conn, where)
-    if tests is None:
-        return Listed((), "")
     if where.order == "-missing":
         return _missing_first(conn, tests, page)
-    number, after = run.c.number, key(page, int)
-    rising = where.order == "number"
+    falling, by_start = where.order.startswith("-"), where.order.endswith("started")
+    columns = (began, run.c.number) if by_start else (run.c.number,)
+    after = key(page, datetime, int) if by_start else key(page, int)
     if after is not None:
-        tests.append(number > after[0] if rising else number < after[0])
-    wanted = selected().where(*tests).order_by(number if rising else number.desc()).limit(size(page))
-    return counted(conn, conn.execute(wanted).all(), page)
+        keys = tuple_(*columns)
+        tests.append(keys < tuple_(*after) if falling else keys > tuple_(*after))
+    wanted = selected().where(*tests).order_by(*(column.desc() if falling else column for column in columns))
+    rows = conn.execute(wanted.limit(size(page))).all()
+    return counted(conn, rows, page, *(("began", "number") if by_start else ("number",)))
 
 
 def unknown_runs(conn: Connection, numbers: tuple[int, ...]) -> tuple[int, ...]:
@@ -53,18 +73,9 @@ def unknown_runs(conn: Connection, numbers: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(number for number in numbers if number not in known)
 
 
-def _tests(conn: Connection, where: RunQuery) -> list[ColumnElement[bool]] | None:
-    """Give the conditions, each of which an index answers; none where nothing can fit."""
-    tests: list[ColumnElement[bool]] = []
-    if where.numbers:
-        tests.append(run.c.number == func.any(list(where.numbers)))
-    for column, value in ((run.c.kind, where.kind), (run.c.quality, where.quality)):
-        if value is not None:
-            tests.append(column == value)
-    if where.campaign is not None:
-        tests.append(
-            run.c.campaign_id == select(campaign.c.id).where(campaign.c.name == where.campaign).scalar_subquery()
-        )
+def _tests(conn: Connection, where: RunFilter) -> list[ColumnElement[bool]]:
+    """Give the conditions, each of which an index answers."""
+    tests = _own(where)
     if where.state is not None or where.phase is not None:
         tests.append(run.c.id.in_(_standing(where)))
     if where.reason_code is not None:
@@ -72,13 +83,31 @@ def _tests(conn: Connection, where: RunQuery) -> list[ColumnElement[bool]] | Non
     if where.note is not None:
         tests.append(run.c.id.in_(select(note.c.run_id).where(note.c.text.icontains(where.note, autoescape=True))))
     if where.site is not None:
-        if not any(count.site == where.site for count in totals(conn, scope=("replica",))):
-            return None
-        tests.append(_at(where.site))
+        tests.append(_at(where.site) if _known(conn, where.site) else false())
+    if where.incomplete:
+        tests.append(run.c.id == func.any(incomplete(conn)))
     return tests + [_flag(conn, name, has=has) for name, has in where.flags]
 
 
-def _standing(where: RunQuery) -> Select[Any]:
+def _own(where: RunFilter) -> list[ColumnElement[bool]]:
+    """Give the conditions on the run's own row."""
+    named = select(campaign.c.id).where(campaign.c.name == where.campaign).scalar_subquery()
+    equal = (
+        (run.c.kind, where.kind),
+        (run.c.quality, where.quality),
+        (run.c.campaign_id, named if where.campaign is not None else None),
+    )
+    tests = [column == value for column, value in equal if value is not None]
+    if where.numbers:
+        tests.append(run.c.number == func.any(list(where.numbers)))
+    if where.since is not None:
+        tests.append(began >= where.since)
+    if where.until is not None:
+        tests.append(began < where.until)
+    return tests
+
+
+def _standing(where: RunFilter) -> Select[Any]:
     phases = [where.phase] if where.phase is not None else [str(phase) for phase in Phase]
     its = run.alias("its")
     wanted = select(item.c.run_id).join(its, (its.c.id == item.c.run_id) & (its.c.campaign_id == item.c.campaign_id))
@@ -91,18 +120,29 @@ def _reasoned(code: str) -> Select[Any]:
     return select(item.c.run_id).where(item.c.phase.in_([str(phase) for phase in trouble]), item.c.reason_code == code)
 
 
+def _known(conn: Connection, site: str) -> bool:
+    """Say whether anything lies at a site at all; else each run would be looked at in vain."""
+    return any(count.site == site for count in totals(conn, scope=("replica",)))
+
+
 def _at(site: str) -> ColumnElement[bool]:
-    """What is not folded yet is looked past: it is a second old at most."""
-    total = count_total.c
-    good = select(total.run_id).where(total.run_id == run.c.id, total.scope == "replica", total.site == site)
-    return good.where(total.phase.in_(GOOD), total.n > 0).exists()
+    """What is not folded yet is few, and counts as well."""
+    kept = [_good(table, site).where(table.c.run_id == run.c.id).exists() for table in (count_total, count_delta)]
+    return kept[0] | kept[1]
+
+
+def _good(table: Any, site: str) -> Select[Any]:
+    good = select(table.c.run_id).where(table.c.scope == "replica", table.c.site == site)
+    return good.where(table.c.phase.in_(GOOD), table.c.n > 0)
 
 
 def _flag(conn: Connection, name: str, *, has: bool) -> ColumnElement[bool]:
     if name == "waived":
         return run.c.waived > 0 if has else run.c.waived == 0
-    ids = having(conn, name) or [NONE]
-    return run.c.id == func.any(ids) if has else run.c.id != func.all(ids)
+    ids = having(conn, name)
+    if ids is None:
+        return holds(name) if has else ~holds(name)
+    return run.c.id == func.any(ids or [NONE]) if has else run.c.id != func.all(ids or [NONE])
 
 
 def _missing_first(conn: Connection, tests: list[ColumnElement[bool]], page: Page) -> Listed[RunRow]:

@@ -3,42 +3,17 @@
 from collections.abc import Sequence
 from datetime import datetime
 from functools import cache
-from typing import Any, Literal
+from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, func, literal, select, true, tuple_
+from sqlalchemy import Connection, Row, Select, func, select, true
 
-from ..records import Record
-from ..schema import campaign, item, replica, run
+from ..schema import campaign, item, run
 from .counts import GOOD, Count, by_run
 from .fields import View
-from .incomplete import incomplete
-from .paging import Listed, Page, key, listed, size
+from .paging import Listed, Page, listed
 
-Order = Literal["-number", "number", "-started", "started", "-missing"]
-"""Ways to sort runs, `-` for falling; `-missing` has those that miss files first, each part newest first."""
-_began = func.coalesce(run.c.started_at, run.c.created_at)
+began = func.coalesce(run.c.started_at, run.c.created_at)
 """When a run started, or was first heard of where nobody has said that."""
-
-
-class RunFilter(Record):
-    """Which runs, in which order. Empty means all; `state`, `phase` and `reason_code` are those of the run itself.
-
-    `since` and `until` bound the start of the run, `until` not included. `site` keeps those of which something can be
-    read there, `incomplete` those that miss files.
-    """
-
-    numbers: tuple[int, ...] = ()
-    kind: str | None = None
-    campaign: str | None = None
-    state: str | None = None
-    phase: str | None = None
-    quality: str | None = None
-    reason_code: str | None = None
-    site: str | None = None
-    since: datetime | None = None
-    until: datetime | None = None
-    incomplete: bool = False
-    order: Order = "-number"
 
 
 class RunRow(View):
@@ -83,39 +58,6 @@ PLAIN = ("id", "number", "started", "ended", "closed", "expected", "waived", "qu
 NAMED = ("kind", "campaign", "state", "phase", "step", "reason_code", "reason")
 
 
-def runs(conn: Connection, where: RunFilter | None = None, page: Page | None = None) -> Listed[RunRow]:
-    """List runs with their counts."""
-    where, page = where or RunFilter(), page or Page()
-    wanted = _filtered(where)
-    if where.incomplete:
-        wanted = wanted.where(run.c.id == func.any(incomplete(conn)))
-    if where.order == "-missing":
-        return _missing_first(conn, wanted, page)
-    falling, by_start = where.order.startswith("-"), where.order.endswith("started")
-    columns = (_began, run.c.number) if by_start else (run.c.number,)
-    after = key(page, datetime, int) if by_start else key(page, int)
-    if after is not None:
-        keys = tuple_(*columns)
-        wanted = wanted.where(keys < tuple_(*after) if falling else keys > tuple_(*after))
-    wanted = wanted.order_by(*(column.desc() if falling else column for column in columns)).limit(size(page))
-    return counted(conn, conn.execute(wanted).all(), page, *(("began", "number") if by_start else ("number",)))
-
-
-def _missing_first(conn: Connection, wanted: Select[Any], page: Page) -> Listed[RunRow]:
-    """Give the runs that miss files, then the others."""
-    after, short = key(page, bool, int), incomplete(conn)
-    rows: list[Row[Any]] = []
-    for part, which in ((True, run.c.id == func.any(short)), (False, run.c.id != func.all(short))):
-        if after is not None and part and not after[0]:
-            continue
-        ask = wanted.add_columns(literal(part).label("short")).where(which).order_by(run.c.number.desc())
-        if after is not None and part is after[0]:
-            ask = ask.where(run.c.number < after[1])
-        if room := size(page) - len(rows):
-            rows += conn.execute(ask.limit(room)).all()
-    return counted(conn, rows, page, "short", "number")
-
-
 def counted(conn: Connection, rows: Sequence[Row[Any]], page: Page, *names: str) -> Listed[RunRow]:
     """Make a page of runs from their rows, with one question for all counts; `names` make the cursor."""
     counts = by_run(conn, [row.id for row in rows])
@@ -136,42 +78,13 @@ def selected() -> Select[Any]:
         run.c.started_at.label("started"),
         run.c.ended_at.label("ended"),
         run.c.closed_at.label("closed"),
-        _began.label("began"),
+        began.label("began"),
         campaign.c.name.label("campaign"),
         own.c.id.label("item"),
         *(own.c[name] for name in ("state", "phase", "step", "since", "reason_code", "reason")),
     ]
     tables = run.outerjoin(campaign, campaign.c.id == run.c.campaign_id).outerjoin(own, true())
     return select(*columns).select_from(tables)
-
-
-def _filtered(where: RunFilter) -> Select[Any]:
-    wanted = selected()
-    own = wanted.selected_columns
-    if where.numbers:
-        wanted = wanted.where(run.c.number == func.any(list(where.numbers)))
-    for column, value in (
-        (run.c.kind, where.kind),
-        (run.c.quality, where.quality),
-        (campaign.c.name, where.campaign),
-        (own.state, where.state),
-        (own.phase, where.phase),
-        (own.reason_code, where.reason_code),
-    ):
-        if value is not None:
-            wanted = wanted.where(column == value)
-    if where.since is not None:
-        wanted = wanted.where(_began >= where.since)
-    if where.until is not None:
-        wanted = wanted.where(_began < where.until)
-    if where.site is not None:
-        wanted = wanted.where(_readable_at(where.site))
-    return wanted
-
-
-def _readable_at(site: str) -> ColumnElement[bool]:
-    here = select(replica.c.id).where(replica.c.run_id == run.c.id, replica.c.site == site)
-    return here.where(replica.c.retired_at.is_(None), replica.c.status.in_(GOOD)).exists()
 
 
 def _made(row: Row[Any], counts: list[Count]) -> RunRow:

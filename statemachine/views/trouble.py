@@ -5,8 +5,9 @@ A run whose own item is done misses nothing, so only the others are counted, bes
 
 from collections.abc import Sequence
 
-from sqlalchemy import BigInteger, Boolean, ColumnElement, Connection, column, func, select, text
+from sqlalchemy import BigInteger, Boolean, ColumnElement, Connection, column, func, select, text, union_all
 
+from ..schema import count_delta, count_total, run
 from .fields import View
 from .gaps import Range
 
@@ -15,15 +16,16 @@ MOST = 20_000
 NAMED = 3
 
 COUNTED = text("""
-with wanted as (
-  (select i.run_id from item i join run on run.id = i.run_id and run.campaign_id = i.campaign_id
-    where i.scope = 'run' and i.phase in ('waiting', 'ready', 'submitted', 'executing', 'failed', 'held', 'abandoned')
-    limit :most)
-  union
-  (select run_id from item where phase in ('failed', 'held', 'abandoned') and scope = 'file' limit :most)
+with undone as materialized (
+  select i.run_id from item i join run on run.id = i.run_id and run.campaign_id = i.campaign_id
+  where i.scope = 'run' and i.phase in ('waiting', 'ready', 'submitted', 'executing', 'failed', 'held', 'abandoned')
+  limit :most
+), troubled_files as materialized (
+  select run_id from item where phase in ('failed', 'held', 'abandoned') and scope = 'file' limit :most
 ), counted as (
-  select r.id, r.number, r.closed_at, r.expected, r.waived, c.*
-  from wanted join run r on r.id = wanted.run_id
+  select r.id, r.number, r.closed_at, r.expected, r.waived, c.*,
+    (select count(*) from undone) >= :most or (select count(*) from troubled_files) >= :most as stopped
+  from (select run_id from undone union select run_id from troubled_files) wanted join run r on r.id = wanted.run_id
   cross join lateral (
     select coalesce(sum(n), 0) as registered, coalesce(sum(n) filter (where phase = 'failed'), 0) as failed,
       coalesce(sum(n) filter (where phase = 'held'), 0) as held,
@@ -35,13 +37,22 @@ with wanted as (
     ) both_tables
   ) c
 )
-select id, number, closed_at is null as is_open, failed, held, abandoned,
+select id, number, closed_at is null as is_open, failed, held, abandoned, stopped,
   case when closed_at is null then 0 else greatest(0, coalesce(expected, 0) - registered - waived) end as missing
 from counted
 """)
 NUMBERS = ("id", "number", "failed", "held", "abandoned", "missing")
-TROUBLED = COUNTED.columns(*(column(name, BigInteger) for name in NUMBERS), column("is_open", Boolean)).cte("troubled")
+BY_YES = ("is_open", "stopped")
+TROUBLED = COUNTED.columns(
+    *(column(name, BigInteger) for name in NUMBERS), *(column(name, Boolean) for name in BY_YES)
+).cte("troubled")
 T = TROUBLED.c
+BOTH = union_all(
+    *(
+        select(*(table.c[name] for name in ("run_id", "campaign_id", "phase", "n"))).where(table.c.scope == "file")
+        for table in (count_total, count_delta)
+    )
+).subquery("both_tables")
 TESTS: dict[str, ColumnElement[bool]] = {
     "missing": T.missing > 0,
     "failed": T.failed > 0,
@@ -74,7 +85,8 @@ from wanted cross join lateral (
 
 class TroubleSummary(View):
     """What needs somebody, over all runs: how many files, and in how many runs. `runs` have failed or held files, or
-    miss some; `runs_open` are still being written."""
+    miss some; `runs_open` are still being written. `at_least`: there may be more than these, for it stopped at `MOST`.
+    """
 
     runs: int
     failed: int
@@ -86,6 +98,7 @@ class TroubleSummary(View):
     runs_missing: int
     runs_abandoned: int
     runs_open: int
+    at_least: bool = False
 
 
 def trouble_summary(conn: Connection) -> TroubleSummary:
@@ -94,19 +107,37 @@ def trouble_summary(conn: Connection) -> TroubleSummary:
     tests = {f"runs_{word}": test for word, test in TESTS.items() if word != "trouble"}
     runs = {"runs": TESTS["trouble"], **tests}
     counts = [func.count().filter(test).label(name) for name, test in runs.items()]
-    row = conn.execute(select(*sums, *counts), {"most": MOST}).one()
-    return TroubleSummary(**{name: int(n) for name, n in row._mapping.items()})
+    stopped = func.coalesce(func.bool_or(T.stopped), False).label("at_least")
+    row = conn.execute(select(*sums, *counts, stopped), {"most": MOST}).one()
+    numbers = {name: int(n) for name, n in row._mapping.items() if name != "at_least"}
+    return TroubleSummary(**numbers, at_least=row.at_least)
 
 
 def lacking(conn: Connection) -> dict[int, int]:
-    """Give how many files each run misses, by its id; only those that miss some."""
+    """Give how many files each run misses, by its id; only those that miss some, of the runs that are looked at."""
     rows = conn.execute(select(T.id, T.missing).where(TESTS["missing"]), {"most": MOST})
     return {row.id: int(row.missing) for row in rows}
 
 
-def having(conn: Connection, name: str) -> list[int]:
-    """Give the ids of the runs of which one of `TESTS` holds."""
-    return list(conn.execute(select(T.id).where(TESTS[name]), {"most": MOST}).scalars())
+def having(conn: Connection, name: str) -> list[int] | None:
+    """Give the ids of the runs of which one of `TESTS` holds; none where not all could be looked at."""
+    rows = conn.execute(select(T.id, T.stopped).where(TESTS[name] | T.stopped), {"most": MOST}).all()
+    return None if any(row.stopped for row in rows) else [row.id for row in rows]
+
+
+def holds(name: str) -> ColumnElement[bool]:
+    """Ask one of `TESTS` of each run by itself: slower where few runs fit, and right however many do."""
+    n = func.coalesce(func.sum(BOTH.c.n), 0)
+    counts = select(n).where(BOTH.c.run_id == run.c.id, BOTH.c.campaign_id == run.c.campaign_id)
+    came = counts.correlate(run).scalar_subquery()
+    missing = run.c.closed_at.is_not(None) & (func.coalesce(run.c.expected, 0) - run.c.waived > came)
+    if name == "open":
+        return run.c.closed_at.is_(None)
+    if name == "missing":
+        return missing
+    phases = ("failed", "held") if name == "trouble" else (name,)
+    some = counts.where(BOTH.c.phase.in_(phases)).correlate(run).scalar_subquery() > 0
+    return some | missing if name == "trouble" else some
 
 
 def first_gaps(conn: Connection, run_ids: Sequence[int]) -> dict[int, tuple[Range, ...]]:

@@ -28,7 +28,7 @@ ASKED = {
     "role": "raw", "status": "verified", "outcome": "failed", "actor": "anna", "action": "resolve",
     "code": "vanished", "queue": "arrivals", "owner": "w-1", "subject": "inbox/stray_7.dat", "limit": "1000",
     "q": "state:placed", "trigger": "succeed", "standing": "idle", "quality": "good", "family": "x", "text": "real",
-    "fields": "", "after": "",
+    "note": "x", "fields": "", "after": "",
 }  # fmt: skip
 """A value for each filter that is a word, by its name; empty: not asked by itself."""
 

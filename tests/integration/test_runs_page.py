@@ -13,6 +13,7 @@ from sqlalchemy import Engine, text
 
 from headframe.statemachine.database import connect
 from headframe.statemachine.store.notes import write
+from headframe.statemachine.views import trouble
 from headframe.web.app import create_app
 from headframe.web.settings import Settings
 
@@ -144,3 +145,32 @@ def test_an_export_of_nothing_is_empty_and_another_format_is_refused(site: Site)
     assert site.client.get("/?q=site:nowhere&format=json").json == []
     assert site.client.get("/?format=xls").status_code == 400
     assert site.client.get("/?sort=colour").status_code == 400
+
+
+@pytest.fixture
+def stormy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make three runs and three files a storm."""
+    monkeypatch.setattr(trouble, "MOST", 3)
+
+
+def test_a_summary_that_stopped_says_at_least(site: Site, stormy: None) -> None:
+    assert "At least" in site.client.get("/").text
+
+
+def test_a_summary_of_everything_does_not_say_at_least(site: Site) -> None:
+    assert "At least" not in site.client.get("/").text
+
+
+@pytest.mark.parametrize("name", ["missing", "failed", "held", "abandoned", "open", "trouble", "waived"])
+@pytest.mark.parametrize("has", ["yes", "no"])
+def test_a_storm_leaves_no_run_out_of_a_list(site: Site, name: str, has: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    all_of_them = site.runs(q=f"{name}:{has}")
+    monkeypatch.setattr(trouble, "MOST", 3)
+    assert site.runs(q=f"{name}:{has}") == all_of_them
+
+
+@pytest.mark.parametrize("name", ["missing", "failed", "open", "trouble"])
+def test_rest_finds_the_same_runs_as_the_page(site: Site, name: str) -> None:
+    for has, word in (("yes", "true"), ("no", "false")):
+        answer = site.client.get(f"/api/v1/runs?{name}={word}&limit=50&sort=-missing").get_json()
+        assert [row["number"] for row in answer["rows"]] == site.runs(q=f"{name}:{has}", sort="missing")

@@ -29,11 +29,16 @@ ITEMS = "select count(*) from item i join run r on r.id = run_id where number = 
 FAILED = "select min(file_id) from item i join run r on r.id = run_id where number = :n and phase = 'failed'"
 QUESTIONS = {
     "/": 8,
-    "/runs/{newest}": 46,
-    "/runs/{newest}/files": 7,
-    "/files/{file}": 26,
+    "/?sort=missing": 11,
+    "/runs/{newest}": 22,
+    "/runs/{newest}/files": 6,
+    "/files/{file}": 14,
     "/dead-letters": 3,
-    "/metrics": 20,
+    "/status": 15,
+    "/queues": 8,
+    "/latency": 9,
+    "/failures": 4,
+    "/metrics": 19,
 }
 """The most questions to the database a page may ask, whatever there is to show."""
 

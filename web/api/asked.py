@@ -87,6 +87,11 @@ def flag(said: str) -> fields.Boolean:
     )
 
 
+def either(said: str) -> fields.Boolean:
+    """Give a filter that is `true`, `false`, or not asked."""
+    return fields.Boolean(truthy={"true", "1"}, falsy={"false", "0"}, metadata={"description": said})
+
+
 def choice(said: str, among: tuple[str, ...], usual: str | None = None) -> fields.String:
     """Give a filter that is one of some words."""
     default: dict[str, Any] = {} if usual is None else {"load_default": usual}

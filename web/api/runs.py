@@ -9,9 +9,10 @@ from ...statemachine.store.errors import NotFoundError
 from ...statemachine.views import CatalogEntry, Gaps, RunDetail, RunFilter, RunRow, catalog_page, gaps
 from ...statemachine.views import run as find_run
 from ...statemachine.views import runs as list_runs
-from ...statemachine.views.runs import Order
+from ...statemachine.views.runfind import Order
 from ...statemachine.why import Why, why_run
 from ..context import reading
+from ..search import FLAGS
 from . import asked
 from .answer import Rows, one, rows
 from .document import PREFIX, gives
@@ -28,13 +29,21 @@ class RunsAsked(asked.Part):
     campaign = asked.word("of this campaign")
     state = asked.word("in this state")
     phase = asked.word("in this phase")
-    reason_code = asked.word("whose own item has this reason code")
+    reason_code = asked.word("that have a file in trouble for this reason, or are so themselves")
+    note = asked.word("of which, or of a file of which, somebody wrote this")
     quality = asked.word("of this quality")
     site = asked.word("of which something can be read at this site")
     since = asked.moment("started at this time or later")
     until = asked.moment("started before this time")
-    incomplete = asked.flag("only runs that miss files")
-    order = asked.choice("the order; -missing: those that miss files first", get_args(Order), "-number")
+    incomplete = asked.flag("only runs of which not all files are here: missing, or still to come")
+    missing = asked.either("closed, and files have not come")
+    failed = asked.either("with files that failed")
+    held = asked.either("with files that are held")
+    abandoned = asked.either("with files that were abandoned")
+    waived = asked.either("with files declared missing")
+    open = asked.either("still written to")
+    trouble = asked.either("with files that failed, are held or are missing")
+    order = asked.choice("the order; -missing: those that miss most files first", get_args(Order), "-number")
     order.data_key = "sort"
 
 
@@ -52,7 +61,7 @@ class CatalogAsked(asked.Part):
 def index(query_data: dict[str, Any]) -> Response:
     """List runs, newest first."""
     with reading() as connection:
-        listed = list_runs(connection, RunFilter(**asked.filters(query_data)), asked.page(query_data))
+        listed = list_runs(connection, _wanted(query_data), asked.page(query_data))
     return rows(listed, query_data["wanted"])
 
 
@@ -96,6 +105,11 @@ def catalog(number: int, query_data: dict[str, Any]) -> Response:
         _there(list_runs(connection, RunFilter(numbers=(number,))).rows, number)
         listed = catalog_page(connection, number, asked.page(query_data), **which)
     return rows(listed, query_data["wanted"])
+
+
+def _wanted(query: dict[str, Any]) -> RunFilter:
+    flags = tuple((name, query[name]) for name in FLAGS if name in query)
+    return RunFilter(**asked.filters(query, *FLAGS), flags=flags)
 
 
 def _there(found: Any, number: int) -> Any:

@@ -13,9 +13,7 @@ from ...statemachine.views import (
     Page,
     Range,
     RunFilter,
-    RunQuery,
     RunRow,
-    find_runs,
     first_gaps,
     trouble_summary,
     unknown_runs,
@@ -77,10 +75,10 @@ def look_up() -> Answer:
     short = search.spans(numbers)
     if len(short) <= SHORT:
         return redirect(url_for(".show", number=short), 303)
-    return _shown(RunQuery(numbers=numbers), live=False)
+    return _shown(RunFilter(numbers=numbers), live=False)
 
 
-def wanted() -> RunQuery:
+def wanted() -> RunFilter:
     """Read what the address asks for: the search box and the fields beside it. Raises `BadRequest`."""
     where = search.parsed(request.args.get("q", ""))
     order = asked.word("sort") or "newest"
@@ -125,10 +123,10 @@ def gap_names(gaps: Sequence[Range], most: int = NAMED) -> str:
     return ", ".join(said) + (" and more" if len(gaps) > most else "")
 
 
-def _shown(where: RunQuery, *, live: bool) -> Response:
+def _shown(where: RunFilter, *, live: bool) -> Response:
     page = asked.page(ROWS) if live else Page(limit=len(where.numbers))
     with reading() as connection:
-        listed = find_runs(connection, where, page)
+        listed = list_runs(connection, where, page)
         lines, states = _lines(connection, listed.rows)
         values = {
             "choices": orders.choices(connection),
@@ -136,7 +134,7 @@ def _shown(where: RunQuery, *, live: bool) -> Response:
             "unknown": unknown_runs(connection, where.numbers) if where.numbers and not page.after else (),
         }
     values["sites"] = sorted({site for line in lines for site in line.copies})
-    asks = where != RunQuery(order=where.order)
+    asks = where != RunFilter(order=where.order)
     return live_page(
         "runs",
         live=live,

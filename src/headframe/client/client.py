@@ -78,14 +78,18 @@ class Client(Acting):
         site: str | None = None,
         since: datetime | None = None,
         until: datetime | None = None,
+        reason_code: str | None = None,
         incomplete: bool | None = None,
+        trouble: bool | None = None,
+        missing: bool | None = None,
         sort: str | None = None,
         limit: int | None = None,
     ) -> Iterator[v.RunRow]:
         """List runs, newest first; `numbers` as `1201,1203-1210`, `since` and `until` by their start."""
         return self.wire.each(
             v.RunRow, "/runs", limit=limit, number=numbers, kind=kind, campaign=campaign, state=state, phase=phase,
-            quality=quality, site=site, since=since, until=until, incomplete=incomplete, sort=sort,
+            quality=quality, site=site, since=since, until=until, reason_code=reason_code, incomplete=incomplete,
+            trouble=trouble, missing=missing, sort=sort,
         )  # fmt: skip
 
     def run(self, number: int) -> v.RunDetail:

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from werkzeug.exceptions import BadRequest
 
-from headframe.statemachine.views import RunQuery
+from headframe.statemachine.views import RunFilter
 from headframe.web.search import FLAGS, WORDS, parsed, spans, written
 
 VALUES = st.text(st.characters(exclude_characters='"\0', exclude_categories=["Cs"]), min_size=1, max_size=30)
@@ -24,7 +24,7 @@ def test_numbers_need_no_qualifier() -> None:
 
 
 def test_an_empty_search_asks_for_all() -> None:
-    assert parsed("  ") == RunQuery()
+    assert parsed("  ") == RunFilter()
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,7 @@ def test_what_cannot_be_read_is_named_in_one_line(search: str, line: str) -> Non
 
 @given(words=WORDED, flags=FLAGGED, numbers=NUMBERS)
 def test_what_is_written_is_read_as_the_same(words: dict[str, str], flags: dict[str, bool], numbers: set[int]) -> None:
-    where = RunQuery(**words, numbers=tuple(sorted(numbers)), flags=tuple(sorted(flags.items())))  # type: ignore[arg-type]
+    where = RunFilter(**words, numbers=tuple(sorted(numbers)), flags=tuple(sorted(flags.items())))  # type: ignore[arg-type]
     assert parsed(written(where)) == where
 
 
