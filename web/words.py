@@ -30,14 +30,22 @@ def said_of(row: AuditRow) -> str:
         return "; ".join(_changes(row.selection.get("before") or {}, row.selection.get("after") or {}))
     if row.source == "access":
         return ": ".join(filter(None, (str(row.selection.get("subject", "")), str(row.selection.get("detail", "")))))
-    return "; ".join(_selected(row.selection))
+    return selected(row.selection)
+
+
+def selected(selection: Mapping[str, Any]) -> str:
+    """Say what a selection selects, its runs left out."""
+    return "; ".join(_selected(selection))
 
 
 def runs_of(row: AuditRow) -> tuple[int, ...]:
     """Give the runs that an action names."""
-    if row.run is not None:
-        return (row.run,)
-    named = row.selection.get("runs")
+    return named_runs(row.selection) if row.run is None else (row.run,)
+
+
+def named_runs(selection: Mapping[str, Any]) -> tuple[int, ...]:
+    """Give the runs that a selection names."""
+    named = selection.get("runs")
     return tuple(n for n in named if isinstance(n, int)) if isinstance(named, list) else ()
 
 

@@ -30,7 +30,7 @@ def cancel(session: Session, number: int, reason: str, dry_run: bool, yes: bool)
     click.echo(f"would cancel operation {number}; nothing was changed" if dry_run else f"operation {number} cancelled")
     if not dry_run:
         click.echo(f"next: headframe get operation {number}")
-        link(session, "/operations")
+        link(session, f"/operations/{number}")
     return Code.DONE
 
 

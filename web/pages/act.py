@@ -42,7 +42,7 @@ def do() -> Answer:
     with changing() as connection:
         follow(connection, acted)
     if acted.waits or not order.selection.runs:
-        return redirect(url_for("operations.show"), 303)
+        return redirect(url_for("operation.show", number=acted.operation), 303)
     return redirect(url_for("run.show", number=order.selection.runs[0]), 303)
 
 

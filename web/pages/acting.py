@@ -20,6 +20,7 @@ DONE = {
     "grow": "It takes in what was counted, a page at a time.",
     "close": "Closed: no more runs join. What it has goes on.",
     "end": "Closed. What is not done is being cancelled.",
+    "cancel": "The rest is left as it is.",
     "forget": "Taken off the list; they can still be found among all.",
 }
 """What a page says after each action."""

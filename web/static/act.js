@@ -168,7 +168,7 @@ function bar(done) {
 
 function link(id) {
   const to = document.createElement("a");
-  to.href = section.dataset.page || `${section.dataset.operations}/${id}`;
+  to.href = `${section.dataset.page || section.dataset.operations}/${id}`;
   to.textContent = `operation ${id}`;
   return to;
 }
