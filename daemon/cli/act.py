@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from ...statemachine.lanes import LANES
-from .asking import change_options, confirm, plural
+from ...statemachine.wording import plural
+from .asking import change_options, confirm
 from .codes import Code, CommandError, not_found
 from .links import link, link_file, link_run
 from .session import Session, pass_session

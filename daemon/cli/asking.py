@@ -34,11 +34,6 @@ def confirm(question: str, *, yes: bool) -> None:
         raise CommandError("nothing was changed", Code.FAILED)
 
 
-def plural(n: int, word: str) -> str:
-    """Write a number with its noun."""
-    return f"{n:,} {word}" if n == 1 else f"{n:,} {word}s"
-
-
 def _reason(context: click.Context, option: click.Parameter, value: str | None) -> str:
     if value is None and context.params["dry_run"]:
         return "a dry run"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .asking import plural
+from ...statemachine.wording import plural
 from .codes import Code
 from .columns import field
 from .output import Output, output_options, write_rows

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ...statemachine.lanes import LANES
-from .asking import change_options, confirm, plural
+from ...statemachine.wording import plural
+from .asking import change_options, confirm
 from .codes import Code, not_found
 from .session import Session, pass_session
 from .units import printable

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .asking import plural
+from ...statemachine.wording import plural
 from .codes import Code
 from .output import to_json
 from .session import Session, pass_session

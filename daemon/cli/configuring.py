@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from .asking import plural
+from ...statemachine.wording import plural
 from .codes import Code, CommandError
 from .columns import Column, field
 from .output import Output, output_options, write_rows

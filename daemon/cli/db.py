@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .asking import change_options, confirm, plural
+from ...statemachine.wording import plural
+from .asking import change_options, confirm
 from .codes import Code, CommandError
 from .columns import Column, field
 from .output import Output, output_options, write_rows

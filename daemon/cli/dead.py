@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .asking import change_options, confirm, plural
+from ...statemachine.wording import plural
+from .asking import change_options, confirm
 from .codes import Code, CommandError, not_found
 from .columns import DEAD
 from .links import link

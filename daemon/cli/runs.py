@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .asking import change_options, confirm, plural
+from ...statemachine.wording import plural
+from .asking import change_options, confirm
 from .codes import Code
 from .links import link_run
 from .session import Session, pass_session

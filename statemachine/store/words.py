@@ -6,6 +6,7 @@ from sqlalchemy import Connection
 
 from ..pipeline import Pipeline
 from ..records import Record
+from ..wording import plural
 from . import runs
 from .errors import RefusedError
 from .runs import LARGEST_SEQUENCE
@@ -29,7 +30,7 @@ def close(connection: Connection, number: int, actor: str, reason: str, expected
 def expect(connection: Connection, number: int, count: int, actor: str, reason: str) -> Said:
     """Correct how many files a run has."""
     runs.expect(connection, number, count, actor, reason)
-    return Said(sentence=f"run {number} expects {_plural(count, 'file')}")
+    return Said(sentence=f"run {number} expects {plural(count, 'file')}")
 
 
 def waive(connection: Connection, number: int, files: Sequence[str | int], actor: str, reason: str) -> Said:
@@ -37,7 +38,7 @@ def waive(connection: Connection, number: int, files: Sequence[str | int], actor
     wanted = spread(files)
     n = runs.waive(connection, number, wanted, actor, reason)
     names = ", ".join(str(name) for name in files)
-    return Said(sentence=f"run {number}: {_plural(n, 'file')} declared missing: {names}", changed=n)
+    return Said(sentence=f"run {number}: {plural(n, 'file')} declared missing: {names}", changed=n)
 
 
 def reopen(connection: Connection, number: int, actor: str, reason: str) -> Said:
@@ -57,7 +58,7 @@ def reclassify(
 ) -> Said:
     """Give a run another type; all its files start again on that type's way."""
     moved = runs.reclassify(connection, number, kind, pipeline_for, actor, reason, period=period)
-    sentence = f"run {number} is of type {kind}; {_plural(moved, 'item')} started again"
+    sentence = f"run {number} is of type {kind}; {plural(moved, 'item')} started again"
     return Said(sentence=sentence, changed=moved)
 
 
@@ -80,7 +81,3 @@ def spread(files: Sequence[str | int]) -> list[str | int]:
 
 def _is_sequence(text: str) -> bool:
     return text.isascii() and text.isdigit() and len(text) <= 12 and int(text) <= LARGEST_SEQUENCE
-
-
-def _plural(n: int, word: str) -> str:
-    return f"{n:,} {word}" if n == 1 else f"{n:,} {word}s"

@@ -48,8 +48,3 @@ def command(*words: str) -> str:
 def at(moment: datetime | None) -> str:
     """Write a time in evidence: UTC, to the second."""
     return "never" if moment is None else f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
-
-
-def plural(n: int, word: str) -> str:
-    """Write a number with its noun."""
-    return f"{n:,} {word}" if n == 1 else f"{n:,} {word}s"

@@ -5,7 +5,8 @@ from datetime import datetime
 from typing import Any
 
 from ..views import PauseRow
-from .answer import Who, Why, at, command, plural
+from ..wording import plural
+from .answer import Who, Why, at, command
 from .checks import of_item
 from .facts import MOST_AHEAD, Facts
 

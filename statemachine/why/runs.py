@@ -6,7 +6,8 @@ import msgspec
 from sqlalchemy import Connection
 
 from ..views import Around, Gaps, ReasonCount, RunDetail, run
-from .answer import Who, Why, at, command, plural
+from ..wording import plural
+from .answer import Who, Why, at, command
 from .checks import Check, of_run
 from .facts import Machine, facts, machine
 from .items import why_item

@@ -5,18 +5,20 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from sqlalchemy import Engine
 from sqlalchemy.engine import make_url
 
 from headframe.statemachine.database import connect
+from headframe.statemachine.roles import Role
 from headframe.web.app import create_app
 from headframe.web.live import page as live
 from headframe.web.serve import Listener
 from headframe.web.settings import Settings
 
+from ..integration.access_help import PASSWORD, add_person
 from ..integration.proxy import TcpProxy
 from ..integration.servers import PostgresServer
 from ..integration.web_filled import Filled, cloned, fill
@@ -88,3 +90,18 @@ def site(browser: "Browser", postgres: PostgresServer, database_template: str, i
         way.close()
         direct.dispose()
         through.dispose()
+
+
+def signed_in(browser: "Browser", site: Site, name: str, role: Role) -> list[Any]:
+    """Add a person who signs in on the page; give the cookies that they have then."""
+    add_person(site.engine, name, role)
+    context = browser.new_context()
+    page = context.new_page()
+    page.goto(f"{site.base}/sign-in")
+    page.get_by_label("Name").fill(name)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    page.wait_for_url(lambda url: "sign-in" not in url)
+    kept = context.cookies()
+    context.close()
+    return kept

@@ -8,8 +8,7 @@ import pytest
 from headframe.statemachine.roles import Role
 from headframe.web.navigation import NAV
 
-from ..integration.access_help import PASSWORD, add_person
-from .conftest import Site
+from .conftest import Site, signed_in
 from .test_pages import PAGES, address
 
 if TYPE_CHECKING:
@@ -24,17 +23,7 @@ BAD = ("serious", "critical")
 @pytest.fixture(scope="module")
 def signed(browser: "Browser", site: Site) -> list[Any]:
     """Sign an administrator in, who sees every page and every button."""
-    add_person(site.engine, "root", Role.ADMINISTRATOR)
-    context = browser.new_context()
-    page = context.new_page()
-    page.goto(f"{site.base}/sign-in")
-    page.get_by_label("Name").fill("root")
-    page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_role("button", name="Sign in").click()
-    page.wait_for_url(lambda url: "sign-in" not in url)
-    kept = context.cookies()
-    context.close()
-    return kept
+    return signed_in(browser, site, "root", Role.ADMINISTRATOR)
 
 
 @pytest.fixture(params=LOOKS, ids=lambda look: f"{look[0]}-{look[1]}")

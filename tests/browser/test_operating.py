@@ -9,8 +9,7 @@ from sqlalchemy import text
 
 from headframe.statemachine.roles import Role
 
-from ..integration.access_help import PASSWORD, add_person
-from .conftest import Site
+from .conftest import Site, signed_in
 from .test_pages import watch
 
 if TYPE_CHECKING:
@@ -27,17 +26,7 @@ where r.number = :run and f.sequence = any(:sequences) order by f.sequence
 @pytest.fixture(scope="module")
 def cookies(browser: "Browser", site: Site) -> list[dict[str, str]]:
     """Sign an operator in once."""
-    add_person(site.engine, "ann", Role.OPERATOR)
-    context = browser.new_context()
-    page = context.new_page()
-    page.goto(f"{site.base}/sign-in")
-    page.get_by_label("Name").fill("ann")
-    page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_role("button", name="Sign in").click()
-    page.wait_for_url(lambda url: "sign-in" not in url)
-    kept = context.cookies()
-    context.close()
-    return kept  # type: ignore[return-value]
+    return signed_in(browser, site, "ann", Role.OPERATOR)
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """What the API answers: records as JSON, all of their fields or those asked for, with an ETag."""
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Any, Generic, TypeVar
 
 import msgspec
@@ -52,8 +51,3 @@ def picked(record: View, fields: Sequence[str]) -> dict[str, Any]:
         there = ", ".join(record.__struct_fields__)
         raise BadRequest(f"there is no field {', '.join(unknown)}; there are {there}")
     return {name: getattr(record, name) for name in fields}
-
-
-def as_of(at: datetime) -> str:
-    """Write a time for a header."""
-    return at.isoformat()

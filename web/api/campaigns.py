@@ -23,7 +23,7 @@ from ...statemachine.views import (
     campaign_runs,
 )
 from ...statemachine.views import campaigns as list_campaigns
-from ...statemachine.why.answer import plural
+from ...statemachine.wording import plural
 from ..access.identity import Role, needs, who
 from ..campaigning import Ended, close_campaign, follow_up, left_out, patiently, start
 from ..context import here, reading

@@ -21,7 +21,7 @@ from ...statemachine.views import (
     forecast_campaign,
 )
 from ...statemachine.views import campaigns as list_campaigns
-from ...statemachine.why.answer import plural
+from ...statemachine.wording import plural
 from .. import asked, bars, campaigning, orders
 from ..access.identity import Role, needs
 from ..context import changing, reading

@@ -2,14 +2,13 @@
 
 from flask import Blueprint, Response
 from sqlalchemy import Connection
-from werkzeug.exceptions import NotFound
 
 from ...statemachine.views import Side, sites
 from ...statemachine.views import compare as find_comparison
-from ...statemachine.views import file as find_file
 from .. import asked, logfile
 from ..context import reading
 from ..live import live_page
+from .file import found as found_file
 
 LINES = 30
 LONGEST = 20_000
@@ -20,9 +19,7 @@ blueprint = Blueprint("compare", __name__)
 def show(number: int) -> Response:
     """Compare a file with its sibling."""
     with reading() as connection:
-        file = find_file(connection, number) if number <= asked.LARGEST else None
-        if file is None:
-            raise NotFound(f"There is no file with the number {number} here.")
+        file = found_file(connection, number)
         found = find_comparison(connection, number, asked.word("campaign"))
         sides = [side for side in (found.this, found.that) if side is not None] if found else []
         logs = [(side, _tail(connection, side)) for side in sides]

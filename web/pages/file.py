@@ -1,8 +1,10 @@
 """`/files/<id>`: one file: where it is, what was made of it, what was tried and why it stands where it stands."""
 
 from flask import Blueprint, Response
+from sqlalchemy import Connection
 from werkzeug.exceptions import NotFound
 
+from ...statemachine.views import FileDetail
 from ...statemachine.views import file as find_file
 from ...statemachine.why import why_found_file
 from .. import asked
@@ -16,8 +18,14 @@ blueprint = Blueprint("file", __name__)
 def show(number: int) -> Response:
     """Show one file by its number."""
     with reading() as connection:
-        file = find_file(connection, number) if number <= asked.LARGEST else None
-        if file is None:
-            raise NotFound(f"There is no file with the number {number} here.")
+        file = found(connection, number)
         why = why_found_file(connection, file)
     return live_page("file", topics=(f"run:{file.run}",), file=file, why=why)
+
+
+def found(connection: Connection, number: int) -> FileDetail:
+    """Give a file by its number. Raises `NotFound` with the number in its line."""
+    file = find_file(connection, number) if number <= asked.LARGEST else None
+    if file is None:
+        raise NotFound(f"There is no file with the number {number} here.")
+    return file

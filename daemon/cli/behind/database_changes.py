@@ -82,7 +82,7 @@ class DatabaseChanges:
     def drain(self, worker: str, reason: str) -> str:
         """Let workers leave."""
         from ....statemachine.store import pauses
-        from ..asking import plural
+        from ....statemachine.wording import plural
 
         owners = pauses.drain(self.connection, worker, self.session.actor, reason)
         return f"{plural(len(owners), 'worker')} told to leave: {', '.join(owners)}"

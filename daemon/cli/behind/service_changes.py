@@ -72,7 +72,7 @@ class ServiceChanges:
 
     def drain(self, worker: str, reason: str) -> str:
         """Let workers leave."""
-        from ..asking import plural
+        from ....statemachine.wording import plural
 
         did = self.client.drain(worker, reason, dry_run=self.dry_run)
         return f"{plural(did.changed, 'worker')} {did.done}"
