@@ -13,7 +13,7 @@ from headframe.consumers.steps.files import checksums
 from headframe.consumers.tpc.simulate import write_raw
 from headframe.daemon.demo.folder import prepare
 
-from .tree_process import Tree, seed, wait_for
+from .tree_process import Tree, seed
 
 RUN = 41
 
@@ -67,24 +67,16 @@ def _kill_and_recover(tree: Tree, files: int, kills: int) -> None:
 def _await_moment(tree: Tree, chance: random.Random, *, inside_salt: bool) -> None:
     """Wait for work to be under way, then a little longer; inside a salt attempt where so wanted."""
     attempts = tree.config.parent / "sites/mine/attempts"
-    before = {path for path in attempts.rglob("*-salt/e*") if path.is_dir()}
+    before = set(_salt_attempts(attempts))
     if inside_salt:
-        wait_for(lambda: _open_salt(attempts, before), 300, "a file in the salt step")
+        tree.wait_for(lambda: bool(set(_salt_attempts(attempts)) - before), 300, "a file in the salt step")
         return
-    wait_for(lambda: _finished(tree) or attempts.exists(), 300, "an attempt")
+    tree.wait_for(attempts.exists, 300, "an attempt")
     threading.Event().wait(chance.uniform(0.5, 4.0))
 
 
-def _open_salt(attempts: Path, before: set[Path]) -> bool:
-    fresh = [path for path in attempts.rglob("*-salt/e*") if path.is_dir() and path not in before]
-    return any(not list(path.iterdir()) for path in fresh) or bool(fresh)
-
-
-def _finished(tree: Tree) -> bool:
-    assert tree.process is not None
-    if tree.process.poll() is not None:
-        raise AssertionError(f"up ended by itself: {tree.last_words()}")
-    return False
+def _salt_attempts(attempts: Path) -> list[Path]:
+    return [path for path in attempts.rglob("*-salt/e*") if path.is_dir()]
 
 
 class Detector(threading.Thread):

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -61,6 +62,22 @@ class Tree:
             timeout=1200,
         )
 
+    def wait_for(self, condition: Callable[[], bool], seconds: float, what: str) -> None:
+        """Wait for something that only another process can tell; fail with what the instance said of itself."""
+        end = time.monotonic() + seconds
+        while not condition():
+            assert self.process is not None
+            if self.process.poll() is not None:
+                raise AssertionError(f"up ended by itself, before {what}: {self.last_words()}")
+            if time.monotonic() > end:
+                raise AssertionError(f"after {seconds:g} s still not: {what}\n{self._now()}")
+            time.sleep(0.02)
+
+    def _now(self) -> str:
+        asked = (self.command(*words) for words in (["status"], ["get", "runs"], ["get", "files"]))
+        processes = [f"{p.pid} {p.status()} {' '.join(p.cmdline())[-120:]}" for p in self.members()]
+        return "\n".join([*(done.stdout + done.stderr for done in asked), *processes, self.last_words()])
+
     def last_words(self) -> str:
         return self.log.read_text(errors="replace")[-3000:]
 
@@ -71,15 +88,6 @@ def _family(pid: int) -> list[psutil.Process]:
         return [parent, *parent.children(recursive=True)]
     except psutil.NoSuchProcess:
         return []
-
-
-def wait_for(condition: object, seconds: float, what: str) -> None:
-    """Wait for something that only another process can tell."""
-    end = time.monotonic() + seconds
-    while not condition():  # type: ignore[operator]
-        if time.monotonic() > end:
-            raise AssertionError(f"after {seconds:g} s still not: {what}")
-        time.sleep(0.02)
 
 
 def seed() -> int:
