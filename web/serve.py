@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import errno
+import gc
 import resource
 import socket
 import threading
@@ -36,6 +37,7 @@ class Listener:
 
     def run(self, stop: threading.Event) -> None:
         """Answer until `stop` is set; what is being answered then is answered to its end, streams are ended."""
+        _keep_what_is_loaded()
         try:
             asyncio.run(_Server(self._config(), stop).serve(sockets=[self._socket]))
         finally:
@@ -105,6 +107,12 @@ def _bound(host: str, port: int) -> socket.socket:
             raise OSError(error.errno, f"{host}:{port} is in use already") from error
         raise
     return made
+
+
+def _keep_what_is_loaded() -> None:
+    """Spare the garbage collector all modules: going through them took half the time of a list of a thousand runs."""
+    gc.collect()
+    gc.freeze()
 
 
 def _allow_files() -> None:

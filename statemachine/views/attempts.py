@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Row, Select, select, tuple_
 from ..records import Record
 from ..schema import attempt, campaign, file, item, run
 from .fields import View
-from .paging import Listed, Page, key, listed, size
+from .paging import Listed, Page, key, listed, named, size
 
 
 class AttemptFilter(Record):
@@ -138,6 +138,6 @@ def _narrowed(where: AttemptFilter) -> Select[Any]:
 
 
 def _made(row: Row[Any]) -> AttemptRow:
-    values = dict(zip(row._fields, row, strict=True))
+    values = named(row)
     values["file"] = values["file"] or ""
     return AttemptRow(**values)

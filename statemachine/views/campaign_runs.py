@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Row, select
 from ..schema import campaign, item, run
 from .counts import Count, by_run
 from .fields import View
-from .paging import Listed, Page, key, listed, size
+from .paging import Listed, Page, key, listed, named, size
 
 
 class CampaignRun(View):
@@ -60,22 +60,21 @@ def campaign_runs(conn: Connection, name: str, page: Page | None = None) -> List
 
 
 def _made(row: Row[Any], counts: list[Count]) -> CampaignRun:
+    has = named(row)
     files: dict[str, dict[str, int]] = {}
+    states: dict[str, int] = {}
+    phases: dict[str, int] = {}
     for count in counts:
         if count.scope == "file" and count.campaign_id == row.campaign_id:
             files.setdefault(count.state, {})[count.phase] = count.n
-    phases: dict[str, int] = {}
-    for each in files.values():
-        for phase, n in each.items():
-            phases[phase] = phases.get(phase, 0) + n
-    plain = {name: row._mapping[name] for name in ("kind", "quality", "state", "phase", "since", "reason")}
+            states[count.state] = states.get(count.state, 0) + count.n
+            phases[count.phase] = phases.get(count.phase, 0) + count.n
     return CampaignRun(
-        campaign=row.campaign,
-        run=row.number,
-        started=row.started_at,
-        **plain,
+        **{name: has[name] for name in ("campaign", "kind", "quality", "state", "phase", "since", "reason")},
+        run=has["number"],
+        started=has["started_at"],
         total=sum(phases.values()),
-        states={state: sum(each.values()) for state, each in files.items()},
+        states=states,
         files=files,
         done=phases.get("done", 0),
         failed=phases.get("failed", 0),

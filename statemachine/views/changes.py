@@ -2,12 +2,12 @@
 
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, select, tuple_
+from sqlalchemy import Connection, FromClause, Row, Subquery, select, true, tuple_
 
 from ..records import Record
 from ..schema import campaign, history, item, run
 from .filedetail import HistoryRow
-from .paging import Listed, Page, key, listed, size
+from .paging import Listed, Page, key, listed, named, size
 from .wide import TooWideError
 
 
@@ -23,32 +23,38 @@ class HistoryFilter(Record):
 def changes(conn: Connection, where: HistoryFilter, page: Page | None = None) -> Listed[HistoryRow]:
     """List changes, item by item, the latest first. Raises `TooWideError` where nobody is named."""
     page = page or Page()
+    own = _items(where)
+    told = _told(own, where.trigger)
+    wanted = select(told, own.c.item).join_from(own, told, true())
     after = key(page, int, int)
-    wanted = _selected(where, after).order_by(_OWN.c.item.desc(), history.c.version.desc())
+    if after is not None:
+        wanted = wanted.where(own.c.item <= after[0], tuple_(own.c.item, told.c.version) < tuple_(*after))
+    wanted = wanted.order_by(own.c.item.desc(), told.c.version.desc())
     return listed(conn.execute(wanted.limit(size(page))).all(), page, _made, "item", "version")
 
 
-_OWN = select(item.c.id.label("item"), item.c.run_id, item.c.file_id).subquery("own")
-
-
-def _selected(where: HistoryFilter, after: tuple[Any, ...] | None) -> Select[Any]:
-    """Go through the items in order, and down the history of each: an index leads to both."""
-    name = select(campaign.c.name).where(campaign.c.id == history.c.campaign_id).scalar_subquery().label("campaign")
-    wanted = select(history, history.c.item_id.label("item"), name).join(_OWN, _OWN.c.item == history.c.item_id)
+def _items(where: HistoryFilter) -> Subquery:
+    wanted = select(item.c.id.label("item"))
     if where.item is not None:
-        wanted = wanted.where(_OWN.c.item == where.item)
+        wanted = wanted.where(item.c.id == where.item)
     elif where.file is not None:
-        wanted = wanted.where(_OWN.c.file_id == where.file)
+        wanted = wanted.where(item.c.file_id == where.file)
     elif where.run is not None:
-        wanted = wanted.where(_OWN.c.run_id == select(run.c.id).where(run.c.number == where.run).scalar_subquery())
+        wanted = wanted.where(item.c.run_id == select(run.c.id).where(run.c.number == where.run).scalar_subquery())
     else:
         raise TooWideError("name an item, a file or a run: item=, file= or run=")
-    if where.trigger is not None:
-        wanted = wanted.where(history.c.trigger == where.trigger)
-    if after is not None:
-        wanted = wanted.where(_OWN.c.item <= after[0], tuple_(_OWN.c.item, history.c.version) < tuple_(*after))
-    return wanted
+    return wanted.order_by(item.c.id.desc()).subquery("own")
+
+
+def _told(own: Subquery, trigger: str | None) -> FromClause:
+    """Go down the history of each item by itself: joined, all changes of a large run would be read and sorted."""
+    name = select(campaign.c.name).where(campaign.c.id == history.c.campaign_id).scalar_subquery()
+    wanted = select(history, name.label("campaign")).where(history.c.item_id == own.c.item)
+    if trigger is not None:
+        wanted = wanted.where(history.c.trigger == trigger)
+    return wanted.order_by(history.c.version.desc()).lateral("told")
 
 
 def _made(row: Row[Any]) -> HistoryRow:
-    return HistoryRow(**{name: row._mapping[name] for name in HistoryRow.__struct_fields__})
+    has = named(row)
+    return HistoryRow(**{name: has[name] for name in HistoryRow.__struct_fields__})

@@ -37,9 +37,8 @@ def totals(
 def by_run(conn: Connection, run_ids: Sequence[int]) -> dict[int, list[Count]]:
     """Give the counts of each of these runs, without those that are zero."""
     found: dict[int, list[Count]] = {run_id: [] for run_id in run_ids}
-    for row in conn.execute(_summed(KEYS, run_ids=run_ids)):
-        values = dict(zip(row._fields, row, strict=True))
-        found[values.pop("run_id")].append(Count(**values))
+    for run_id, campaign_id, scope, state, phase, site, n in conn.execute(_summed(KEYS, run_ids=run_ids)):
+        found[run_id].append(Count(campaign_id=campaign_id, scope=scope, state=state, phase=phase, site=site, n=n))
     return found
 
 

@@ -34,6 +34,11 @@ class Listed(NamedTuple, Generic[T]):
     next: str
 
 
+def named(row: Row[Any]) -> dict[str, Any]:
+    """Give a row's values by name. The row's own way by name is too slow for a thousand rows of thirty values."""
+    return dict(zip(row._fields, row, strict=True))
+
+
 def size(page: Page) -> int:
     """Give how many rows to ask for: one more than wanted says whether there is a next page."""
     return max(1, min(page.limit, LARGEST)) + 1

@@ -8,7 +8,7 @@ from ..records import Record
 from ..schema import campaign, product, replica, run
 from .fields import View
 from .filedetail import ProductRow, ReplicaRow, replicas_of
-from .paging import Listed, Page, key, listed, size
+from .paging import Listed, Page, key, listed, named, size
 from .wide import TooWideError
 
 
@@ -84,5 +84,6 @@ def _narrowed(where: ProductFilter) -> Select[Any]:
 
 
 def _made(row: Row[Any]) -> Product:
-    values = {name: row._mapping[name] for name in Product.__struct_fields__}
+    has = named(row)
+    values = {name: has[name] for name in Product.__struct_fields__}
     return Product(**{**values, "campaign": values["campaign"] or ""})

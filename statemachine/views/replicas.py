@@ -7,7 +7,7 @@ from sqlalchemy import Connection, Row, Select, select, tuple_
 from ..records import Record
 from ..schema import replica, run
 from .filedetail import ReplicaRow
-from .paging import Listed, Page, key, listed, size
+from .paging import Listed, Page, key, listed, named, size
 from .wide import TooWideError
 
 
@@ -73,4 +73,5 @@ def _narrowed(where: ReplicaFilter) -> Select[Any]:
 
 
 def _made(row: Row[Any]) -> Replica:
-    return Replica(**{name: row._mapping[name] for name in Replica.__struct_fields__})
+    has = named(row)
+    return Replica(**{name: has[name] for name in Replica.__struct_fields__})

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Row, Select, func, select, true
 from ..schema import campaign, item, run
 from .counts import GOOD, Count, by_run
 from .fields import View
-from .paging import Listed, Page, listed
+from .paging import Listed, Page, listed, named
 
 began = func.coalesce(run.c.started_at, run.c.created_at)
 """When a run started, or was first heard of where nobody has said that."""
@@ -88,27 +88,30 @@ def selected() -> Select[Any]:
 
 
 def _made(row: Row[Any], counts: list[Count]) -> RunRow:
-    own = [c for c in counts if c.scope == "file" and c.campaign_id == row.campaign_id]
-    phases = _sums((c.phase, c.n) for c in own)
-    registered = sum(c.n for c in own)
-    missing = None if row.expected is None else max(0, row.expected - registered - row.waived)
+    has = named(row)
     files: dict[str, dict[str, int]] = {}
+    states: dict[str, int] = {}
+    phases: dict[str, int] = {}
     copies: dict[str, dict[str, int]] = {}
-    for c in own:
-        files.setdefault(c.state, {})[c.phase] = c.n
     for c in counts:
-        if c.scope == "replica" and c.phase in GOOD:
+        if c.scope == "file" and c.campaign_id == row.campaign_id:
+            files.setdefault(c.state, {})[c.phase] = c.n
+            states[c.state] = states.get(c.state, 0) + c.n
+            phases[c.phase] = phases.get(c.phase, 0) + c.n
+        elif c.scope == "replica" and c.phase in GOOD:
             roles = copies.setdefault(c.site, {})
             roles[c.state] = roles.get(c.state, 0) + c.n
-    plain: dict[str, Any] = {name: row._mapping[name] for name in PLAIN}
-    named: dict[str, Any] = {name: row._mapping[name] or "" for name in NAMED}
+    registered = sum(phases.values())
+    expected = has["expected"]
+    plain: dict[str, Any] = {name: has[name] for name in PLAIN}
+    words: dict[str, Any] = {name: has[name] or "" for name in NAMED}
     return RunRow(
         **plain,
-        **named,
+        **words,
         registered=registered,
-        missing=missing,
+        missing=None if expected is None else max(0, expected - registered - has["waived"]),
         files=files,
-        states=_sums((c.state, c.n) for c in own),
+        states=states,
         phases=phases,
         failed=phases.get("failed", 0),
         held=phases.get("held", 0),
@@ -116,10 +119,3 @@ def _made(row: Row[Any], counts: list[Count]) -> RunRow:
         cataloged=phases.get("done", 0),
         copies=copies,
     )
-
-
-def _sums(pairs: Any) -> dict[str, int]:
-    found: dict[str, int] = {}
-    for name, n in pairs:
-        found[name] = found.get(name, 0) + n
-    return found

@@ -2,10 +2,7 @@
 
 import asyncio
 import contextlib
-import os
 import random
-import signal
-import sys
 import threading
 import time
 from collections import deque
@@ -19,12 +16,12 @@ from sqlalchemy import Engine, text
 
 from headframe.statemachine.database import connect
 
-from ..integration.servers import PostgresServer, Process, free_ports, listening, wait_until
+from ..integration.servers import PostgresServer, wait_until
 from ..integration.web_filled import Filled, cloned, fill
 from .cpu import is_shared
 from .viewers import Seen, Viewer, quantile_ms
+from .web_process import web_process
 
-CONFIG = 'instance = "{instance}"\n[database]\nurl = "{url}"\n[web]\nport = {port}\n[log]\nlevel = "warning"\n'
 MOVE = """
 update item set version = version + 1, phase = case phase when 'ready' then 'submitted' else 'ready' end,
   changed_at = clock_timestamp()
@@ -79,16 +76,9 @@ def site(postgres: PostgresServer, database_template: str, instance: str, tmp_pa
     with cloned(postgres, database_template) as url:
         engine = connect(url, instance)
         filled = fill(engine, runs=20, files=1200)
-        (port,) = free_ports(1)
-        config = tmp_path / "headframe.toml"
-        config.write_text(CONFIG.format(instance=instance, url=url, port=port))
-        command = [sys.executable, "-m", "headframe", "--config", str(config), "web"]
-        process = Process(command, dict(os.environ), tmp_path / "web.log", tmp_path)
-        wait_until(lambda: process.running() and listening(port), 60, "the web process listens")
-        yield Site(psutil.Process(process.pid), port, engine, filled)
-        process.end(signal.SIGTERM)
+        with web_process(url, instance, tmp_path) as (process, port):
+            yield Site(process, port, engine, filled)
         engine.dispose()
-        assert "Traceback" not in (tmp_path / "web.log").read_text()
 
 
 @contextlib.contextmanager
