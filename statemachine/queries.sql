@@ -739,9 +739,9 @@ where i.phase = 'ready' and i.step = :step and i.lane = :lane
   and (i.not_before is null or i.not_before <= clock_timestamp()) and c.status <> 'paused'
 order by i.priority, i.id limit :room;
 
--- name: ready_items_beside_paused
--- The same of the bulk lane while campaigns are paused: the others are asked one by one, or each look would read all
--- that waits in those.
+-- name: ready_items_shared
+-- What waits for a step in the bulk lane, of each campaign its first; leaving out what is paused, not due, or would
+-- write to a paused site. Campaigns are asked one by one, or each look would read all that waits in those before.
 with recursive waiting as (
   (select campaign_id as id from item where phase = 'ready' and lane = 'bulk' and step = :step
     order by campaign_id limit 1)
@@ -750,14 +750,17 @@ with recursive waiting as (
     and i.campaign_id > w.id order by i.campaign_id limit 1)
   from waiting w where w.id is not null
 )
-select i.id as item, i.epoch from waiting w join campaign c on c.id = w.id and c.status <> 'paused'
+select i.id as item, i.epoch, c.id as campaign, c.weight
+from waiting w join campaign c on c.id = w.id and c.status <> 'paused'
 cross join lateral (
   select id, epoch, priority from item
   where phase = 'ready' and lane = 'bulk' and step = :step and campaign_id = c.id
     and (not_before is null or not_before <= clock_timestamp())
+    and (pipeline_id, kind) not in (select b.pipeline_id, b.kind
+      from jsonb_to_recordset(cast(:blocked as jsonb)) as b(pipeline_id bigint, kind text))
   order by priority, id limit :room
 ) i
-order by i.priority, i.id limit :room;
+order by c.id, i.priority, i.id;
 
 -- name: ready_items_elsewhere
 -- The same, leaving out those that would write to a paused site.

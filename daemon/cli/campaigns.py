@@ -48,7 +48,13 @@ def _choosing(command: Any) -> Any:
 @click.option("--version", help="The pipeline at this version, which an earlier campaign had.")
 @click.option("--start", "start_state", metavar="STATE", help="Where files start; else in the first state.")
 @click.option("--lane", type=click.Choice(LANES), default="bulk", show_default=True, help="Where its work goes.")
-@click.option("--weight", type=click.IntRange(1, 1_000_000), default=100, show_default=True, help="Its share.")
+@click.option(
+    "--weight",
+    type=click.IntRange(1, 1_000_000),
+    default=100,
+    show_default=True,
+    help="Its share of the bulk lane, beside others.",
+)
 @click.option("--note", default="", help="What it is for.")
 @_choosing
 @change_options

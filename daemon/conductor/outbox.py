@@ -1,6 +1,7 @@
 """The outbox: ready items go to the broker as parcels, and are `submitted` once it has confirmed them."""
 
 import secrets
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
@@ -20,6 +21,7 @@ from ...statemachine.store.fold import Said
 from ...statemachine.store.gather import RunMoved
 from ...statemachine.store.pauses import Told
 from ...statemachine.store.reports import Stale, apply_reports
+from ...statemachine.turns import Turns
 
 SETTLE_WINDOW = 500
 SETTLE_PARCEL = 50
@@ -65,6 +67,7 @@ class Outbox:
         self.backlogged: set[tuple[str, str]] = set()
         self.pressed = False
         self._declared: set[str] = set()
+        self._turns: defaultdict[str, Turns] = defaultdict(Turns)
 
     def send_new(self, ready: Iterable[Ready]) -> None:
         """Send what has just become ready in its lanes, at once, but only where nothing waits ahead of it.
@@ -90,7 +93,10 @@ class Outbox:
             self.pressed |= room > 0 or not mine
 
     def refill(self) -> None:
-        """Send what waits, oldest first, up to each window; one process at a time for each step and lane."""
+        """Send what waits, up to each window: the oldest first, bulk work by its campaigns' weights.
+
+        One process at a time does it for each step and lane.
+        """
         with self.engine.begin() as connection:
             pairs = {(step, lane) for step, lane in dispatch.backlog(connection) if lane in self.lanes}
         self.backlogged &= pairs
@@ -106,7 +112,7 @@ class Outbox:
                 return
             room = self._room(connection, step, lane)
             going = min(room, self.chunk or room)
-            waiting = dispatch.waiting(connection, step, lane, going)
+            waiting = dispatch.waiting(connection, step, lane, going, self._turns[step])
             self.send(connection, waiting)
         # A full window says nothing of what waits behind it: until there is room, all is taken to wait.
         more = room <= 0 or len(waiting) >= going

@@ -111,11 +111,6 @@ def realtime_campaign(connection: Connection, pipeline: Pipeline, period: str, r
     return Pinned(**row._mapping)
 
 
-def any_paused(connection: Connection) -> bool:
-    """Say whether an operator has paused a campaign."""
-    return bool(connection.execute(text("select exists (select from campaign where status = 'paused')")).scalar_one())
-
-
 def file_rank(pipeline: Pipeline) -> int:
     """Give the rank of the state in which files are done: the last one of file scope."""
     return len(states_of(pipeline, "file")) - 1

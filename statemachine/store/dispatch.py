@@ -4,9 +4,11 @@
 same each time: inputs, conditions and seed are pinned to the item and its epoch.
 """
 
+from collections import deque
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import msgspec
 from blake3 import blake3
 from sqlalchemy import Connection, Row, text
 
@@ -14,7 +16,8 @@ from ..lifecycle import Phase, Trigger, sources
 from ..naming import work_folder
 from ..pipeline import Pipeline, Step
 from ..records import Checksums, Content, Events, Location, Record, Resources
-from .campaigns import any_paused, load_pipeline
+from ..turns import Turns
+from .campaigns import load_pipeline
 from .core import Ready, execute
 from .pauses import blocked_by_sites, paused, paused_sites
 
@@ -44,18 +47,33 @@ class Order(Record):
     suspect: bool = False
 
 
-def waiting(connection: Connection, step: str, lane: str, room: int) -> list[Ready]:
-    """Give what is ready and due for a step and lane, oldest first, at most `room`; nothing where paused."""
+def waiting(connection: Connection, step: str, lane: str, room: int, turns: Turns | None = None) -> list[Ready]:
+    """Give what is ready and due for a step and lane, at most `room`; nothing where paused.
+
+    In the live lane the oldest first. In the bulk lane campaigns take turns, by their weights, each with its oldest.
+    """
     if room <= 0 or paused(connection, step, lane):
         return []
     blocked = blocked_by_sites(connection, paused_sites(connection), step)
-    if blocked:
+    if lane == "bulk":
+        rows = _shared(connection, step, room, blocked, turns or Turns())
+    elif blocked:
         rows = execute(connection, "ready_items_elsewhere", blocked, step=step, lane=lane, room=room)
-    elif lane == "bulk" and any_paused(connection):
-        rows = execute(connection, "ready_items_beside_paused", step=step, room=room)
     else:
         rows = execute(connection, "ready_items", step=step, lane=lane, room=room)
     return [Ready(item=row.item, epoch=row.epoch, step=step, lane=lane) for row in rows]
+
+
+def _shared(
+    connection: Connection, step: str, room: int, blocked: list[dict[str, Any]], turns: Turns
+) -> list[Row[Any]]:
+    said = msgspec.json.encode(blocked).decode()
+    of_campaigns: dict[int, deque[Row[Any]]] = {}
+    for row in execute(connection, "ready_items_shared", step=step, room=room, blocked=said):
+        of_campaigns.setdefault(row.campaign, deque()).append(row)
+    waits = {campaign: len(rows) for campaign, rows in of_campaigns.items()}
+    weights = {campaign: rows[0].weight for campaign, rows in of_campaigns.items()}
+    return [of_campaigns[campaign].popleft() for campaign in turns.give(waits, weights, room)]
 
 
 def still_ready(

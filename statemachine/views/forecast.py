@@ -32,12 +32,15 @@ from (select step, lane, priority, max(id) as last, count(*) as n from item
   where run_id = :run and campaign_id = :campaign and phase = 'ready' group by step, lane, priority) m
 cross join lateral (select count(*) as n from (select from item i
   where i.phase = 'ready' and i.step = m.step and i.lane = m.lane
+    and (:live or (i.lane = 'bulk' and i.campaign_id = :campaign))
     and (i.priority < m.priority or (i.priority = m.priority and i.id < m.last)) limit :most) b) before
 cross join lateral (select count(*) as n from (select from item i
-  where i.phase = 'submitted' and i.step = m.step and i.lane = m.lane and i.run_id <> :run limit :most) s) sent
+  where i.phase = 'submitted' and i.step = m.step and i.lane = m.lane and i.run_id <> :run
+    and (:live or i.campaign_id = :campaign) limit :most) s) sent
 group by m.step
 """)
-"""What others have before this run's last file at each step: ready, up to `most`, or with the broker."""
+"""What others have before this run's last file at each step: ready, up to `most`, or with the broker. Campaigns share
+the bulk lane: there only the others of its own."""
 
 
 class StepForecast(View):
@@ -118,14 +121,15 @@ def forecast_run(conn: Connection, number: int) -> Forecast | None:
 def forecast_found(conn: Connection, row: RunRow, known: Around) -> Forecast:
     """Forecast a run that has been read already, with what is alive."""
     own = _campaign(conn, row.campaign)
-    values = {"run": row.id, "campaign": own.id, "most": MOST_COUNTED}
+    live = own.lane == "live"
+    values = {"run": row.id, "campaign": own.id, "live": live, "most": MOST_COUNTED}
     return _forecast(
         _Subject(
             name=f"run {row.number}",
             lane=own.lane,
             rules=own.rules,
             files=row.files,
-            paces=paces(conn, measure_rate.c.lane == own.lane),
+            paces=paces(conn, measure_rate.c.lane == own.lane if live else measure_rate.c.campaign_id == own.id),
             around=known,
             ahead={each.step: each.ahead for each in conn.execute(AHEAD, values)} if row.phases.get("ready") else {},
         )

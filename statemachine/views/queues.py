@@ -96,15 +96,21 @@ def _in_lane(conn: Connection, lane: str, steps: Sequence[str]) -> dict[str, dic
 
 
 def ahead(conn: Connection, step: str, lane: str, priority: int, item_id: int, most: int) -> int:
-    """Give how many ready items stand before this one in its queue, counted up to `most`."""
+    """Give how many ready items stand before this one in its queue, counted up to `most`.
+
+    In the bulk lane campaigns take turns: only those of its own stand before it.
+    """
     before = (
         select(item.c.id)
         .where(item.c.phase == "ready", item.c.step == step, item.c.lane == lane)
         .where((item.c.priority < priority) | ((item.c.priority == priority) & (item.c.id < item_id)))
-        .limit(most)
-        .subquery()
     )
-    return int(conn.execute(select(func.count()).select_from(before)).scalar_one())
+    if lane == "bulk":
+        own = item.alias("own")
+        before = before.where(
+            item.c.campaign_id == select(own.c.campaign_id).where(own.c.id == item_id).scalar_subquery()
+        )
+    return int(conn.execute(select(func.count()).select_from(before.limit(most).subquery())).scalar_one())
 
 
 def _made(place: tuple[str, str], numbers: dict[str, int], workers: Sequence[ProcessRow]) -> QueueRow:

@@ -56,7 +56,8 @@ def _ready(facts: Facts) -> Why:
         return blocked
     if facts.ahead:
         more = " or more" if facts.ahead >= MOST_AHEAD else ""
-        sentence = f"it waits its turn: {facts.ahead:,}{more} stand before it in {item.step}'s {item.lane} lane"
+        of = " of its campaign" if item.lane == "bulk" else ""
+        sentence = f"it waits its turn: {facts.ahead:,}{more}{of} stand before it in {item.step}'s {item.lane} lane"
         return _answer(facts, "queued", sentence)
     return _answer(facts, "ready", f"it is next for step {item.step} and goes out in a moment")
 

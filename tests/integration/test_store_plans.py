@@ -92,8 +92,8 @@ def test_what_waits_in_a_paused_campaign_is_not_read_to_find_what_may_go(full: E
         conn.execute(text("update item set campaign_id = (select max(id) from campaign) where id % 5000 = 0"))
         conn.execute(text("analyze item"))
     with full.connect() as conn:
-        explained = text(f"explain (analyze, buffers) {query('ready_items_beside_paused').text}")
-        told = "\n".join(conn.execute(explained, {"step": "salt", "room": 200}).scalars())
+        explained = text(f"explain (analyze, buffers) {query('ready_items_shared').text}")
+        told = "\n".join(conn.execute(explained, {"step": "salt", "room": 200, "blocked": "[]"}).scalars())
         sent = len(dispatch.waiting(conn, "salt", "bulk", 200))
     assert "Seq Scan on item " not in told, told
     assert told.count("item_ready_bulk") >= 3, told
