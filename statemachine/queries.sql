@@ -294,11 +294,11 @@ update item i set
   campaign_id = :to_campaign_id, pipeline_id = :to_pipeline_id, kind = :kind, lane = :lane,
   state = s.state, step = case when i.scope = 'file' then s.step end,
   phase = case when i.scope = 'run' then 'waiting' when i.phase = 'abandoned' then 'abandoned'
-    when :known then 'ready' else 'held' end,
+    when :held_as = '' then 'ready' else 'held' end,
   epoch = i.epoch + 1, version = i.version + 1, owner = null, lease_until = null, submitted_at = null,
   not_before = null, trouble_since = null, failures = 0, interrupts = 0, nodes = '{}', request = '{}',
   trigger = 'reclassify', actor = :actor, host = '', job = '', log = '',
-  reason_code = case when :known then '' else 'run-type-unknown' end, reason = :reason,
+  reason_code = :held_as, reason = :reason,
   since = clock_timestamp(), changed_at = clock_timestamp()
 from locked l, step_rule s
 where i.id = l.id and s.pipeline_id = :to_pipeline_id and s.rank = 0
@@ -372,9 +372,9 @@ update operation set changed = changed + :changed, done = done + :done, seen_at 
   finished_at = case when :ended then clock_timestamp() end
 where id = :id;
 
--- name: growth_failed
--- A campaign's job cannot be carried on with: what is made stays.
-update operation set status = 'failed', why = :why, finished_at = clock_timestamp() where id = :id and status = 'running'
+-- name: end_growth
+-- A campaign's job cannot be carried on with, or is to be left: what is made stays.
+update operation set status = :status, why = :why, finished_at = clock_timestamp() where id = :id and status = 'running'
 returning cast(selection ->> 'campaign_id' as bigint) as campaign_id, selection -> 'left_out' as left_out;
 
 -- name: campaign_made

@@ -18,6 +18,8 @@ from .core import execute, notify, ready_of
 from .gather import gather, lock_runs, rewind
 from .quiet import quietly
 
+ACTIONS = ("campaign-create", "campaign-grow")
+"""What the jobs are called among operations."""
 PAGE = 1000
 RUNS = 100
 """How many files, and how many runs at most, one commit takes in."""
@@ -77,7 +79,7 @@ def make(engine: Engine, job: int) -> bool:
         if is_passing(error):
             raise
         with engine.begin() as connection:
-            _fail(connection, job, first_line(error))
+            _leave(connection, job, "failed", first_line(error))
         return True
     with engine.begin() as connection:
         follow(connection, made)
@@ -90,8 +92,13 @@ def follow(connection: Connection, made: Made) -> None:
     notify(connection, "campaign")
 
 
-def _fail(connection: Connection, job: int, why: str) -> None:
-    for row in execute(connection, "growth_failed", id=job, why=why):
+def leave(connection: Connection, job: int, why: str) -> None:
+    """Leave the rest of a job unmade. What is made goes on, and a later growth takes the rest in."""
+    _leave(connection, job, "cancelled", why)
+
+
+def _leave(connection: Connection, job: int, status: str, why: str) -> None:
+    for row in execute(connection, "end_growth", id=job, status=status, why=why):
         _open(connection, row.campaign_id, row.left_out or {})
 
 

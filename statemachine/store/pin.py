@@ -105,7 +105,8 @@ def _pin(connection: Connection, run: Row[Any], kind: str | None, book: Book) ->
         row = {"run_id": run.id, "file_id": None, "scope": "run", "campaign_id": pinned.campaign_id}
         execute(connection, "insert_items", [row], actor="conductor")
     else:
-        move_items(connection, run.id, run.campaign_id, pinned, kind, known, "conductor", f"run type is {kind}")
+        held_as = "" if known else "run-type-unknown"
+        move_items(connection, run.id, run.campaign_id, pinned, kind, held_as, "conductor", f"run type is {kind}")
     learned = {"kind": kind, "known_kind": known, "campaign_id": pinned.campaign_id}
     return RunRow(**{**run._mapping, **learned})
 
@@ -116,11 +117,13 @@ def move_items(
     campaign_id: int,
     to: Pinned,
     kind: str | None,
-    known: bool,
+    held_as: str,
     actor: str,
     reason: str,
 ) -> int:
     """Start every item of a run in one campaign again, under another type; give how many moved.
+
+    With `held_as`, a reason code, they are held at their start.
 
     Running attempts end and their folders are ordered away; what the new type bypasses is passed at once.
     """
@@ -135,7 +138,7 @@ def move_items(
         to_pipeline_id=to.pipeline_id,
         kind=kind or "",
         lane=to.lane,
-        known=known,
+        held_as=held_as,
         actor=actor,
         reason=reason,
     )

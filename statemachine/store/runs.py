@@ -14,7 +14,8 @@ from .campaigns import Book, realtime_campaign
 from .core import Touched, execute, notify
 from .errors import NotFoundError, RefusedError
 from .gather import gather, rewind
-from .pin import LARGEST_RUN, move_items, pin_runs
+from .pin import LARGEST_RUN, pin_runs
+from .retype import Retyped, retype
 
 LARGEST_SEQUENCE = 2**31 - 1
 QUALITIES = ("unknown", "good", "questionable", "bad")
@@ -94,8 +95,8 @@ def reclassify(
     actor: str,
     reason: str,
     period: str = "week",
-) -> int:
-    """Give a run another type: all its files start again on that type's way; give how many items moved."""
+) -> Retyped:
+    """Give a run another type: all its files start again on that type's way, in every campaign that has them."""
     run = locked(connection, number)
     pipeline = pipeline_for(kind)
     if pipeline is None:
@@ -105,9 +106,7 @@ def reclassify(
     to = realtime_campaign(connection, pipeline, period, number)
     values = {"kind": kind, "known_kind": True, "campaign_id": to.campaign_id}
     _operate(connection, run, "reclassify", actor, reason, "", values)
-    moved = move_items(connection, run.id, run.campaign_id, to, kind, True, actor, reason)
-    execute(connection, "supersede_run", run_id=run.id, reason=f"run reclassified to {kind}")
-    return moved
+    return retype(connection, run, to, kind, actor, reason)
 
 
 def judge(connection: Connection, number: int, quality: str, actor: str, reason: str) -> None:

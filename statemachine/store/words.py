@@ -56,10 +56,14 @@ def reclassify(
     reason: str,
     period: str = "week",
 ) -> Said:
-    """Give a run another type; all its files start again on that type's way."""
-    moved = runs.reclassify(connection, number, kind, pipeline_for, actor, reason, period=period)
-    sentence = f"run {number} is of type {kind}; {plural(moved, 'item')} started again"
-    return Said(sentence=sentence, changed=moved)
+    """Give a run another type; all its files start again on that type's way, in every campaign that has them."""
+    done = runs.reclassify(connection, number, kind, pipeline_for, actor, reason, period=period)
+    sentence = f"run {number} is of type {kind}; {plural(done.moved, 'item')} started again"
+    if done.also:
+        sentence += f", also in {' and '.join(done.also)}"
+    if done.held:
+        sentence += f"; held in {' and '.join(done.held)}, whose pipeline has no such type"
+    return Said(sentence=sentence, changed=done.moved)
 
 
 def spread(files: Sequence[str | int]) -> list[str | int]:

@@ -128,6 +128,11 @@ def _held(facts: Facts) -> Why:
         does = command("run", "reclassify", str(facts.run), "TYPE")
         return _answer(facts, "run-type-unknown", sentence, Who.OPERATOR, does=does)
     release = command("release", *facts.named)
+    if item.reason_code == "type-elsewhere":
+        sentence = (
+            f"run {facts.run} was given another type, which the pipeline of campaign {item.campaign} does not have"
+        )
+        return _answer(facts, "type-elsewhere", sentence, Who.OPERATOR, does=command("abandon", *facts.named))
     if item.reason_code == "duplicate-content":
         abandon = f"to leave it out: {command('abandon', *facts.named)}"
         sentence = f"it is held because it has the {item.reason}"

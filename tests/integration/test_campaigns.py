@@ -3,7 +3,7 @@
 import pytest
 from sqlalchemy import text
 
-from headframe.statemachine.store import campaign_make, campaign_operate, dispatch
+from headframe.statemachine.store import campaign_make, campaign_operate, dispatch, operating
 from headframe.statemachine.store.campaign_operate import Begun, Wanted
 from headframe.statemachine.store.campaign_query import RunChoice
 from headframe.statemachine.store.errors import NotFoundError, RefusedError
@@ -223,6 +223,22 @@ def test_closing_ends_what_is_still_being_made(two_runs: SmallMachine) -> None:
         campaign_operate.close(conn, "again", **BY)
     assert finish(two_runs, begun.job) == 1
     assert (status(two_runs), places(two_runs)) == ("closed", [])
+
+
+def test_the_rest_of_one_that_is_being_made_can_be_left_and_taken_in_later(
+    two_runs: SmallMachine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(campaign_make, "PAGE", 3)
+    begun = begin(two_runs, wanted())
+    campaign_make.make(two_runs.engine, begun.job)
+    with two_runs.engine.begin() as conn:
+        operating.cancel(conn, begun.job, **BY)
+    assert (finish(two_runs, begun.job), status(two_runs)) == (1, "open")
+    assert sum(n for *_, n in places(two_runs)) == 3
+    with two_runs.engine.begin() as conn, pytest.raises(RefusedError, match="is cancelled"):
+        operating.cancel(conn, begun.job, **BY)
+    assert grow(two_runs).plan.files == 1
+    whole(two_runs)
 
 
 def test_a_realtime_campaign_is_paused_with_a_warning_and_neither_grown_nor_closed(two_runs: SmallMachine) -> None:

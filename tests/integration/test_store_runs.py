@@ -163,7 +163,7 @@ def test_a_run_reclassified_to_a_type_that_bypasses_salt_is_not_salted(machine: 
     machine.say(1, 2, "start")
     pipelines = machine.book.pipelines
     moved = operate(machine, runs.reclassify, 1, "calibration", pipelines.get)
-    assert moved == 3
+    assert (moved.moved, moved.also, moved.held) == (3, (), ())
     assert place(machine, 1, 1) == place(machine, 1, 2) == ("salted", "ready")
     with machine.engine.connect() as conn:
         standing = text("select count(*) from product where superseded_at is null")

@@ -3,8 +3,7 @@
 from flask import Blueprint, Response, request
 from werkzeug.exceptions import NotFound
 
-from ...statemachine.store.operating import cancel
-from ...statemachine.store.operating.order import ACTIONS
+from ...statemachine.store.operating import CANCELLABLE, OPEN, cancel
 from ...statemachine.views import OperationRow
 from ...statemachine.views import operation as find_operation
 from .. import asked, words
@@ -13,7 +12,6 @@ from ..context import changing, reading
 from ..live import live_page
 from . import acting
 
-OPEN = ("waiting", "running")
 SAYS = "What is done stays; the rest is left as it is."
 blueprint = Blueprint("operation", __name__)
 
@@ -22,7 +20,7 @@ blueprint = Blueprint("operation", __name__)
 def show(number: int) -> Response:
     """Show one action."""
     row = _found(number)
-    stoppable = row.status in OPEN and row.action in ACTIONS
+    stoppable = row.status in OPEN and row.action in CANCELLABLE
     return live_page(
         "operation",
         topics=("operations",),

@@ -5,7 +5,7 @@ carried out in pages, each of which takes its items off that list: who comes aft
 """
 
 from .inline import Operated, operate
-from .jobs import begin, cancel
+from .jobs import CANCELLABLE, OPEN, begin, cancel
 from .order import Order
 from .refusals import NothingLeftError, SelectionChangedError
 from .request import Acted, act, follow
@@ -14,6 +14,8 @@ from .selection import Selection, check, find_file
 from .turn import Turned, turn
 
 __all__ = [
+    "CANCELLABLE",
+    "OPEN",
     "Acted",
     "NothingLeftError",
     "Operated",

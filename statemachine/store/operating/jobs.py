@@ -6,16 +6,19 @@ import msgspec
 from sqlalchemy import Connection, Row
 
 from ...records import Record
+from .. import campaign_make
 from ..core import execute
 from ..errors import NotFoundError, RefusedError
 from . import limits
-from .order import NAMES, Order, checked, stored
+from .order import ACTIONS, NAMES, Order, checked, stored
 from .page import Paged, page
 from .present import present
 from .refusals import NothingLeftError, SelectionChangedError
 from .seen import Seen, freeze
 
 OPEN = ("waiting", "running")
+CANCELLABLE = (*ACTIONS, *campaign_make.ACTIONS)
+"""What can be cancelled while it is open, as views call it."""
 
 
 class Job(Record):
@@ -107,9 +110,12 @@ def cancel(connection: Connection, operation: int, actor: str, reason: str) -> N
     if not reason.strip():
         raise RefusedError("an operator's action needs a reason")
     row = locked(connection, operation)
-    if row.status not in OPEN or row.action not in NAMES:
+    if row.status not in OPEN or row.action not in (*NAMES, *campaign_make.ACTIONS):
         raise RefusedError(f"operation {operation} is {row.status}; only one that waits or runs can be cancelled")
-    end(connection, operation, "cancelled", f"{actor}: {reason}")
+    if row.action in campaign_make.ACTIONS:
+        campaign_make.leave(connection, operation, f"{actor}: {reason}")
+    else:
+        end(connection, operation, "cancelled", f"{actor}: {reason}")
 
 
 def end(connection: Connection, operation: int, status: str, why: str) -> None:
