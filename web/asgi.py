@@ -22,6 +22,10 @@ BODY_S = 60.0
 """How long the body of a request may take to come."""
 THROWN_AWAY = 256 << 20
 """Of a body that is too large so much is taken and forgotten: who still sends does not hear what is answered."""
+HELD = 128 << 20
+"""What the bodies of all requests together may take of the memory; who comes beyond is asked to come back."""
+SMALL_BODY = 64 << 10
+"""What fits into this is always taken, so that people can sign in and act while somebody fills the rest."""
 TOO_LARGE = "headframe.too_large"
 LARGEST_BODY = "HEADFRAME_LARGEST_BODY"
 """The setting that says how large a body some call takes; the others refuse what is over `MAX_CONTENT_LENGTH`."""
@@ -30,6 +34,10 @@ BUSY = 1500
 """Requests that wait for a thread; what comes beyond is asked to come back."""
 
 Message = dict[str, Any]
+
+
+class _FullError(Exception):
+    """There is no room for more of this body now."""
 
 
 class Application:
@@ -43,7 +51,7 @@ class Application:
         metrics.watch_viewers(app, lambda: len(self.hub.viewers))
         self.wsgi = WSGIMiddleware(app, workers=THREADS)  # type: ignore[arg-type]
         self.limit = max(app.config["MAX_CONTENT_LENGTH"], app.config.get(LARGEST_BODY, 0))
-        self.waiting = 0
+        self.waiting = self.held = 0
         self.asked: dict[tuple[str, bytes], asyncio.Future[None]] = {}
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -58,12 +66,19 @@ class Application:
             await self._answer(scope, receive, send)
 
     async def _answer(self, scope: Any, receive: Any, send: Any) -> None:
+        body = bytearray()
         try:
-            body, whole = await asyncio.wait_for(self._body(scope, receive), BODY_S)
+            scope[TOO_LARGE] = not await asyncio.wait_for(self._read(body, scope, receive), BODY_S)
         except TimeoutError:
             await _refuse(send, 408, b"the body of this request did not come")
-            return
-        scope[TOO_LARGE] = not whole
+        except _FullError:
+            await _refuse(send, 503, b"too much is sent at once; try again in a moment")
+        else:
+            await self._pass_on(scope, bytes(body), send)
+        finally:
+            self.held -= len(body)
+
+    async def _pass_on(self, scope: Any, body: bytes, send: Any) -> None:
         self.waiting += 1
         try:
             async with self._turn(scope):
@@ -88,16 +103,16 @@ class Application:
             if self.asked.get(key) is mine:
                 del self.asked[key]
 
-    async def _body(self, scope: Any, receive: Any) -> tuple[bytes, bool]:
-        """Read a request's body; give it, and whether that is all of it.
+    async def _read(self, taken: bytearray, scope: Any, receive: Any) -> bool:
+        """Read a request's body; say whether that is all of it. Raises `_FullError`.
 
         A thread that waited for a slow client's bytes would be missing for everybody else.
         """
         said = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
-        taken, seen, more = bytearray(), 0, True
+        seen, more = 0, True
         large = int(said) > self.limit
         if large and any(name == b"expect" for name, _ in scope["headers"]):
-            return b"", False
+            return False
         while more and seen < THROWN_AWAY:
             message: Message = await receive()
             if message["type"] == "http.disconnect":
@@ -105,8 +120,21 @@ class Application:
             part, more = message.get("body", b""), message.get("more_body", False)
             seen += len(part)
             large = large or seen > self.limit
-            taken = bytearray() if large else taken + part
-        return bytes(taken), not large
+            if large:
+                self._drop(taken)
+            else:
+                self._hold(taken, part)
+        return not large
+
+    def _hold(self, taken: bytearray, part: bytes) -> None:
+        if len(taken) + len(part) > SMALL_BODY and self.held + len(part) > HELD:
+            raise _FullError
+        taken.extend(part)
+        self.held += len(part)
+
+    def _drop(self, taken: bytearray) -> None:
+        self.held -= len(taken)
+        taken.clear()
 
     async def _check(self, scope: Any) -> list[Message]:
         """Ask Flask whether who asked for a stream may look; give its whole answer."""

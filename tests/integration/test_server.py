@@ -11,10 +11,12 @@ import psutil
 import pytest
 
 from headframe.statemachine.database import connect
-from headframe.web import connection, serve
+from headframe.web import asgi, connection, serve
 from headframe.web.app import create_app
 from headframe.web.serve import Listener
 from headframe.web.settings import Settings
+
+from .servers import wait_until
 
 MANY = 20
 
@@ -131,3 +133,21 @@ def test_files_of_packages_are_served_for_good_under_their_version(port: int) ->
         assert (answer.status, len(answer.read()) > 1000) == (200, True)
         assert "immutable" in answer.headers["Cache-Control"]
     assert ask(port, "/vendor/0/uplot.js").status == ask(port, "/vendor/0/passwd").status == 404
+
+
+def test_bodies_of_many_clients_do_not_fill_the_memory(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(asgi, "HELD", 1000)
+    monkeypatch.setattr(asgi, "SMALL_BODY", 100)
+    begun = b"POST /api/v1/arrivals HTTP/1.1\r\nHost: x\r\nContent-Length: 900\r\n\r\n"
+    with said(port, begun + bytes(800)) as first:
+        wait_until(lambda: status_of_body(port, 500) == 503, 60, "there is no room for a second body")
+        assert status_of_body(port, 100) != 503
+        first.sendall(bytes(100))
+        assert first.recv(100).startswith(b"HTTP/1.1 4")
+    wait_until(lambda: status_of_body(port, 500) != 503, 60, "there is room again")
+
+
+def status_of_body(port: int, size: int) -> int:
+    client = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    client.request("POST", "/api/v1/arrivals", body=bytes(size))
+    return client.getresponse().status
