@@ -28,10 +28,19 @@ def opened(root: str, path: str) -> BinaryIO:
         handle = os.open(found, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError as error:
         raise LogMissingError(str(error.strerror).lower()) from error
-    if not stat.S_ISREG(os.fstat(handle).st_mode):
+    wrong = "that is no file" if not stat.S_ISREG(os.fstat(handle).st_mode) else _strayed(handle, base)
+    if wrong:
         os.close(handle)
-        raise LogMissingError("that is no file")
+        raise LogMissingError(wrong)
     return os.fdopen(handle, "rb")
+
+
+def _strayed(handle: int, base: str) -> str:
+    """Say what is wrong where a folder on the way was made a link after it was looked at."""
+    place = Path(f"/proc/self/fd/{handle}")
+    if place.is_symlink() and os.path.commonpath((base, place.readlink())) != base:
+        return "that is not below the root of its site"
+    return ""
 
 
 def skip_to_tail(log: BinaryIO, lines: int) -> None:

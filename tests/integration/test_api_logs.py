@@ -1,5 +1,6 @@
 """The log of an attempt over REST: whole, in parts, its end; and never a file that is not below its site's root."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -70,3 +71,23 @@ def test_nothing_outside_the_root_is_ever_read(
     machine.sql("update attempt set log = :path", path=path)
     answer = client.get(address(attempt))
     assert (answer.status_code, "secret" in answer.text.replace(path, "")) == (404, False)
+
+
+def test_a_folder_that_becomes_a_link_while_the_log_is_opened_leads_nowhere(
+    machine: SmallMachine, client: FlaskClient, attempt: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere = machine.root / "elsewhere"
+    folder = (machine.root / "work" / attempt["log"]).parent
+    elsewhere.mkdir()
+    (elsewhere / Path(attempt["log"]).name).write_text("secret")
+    real = os.open
+
+    def swapped(path: str, flags: int, *more: Any, **others: Any) -> int:
+        if str(path).endswith(".log") and not folder.is_symlink():
+            folder.rename(folder.with_name("before"))
+            folder.symlink_to(elsewhere)
+        return real(path, flags, *more, **others)
+
+    monkeypatch.setattr("headframe.web.logfile.os.open", swapped)
+    answer = client.get(address(attempt))
+    assert (answer.status_code, "secret" in answer.text) == (404, False)
