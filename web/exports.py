@@ -21,7 +21,8 @@ from .context import reading
 MOST = 200_000
 """Rows in one file at most."""
 PAGE = 1000
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+"""Also the wide forms of the first four, which some spreadsheets read as these."""
 FORMATS = {"csv": "text/csv; charset=utf-8", "json": "application/json"}
 Row = Mapping[str, Any]
 

@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 from headframe.web.exports import FORMULA, as_csv, as_json, cell
 
 
-@pytest.mark.parametrize("name", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", '=HYPERLINK("http://x")'])
+@pytest.mark.parametrize(
+    "name", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "\uff1d1", '=HYPERLINK("http://x")']
+)
 def test_what_a_spreadsheet_takes_for_a_formula_is_text(name: str) -> None:
     assert cell(name) == f"'{name}"
 
