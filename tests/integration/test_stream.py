@@ -15,16 +15,21 @@ from sqlalchemy.engine import make_url
 from werkzeug.exceptions import Forbidden
 
 from headframe.statemachine.database import connect
+from headframe.statemachine.roles import Role
+from headframe.statemachine.store.access import people
+from headframe.web.access import memory
 from headframe.web.app import create_app
 from headframe.web.live import stream
 from headframe.web.live.hub import Limits
 from headframe.web.serve import Listener
 from headframe.web.settings import Settings
 
+from .access_help import add_person, signed_in
 from .proxy import TcpProxy
 from .servers import PostgresServer, wait_until
 from .web_filled import cloned, fill
 
+BEAT_S = stream.BEAT_S
 CHANGE = "update item set version = version + 1, changed_at = clock_timestamp() where run_id = {run}"
 
 
@@ -247,3 +252,25 @@ def test_streams_end_when_the_server_stops(live: Live) -> None:
     live.stop.set()
     assert watching.until("end") == {}
     assert time.monotonic() - began < 10
+
+
+def test_within_a_minute_nobody_watches_with_a_session_that_was_ended(
+    live: Live, instance: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert stream.CHECK_S * 1.2 + BEAT_S + memory.KEPT_S < 60
+    monkeypatch.setattr(stream, "CHECK_S", 0.1)
+    add_person(live.engine, "anna", Role.VIEWER)
+    app = create_app(live.engine, Settings(instance=instance, reading="closed"))
+    client = signed_in(app, "anna")
+    cookie = client.get_cookie(app.config["SESSION_COOKIE_NAME"])
+    assert cookie is not None
+    listener, stop = Listener(app, "127.0.0.1", 0), threading.Event()
+    server = threading.Thread(target=listener.run, args=(stop,))
+    server.start()
+    watching = Watching(listener.port, "", {"Cookie": f"{cookie.key}={cookie.value}"})
+    assert watching.status == 200
+    with live.engine.begin() as connection:
+        people.disable(connection, "anna", actor="boss")
+    assert watching.until("end") == {}
+    stop.set()
+    server.join(timeout=60)

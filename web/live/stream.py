@@ -21,8 +21,8 @@ from .hub import Hub
 from .viewer import Viewer
 
 BEAT_S = 5.0
-CHECK_S = 300.0
-"""How often it is asked again whether a viewer may still look."""
+CHECK_S = 40.0
+"""How often it is asked again whether a viewer may still look: who may no longer is cut off within a minute."""
 SLOW_S = 30.0
 """A client that takes nothing for so long is gone."""
 AGAIN_MS = 3000
