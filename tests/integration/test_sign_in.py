@@ -241,3 +241,39 @@ def test_a_password_is_changed_with_the_old_one_and_ends_other_sessions(site: Si
     assert here.get("/api/v1/me").get_json()["name"] == "anna"
     assert there.get("/api/v1/me").get_json()["name"] == ""
     signed_in(site[0], "anna", new)
+
+
+def test_guesses_count_for_all_web_processes_together(database_url: str, instance: str) -> None:
+    access = Access(sign_ins_a_minute=3)
+    with (
+        app_over(database_url, instance, access=access) as (one, engine),
+        app_over(database_url, instance, access=access) as (other, _),
+    ):
+        add_person(engine, "anna", Role.VIEWER)
+        assert [sign_in(one.test_client(), "anna", "wrong").status_code for _ in range(3)] == [401] * 3
+        answer = sign_in(other.test_client(), "anna")
+        assert answer.status_code == 429
+        assert 1 <= int(answer.headers["Retry-After"]) <= 62
+        with engine.begin() as connection:
+            connection.execute(text("update access_event set at = at - interval '1 minute'"))
+        assert sign_in(other.test_client(), "anna").status_code == 303
+
+
+def test_who_sends_wrong_tokens_has_to_wait_and_who_sends_good_ones_beside_them_has_not(
+    database_url: str, instance: str
+) -> None:
+    with app_over(database_url, instance, access=Access(sign_ins_a_minute=3)) as (app, engine):
+        _, good = make_token(engine, "program", Role.VIEWER)
+        wrong = [bearer("hf_wrong"), bearer("a.b.c"), {"Authorization": "Basic YTpi"}, bearer("hf_other"), bearer("x")]
+        answers = [app.test_client().get("/api/v1/me", headers=each) for each in wrong]
+        assert [each.status_code for each in answers] == [401, 401, 401, 429, 429]
+        assert answers[-1].mimetype == "application/problem+json" and "Retry-After" in answers[-1].headers
+        assert app.test_client().get("/api/v1/me", headers=bearer(good)).status_code == 200
+
+
+def test_over_https_no_other_host_of_the_domain_can_set_our_cookie(database_url: str, instance: str) -> None:
+    with app_over(database_url, instance, url="https://hf.example") as (app, engine):
+        add_person(engine, "anna", Role.VIEWER)
+        cookie = sign_in(app.test_client(), "anna").headers["Set-Cookie"]
+        assert cookie.startswith(f"__Host-headframe_{instance}=")
+        assert "Secure" in cookie and "Path=/" in cookie and "Domain" not in cookie

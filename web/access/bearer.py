@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from flask import Flask, request
-from werkzeug.exceptions import ServiceUnavailable
+from werkzeug.exceptions import ServiceUnavailable, Unauthorized
 
 from ...statemachine.roles import Role
 from ...statemachine.store.access import tokens
@@ -15,6 +15,7 @@ from ..context import KEY, Context, changing, reading
 from ..settings import Issuer
 from .identity import Identity, unauthorized
 from .jwts import BadTokenError, issuer_of, proved
+from .limits import limits
 from .memory import Memory
 from .provider import Provider, ProviderError
 
@@ -33,10 +34,22 @@ def install(app: Flask) -> None:
 
 
 def knower(app: Flask) -> Identity | None:
-    """Know who asks by the token that they send. Raises `Unauthorized` for one that does not count."""
+    """Know who asks by the token that they send.
+
+    Raises `Unauthorized` for one that does not count, `TooManyRequests` after too many of those from an address: good
+    ones that come from there count all the same, for others may be behind it.
+    """
     header = request.headers.get("Authorization")
     if header is None:
         return None
+    try:
+        return _sent(app, header)
+    except Unauthorized:
+        limits().wrong_token(request.remote_addr or "")
+        raise
+
+
+def _sent(app: Flask, header: str) -> Identity:
     scheme, _, token = header.partition(" ")
     token = token.strip()
     if scheme.lower() != "bearer" or not token or len(token) > LONGEST:
@@ -97,12 +110,16 @@ def identified(claims: dict[str, Any], settings: Issuer) -> Identity:
     scopes = str(claims.get("scope", "")).split()
     roles = {settings.groups[each] for each in groups_of(claims, settings.group_claims) if each in settings.groups}
     roles |= {settings.scopes[each] for each in scopes if each in settings.scopes}
+    try:
+        until = datetime.fromtimestamp(float(claims["exp"]), UTC)
+    except (ValueError, OverflowError, OSError) as error:
+        raise BadTokenError("its end is beyond all calendars") from error
     return Identity(
         name=f"{name}@{urlsplit(settings.issuer).hostname}",
         roles=frozenset(roles),
         how="issuer",
         source=settings.issuer,
-        expires_at=datetime.fromtimestamp(float(claims["exp"]), UTC),
+        expires_at=until,
     )
 
 

@@ -41,10 +41,12 @@ class Cookies(SecureCookieSessionInterface):
 def install(app: Flask) -> None:
     """Keep the application's cookies this way."""
     settings = _context(app).settings
+    host_only = "__Host-" if settings.url.startswith("https:") else ""
     app.session_interface = Cookies()
     app.extensions[MEMORY] = Memory[Identity | None]()
     app.config.update(
-        SESSION_COOKIE_NAME=f"headframe_{settings.instance}",
+        # By this prefix browsers take the cookie from this host only, over https, not from another one of its domain.
+        SESSION_COOKIE_NAME=f"{host_only}headframe_{settings.instance}",
         SESSION_COOKIE_HTTPONLY=True,
         SESSION_COOKIE_SAMESITE="Lax",
         SESSION_REFRESH_EACH_REQUEST=False,

@@ -1,6 +1,10 @@
-"""How often one may try: sign-ins by address and by name, changes by who asks. Counted in each process by itself."""
+"""How often one may try: sign-ins by address and by name, wrong tokens by address, changes by who asks.
+
+Each process counts by itself; wrong passwords are counted for all of them, by what was written down of each.
+"""
 
 import time
+from ipaddress import IPv6Address, ip_address
 
 from flask import Flask, current_app, request
 from limits import RateLimitItem, RateLimitItemPerMinute
@@ -8,7 +12,8 @@ from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
 from werkzeug.exceptions import TooManyRequests
 
-from ..context import KEY, Context
+from ...statemachine.store.access import events
+from ..context import KEY, Context, reading
 from .identity import NOBODY, SAFE, who
 
 LIMITS = "headframe-limits"
@@ -23,7 +28,19 @@ class Limits:
 
     def sign_in(self, kind: str, key: str) -> None:
         """Count an attempt to sign in. Raises `TooManyRequests`."""
-        self._hit(self._sign_ins, "sign-in", kind, key)
+        self._hit(self._sign_ins, "sign-in", kind, network(key) if kind == "address" else key)
+
+    def guessed(self, address: str, name: str) -> None:
+        """Look how often a wrong password came, in any process. Raises `TooManyRequests`."""
+        with reading() as connection:
+            wrong = events.refused_lately(connection)
+        here = sum(network(each.address) == network(address) for each in wrong)
+        if max(here, sum(each.subject == name for each in wrong if name)) >= self._sign_ins.amount:
+            raise _too_often(self._sign_ins, events.LATELY_S)
+
+    def wrong_token(self, address: str) -> None:
+        """Count a token that does not count. Raises `TooManyRequests`."""
+        self._hit(self._sign_ins, "token", "address", network(address))
 
     def change(self, kind: str, key: str) -> None:
         """Count a change. Raises `TooManyRequests`."""
@@ -33,7 +50,22 @@ class Limits:
         if self._limiter.hit(limit, *key):
             return
         wait = max(1, round(self._limiter.get_window_stats(limit, *key).reset_time - time.time()) + 1)
-        raise TooManyRequests(f"that is too often: {limit.amount} a minute; try again in {wait} s", retry_after=wait)
+        raise _too_often(limit, wait)
+
+
+def network(address: str) -> str:
+    """Give what counts as one address: of IPv6 the first half, for whoever has one there has all of them."""
+    try:
+        found = ip_address(address)
+    except ValueError:
+        return address
+    if not isinstance(found, IPv6Address):
+        return str(found)
+    return str(found.ipv4_mapped or IPv6Address(int(found) >> 64 << 64))
+
+
+def _too_often(limit: RateLimitItem, wait: int) -> TooManyRequests:
+    return TooManyRequests(f"that is too often: {limit.amount} a minute; try again in {wait} s", retry_after=wait)
 
 
 def install(app: Flask) -> None:
@@ -54,6 +86,6 @@ def check() -> None:
     if request.method in SAFE:
         return
     if who() is NOBODY:
-        limits().change("address", request.remote_addr or "")
+        limits().change("address", network(request.remote_addr or ""))
     else:
         limits().change("name", " ".join(who().owner))

@@ -14,11 +14,12 @@ def checked(name: str, password: str) -> Identity | None:
     address = request.remote_addr or ""
     limits().sign_in("address", address)
     limits().sign_in("name", name[:100])
+    limits().guessed(address, _shown(name))
     with reading() as connection:
         kept = people.password_of(connection, name) if people.NAME.fullmatch(name) else None
     if not passwords.right(kept, password) or kept is None:
         with changing() as connection:
-            events.note(connection, "refused", actor=_shown(name), subject=_shown(name), address=address)
+            events.note(connection, events.REFUSED, actor=_shown(name), subject=_shown(name), address=address)
         return None
     if passwords.outdated(kept):
         with changing() as connection:

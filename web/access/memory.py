@@ -18,17 +18,20 @@ class Memory(Generic[T]):
     def __init__(self, kept_s: float = KEPT_S) -> None:
         self._kept_s = kept_s
         self._known: OrderedDict[str, tuple[float, T]] = OrderedDict()
+        self._forgotten = 0
         self._lock = threading.Lock()
 
     def get(self, key: str, ask: Callable[[], T]) -> T:
         """Give the answer, asking only where it is not known or too old."""
         now = time.monotonic()
         with self._lock:
-            found = self._known.get(key)
+            found, before = self._known.get(key), self._forgotten
         if found is not None and found[0] > now:
             return found[1]
         answer = ask()
         with self._lock:
+            if self._forgotten != before:  # the answer may be of before what was taken away
+                return answer
             self._known[key] = (now + self._kept_s, answer)
             self._known.move_to_end(key)
             while len(self._known) > MOST:
@@ -39,3 +42,4 @@ class Memory(Generic[T]):
         """Ask anew for everything: something was taken away in this process."""
         with self._lock:
             self._known.clear()
+            self._forgotten += 1

@@ -103,8 +103,7 @@ def _claims(settings: Oidc, provider: Provider, begun: dict[str, Any]) -> dict[s
 
 
 def _found(claims: dict[str, Any], settings: Oidc, to: str) -> Found:
-    authorized = claims.get("azp", settings.client_id)
-    if authorized != settings.client_id:
+    if not meant_for(claims, settings.client_id):
         raise SignInError("what the provider said of you was meant for another application")
     name = claims.get(settings.name_claim)
     if not isinstance(name, str) or not name.strip() or not name.isprintable():
@@ -120,6 +119,13 @@ def _found(claims: dict[str, Any], settings: Oidc, to: str) -> Found:
         roles=roles,
         to=to,
     )
+
+
+def meant_for(claims: dict[str, Any], client: str) -> bool:
+    """Say whether an ID token was asked for by this client: one for several of them has to say so (Core 3.1.3.7)."""
+    audience = claims.get("aud")
+    several = isinstance(audience, list) and len(audience) > 1
+    return claims.get("azp", None if several else client) == client
 
 
 def _provider(app: Flask) -> tuple[Oidc, Provider]:

@@ -4,6 +4,7 @@ import json
 import threading
 import time
 from typing import Any
+from urllib.parse import urlsplit
 
 import urllib3
 from joserfc.errors import JoseError
@@ -12,7 +13,10 @@ from joserfc.jwk import JWKRegistry, KeySet
 DISCOVERY = "/.well-known/openid-configuration"
 KEPT_S = 3600.0
 AGAIN_S = 10.0
-"""An unknown key is a reason to ask again, but not at each of a thousand tokens with made-up ones."""
+"""An unknown key is a reason to ask again, but not at each of a thousand tokens with made-up ones; nor is an issuer
+that did not answer asked again for each of them, or all threads would soon wait for it."""
+PATIENCE_S = 1.0
+"""How long to wait for another thread that asks already."""
 TIMEOUT_S = 5.0
 LARGEST = 1 << 20
 
@@ -30,7 +34,7 @@ class Provider:
         self._lock = threading.Lock()
         self._metadata: dict[str, Any] = {}
         self._keys: KeySet | None = None
-        self._asked = float("-inf")
+        self._asked = self._failed = float("-inf")
 
     def metadata(self) -> dict[str, Any]:
         """Give the discovery document. Raises `ProviderError`."""
@@ -46,16 +50,22 @@ class Provider:
         address = self.metadata().get(name)
         if not isinstance(address, str):
             raise ProviderError(f"{self.issuer} has no {name}")
+        if urlsplit(address).scheme not in {"https", urlsplit(self.issuer).scheme}:
+            raise ProviderError(f"{self.issuer} has a {name} that is not reached by https")
         return address
 
     def keys(self, *, anew: bool = False) -> KeySet:
         """Give its keys; `anew`: ask again, unless that was done a moment ago. Raises `ProviderError`."""
-        with self._lock:
+        if not self._lock.acquire(timeout=PATIENCE_S):
+            raise ProviderError(f"{self.issuer} is slow to answer")
+        try:
             age = time.monotonic() - self._asked
             if self._keys is None or age > KEPT_S or (anew and age > AGAIN_S):
                 self._keys = self._fetched()
                 self._asked = time.monotonic()
             return self._keys
+        finally:
+            self._lock.release()
 
     def _fetched(self) -> KeySet:
         listed = self._get(self.endpoint("jwks_uri")).get("keys")
@@ -64,6 +74,15 @@ class Provider:
         return KeySet([key for each in listed if (key := _public(each)) is not None])
 
     def _get(self, url: str) -> dict[str, Any]:
+        if time.monotonic() - self._failed < AGAIN_S:
+            raise ProviderError(f"{self.issuer} did not answer a moment ago")
+        try:
+            return self._read(url)
+        except ProviderError:
+            self._failed = time.monotonic()
+            raise
+
+    def _read(self, url: str) -> dict[str, Any]:
         try:
             answer = self._http.request("GET", url, preload_content=False, redirect=False, retries=False)
             body = answer.read(LARGEST, decode_content=True)

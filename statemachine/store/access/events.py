@@ -1,6 +1,6 @@
 """What is written down of sign-ins, roles and tokens: names and addresses, never a secret."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, delete, func, insert, select, text
 
@@ -8,6 +8,9 @@ from ...schema import access_event, web_session
 from ...views.fields import View
 
 KEPT = text("interval '1 year'")
+REFUSED = "refused"
+LATELY_S = 60
+MOST_REFUSED = 1000
 SESSIONS_KEPT = text("interval '7 days'")
 
 
@@ -33,6 +36,21 @@ def events(conn: Connection, most: int = 100) -> tuple[AccessEvent, ...]:
     c = access_event.c
     wanted = select(c.at, c.actor, c.action, c.subject, c.detail, c.address).order_by(c.id.desc()).limit(most)
     return tuple(AccessEvent(**row._mapping) for row in conn.execute(wanted))
+
+
+class Refusal(View):
+    """A wrong password: for which name, where one was said that could be one, and from which address."""
+
+    subject: str
+    address: str
+
+
+def refused_lately(conn: Connection) -> tuple[Refusal, ...]:
+    """List the wrong passwords of the last minute, the latest thousand of them."""
+    c = access_event.c
+    since = func.clock_timestamp() - timedelta(seconds=LATELY_S)
+    wanted = select(c.subject, c.address).where(c.at > since, c.action == REFUSED)
+    return tuple(Refusal(**row._mapping) for row in conn.execute(wanted.order_by(c.at.desc()).limit(MOST_REFUSED)))
 
 
 def forget(conn: Connection) -> None:

@@ -18,6 +18,7 @@ from .secrets import digest, new_token, plain
 
 SERVICE = "service"
 LARGEST = 2**63 - 1
+MOST_RESOURCES = 50
 MOST = 100
 """Tokens that one name may have at a time: who loses count of them should not make more."""
 USED = timedelta(minutes=5)
@@ -71,6 +72,8 @@ def make(
         raise RefusedError(f"a token lives from 1 to {TOKEN_DAYS} days, not {days}")
     if not wanted:
         raise RefusedError("a token needs a role")
+    if len(resources) > MOST_RESOURCES:
+        raise RefusedError(f"a token names {MOST_RESOURCES} resources at most, not {len(resources)}")
     secret, now = new_token(), func.clock_timestamp()
     whose = _source(conn, name, wanted) if source is None else source
     _check_number(conn, whose, name)
