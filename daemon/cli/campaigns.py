@@ -11,6 +11,7 @@ from ...statemachine.lanes import LANES
 from ...statemachine.wording import plural
 from .asking import change_options, confirm
 from .codes import Code, not_found
+from .links import link_campaign
 from .session import Session, pass_session
 from .units import printable
 
@@ -157,6 +158,7 @@ def show(session: Session, name: str, limit: int) -> int:
     if found is None:
         raise not_found(f"there is no campaign {printable(name)}", "headframe get campaigns")
     screen_of(session.zone, found, runs).show()
+    link_campaign(session, name)
     return Code.DONE
 
 
@@ -214,6 +216,7 @@ def _make(session: Session, begun: Begun) -> int:
         click.echo("a sweeper makes the rest; headframe campaign close ends that", err=True)
         raise
     click.echo(f"next: headframe campaign show {name}")
+    link_campaign(session, begun.campaign)
     return Code.DONE
 
 
@@ -235,6 +238,8 @@ def _change(
     click.echo(f"dry run, nothing was changed: {sentence}" if dry_run else sentence)
     if done.warning:
         click.echo(done.warning, err=True)
+    if not dry_run:
+        link_campaign(session, name)
     return Code.DONE
 
 

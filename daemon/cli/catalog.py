@@ -8,6 +8,7 @@ import click
 
 from . import columns as c
 from .codes import Code, not_found
+from .links import link
 from .output import Output, output_options, write_rows
 from .session import Session, pass_session
 
@@ -62,6 +63,8 @@ def find(
     wanted = Output(output, not no_headers, exact)
     n = write_rows(lines, c.CATALOG, wanted, session.zone, lambda line: line.shown, _record)
     if n:
+        if wanted.is_table:
+            link(session, f"/runs/{run}", err=True)
         return Code.DONE
     raise not_found(f"nothing of run {run} matches", f"headframe catalog find --run {run}, headframe why run {run}")
 

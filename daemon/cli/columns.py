@@ -100,7 +100,7 @@ SITES = (
     Column("COPIES", lambda row: counted(row.copies)),
     Column("FREE", lambda row: row.space.get("free"), "size"),
     Column("TOTAL", lambda row: row.space.get("total"), "size", True),
-    field("SEEN", "seen_at", "age"),
+    field("MEASURED", "measured_at", "age"),
     field("REASON"),
     field("PATH", wide=True),
 )

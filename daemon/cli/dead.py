@@ -47,6 +47,8 @@ def list_(session: Session, /, limit: int, output: str, no_headers: bool, exact:
         click.echo("no dead letters match", err=True)
     if limit and n >= limit and output not in ("json", "yaml"):
         click.echo(f"the first {limit} are shown; --limit 0 gives all", err=True)
+    if shown.is_table:
+        link(session, "/dead-letters", err=True)
     return Code.DONE
 
 

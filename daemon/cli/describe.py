@@ -9,7 +9,7 @@ import click
 
 from .codes import Code, not_found
 from .columns import ATTEMPTS, CAMPAIGNS, SITES, Column, copies, counted, events, field
-from .links import link
+from .links import link, link_campaign
 from .output import write_one
 from .session import Session, pass_session
 from .subject import the_file, the_run
@@ -85,8 +85,11 @@ def describe(session: Session, kind: str, name: str, output: str, exact: bool) -
     screen = Screen(session.zone, exact=exact)
     SCREENS.get(kind, _plain_screen)(screen, found)
     screen.show()
-    pages = {"run": f"/runs/{name}", "file": f"/files/{getattr(found, 'id', '')}"}
-    link(session, pages.get(kind, f"/{kind}s"))
+    if kind == "campaign":
+        link_campaign(session, name)
+    else:
+        pages = {"run": f"/runs/{name}", "file": f"/files/{getattr(found, 'id', '')}"}
+        link(session, pages.get(kind, f"/{kind}s"))
     return Code.DONE
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from functools import partial
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
 
 import click
 
 from .codes import Code
 from .columns import Column, field
 from .get import paged
+from .links import link
 from .output import Output, output_options, write_rows
 from .session import Session, pass_session
 from .units import Duration
@@ -57,6 +59,8 @@ def failures(session: Session, /, last: float, limit: int, **options: Any) -> in
     n = write_rows(rows, FAMILIES, output, session.zone, lambda row: str(row.family))
     if not n and output.is_table:
         click.echo("nothing failed in this time", err=True)
+    if output.is_table:
+        link(session, f"/failures?{urlencode(where)}", err=True)
     return Code.DONE
 
 

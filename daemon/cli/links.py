@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 import click
 
@@ -29,19 +30,24 @@ def link(session: Session, path: str, *, err: bool = False) -> None:
         click.echo(f"page: {url}{path}", err=err)
 
 
-def link_run(session: Session, number: int) -> None:
+def link_run(session: Session, number: int, *, err: bool = False) -> None:
     """Write the address of a run's page."""
-    link(session, f"/runs/{number}")
+    link(session, f"/runs/{number}", err=err)
 
 
-def link_file(session: Session, name: str, run: int | None = None) -> None:
+def link_campaign(session: Session, name: str) -> None:
+    """Write the address of a campaign's page."""
+    link(session, f"/campaigns/{quote(name, safe='')}")
+
+
+def link_file(session: Session, name: str, run: int | None = None, *, err: bool = False) -> None:
     """Write the address of a file's page."""
     if not session.pages:
         return
     with session.asking() as ask:
         found = ask.file(name, run)
     if found is not None:
-        link(session, f"/files/{found.id}")
+        link(session, f"/files/{found.id}", err=err)
 
 
 def link_list(session: Session, kind: str, run: int | None) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from .codes import Code, CommandError, not_found
+from .links import link_file, link_run
 from .session import Session, pass_session
 from .subject import the_file, the_run
 from .units import printable
@@ -42,6 +43,7 @@ def logs(
     with session.asking() as ask:
         log = ask.log(with_log[-1])
     click.echo(_heading(with_log[-1], log.place), err=True)
+    _link(session, with_log[-1])  # before a log that may go on without end
     for piece in log.read(tail, follow=follow):
         sys.stdout.buffer.write(piece)
         sys.stdout.buffer.flush()
@@ -57,14 +59,24 @@ def _attempts(session: Session, names: tuple[str, ...], run: int | None) -> tupl
         return the_file(ask, name, run).attempts
 
 
+def _link(session: Session, attempt: AttemptRow) -> None:
+    if attempt.file:
+        link_file(session, attempt.file, attempt.run, err=True)
+    else:
+        link_run(session, attempt.run, err=True)
+
+
 def _nothing(found: tuple[AttemptRow, ...], chosen: list[AttemptRow], names: tuple[str, ...]) -> CommandError:
     name = printable(" ".join(names))
+    named = name if names[0] in ("run", "file") else f"file {name}"
+    if not found and names[0] == "run":
+        return not_found(f"{name} has no log of its own, its files have: logs FILE", f"headframe get files --{name}")
     if not found:
-        return not_found(f"{name} has not been tried yet, so there is no log", f"headframe why file {name}")
+        return not_found(f"{name} has not been tried yet, so there is no log", f"headframe why {named}")
     if not chosen:
         epochs = ", ".join(f"{a.epoch} ({a.step})" for a in found)
         return not_found(f"{name} has no such attempt; it has {epochs}")
-    return not_found(f"no attempt at {name} has kept a log", f"headframe describe file {name}")
+    return not_found(f"no attempt at {name} has kept a log", f"headframe describe {named}")
 
 
 def _heading(attempt: AttemptRow, place: str) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from .codes import Code, CommandError
+from .links import link_file, link_run
 from .session import Session, pass_session
 from .subject import the_file, the_run
 from .units import Duration, printable
@@ -35,11 +36,15 @@ def wait(session: Session, wanted: str, timeout: float | None, kind: str, names:
     left = list(names)
     end = None if timeout is None else time.monotonic() + timeout
     while True:
+        there: list[str] = []
         with session.asking() as ask:
             for name in list(left):
                 if _fulfilled(ask, kind, name, what, value):
                     left.remove(name)
                     click.echo(f"{kind} {printable(name)}: {wanted}")
+                    there.append(name)
+        for name in there:
+            link_run(session, int(name)) if kind == "run" else link_file(session, name)
         if not left:
             return Code.DONE
         if end is not None and time.monotonic() >= end:

@@ -79,7 +79,10 @@ def warm(console: Console) -> None:
     """Compile the reconstruction once, in a process of its own: what numba compiles is kept for next time."""
     os.environ.setdefault("NUMBA_CACHE_DIR", str(Path.home() / ".cache" / "headframe" / "numba"))
     program = "from headframe.consumers.tpc.reconstruction import warm_up; warm_up()"
-    with console.status("compiling the reconstruction (the first time takes half a minute)"):
+    said = "compiling the reconstruction (the first time takes a minute or two)"
+    if not console.is_terminal:
+        console.print(said)
+    with console.status(said):
         done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     if done.returncode != 0:
         last = (done.stderr.strip().splitlines() or ["no word"])[-1]

@@ -74,11 +74,12 @@ class ManifestRunDB:
                 raise ManifestError("manifest-invalid", f"its {facts.size} bytes are more than {LARGEST}")
             manifest = parse(full.read_bytes(), name.run, one.inbox.max_run)
         except ManifestError as error:
-            return self._trouble(error.code, error.sentence, full)
+            return self._trouble(error.code, error.sentence, full, name.run)
         except OSError as error:
-            return self._trouble("unreadable", f"the manifest cannot be read: {error.strerror}", full)
+            return self._trouble("unreadable", f"the manifest cannot be read: {error.strerror}", full, name.run)
         found = info(manifest, self._name)
         return msgspec.structs.replace(found, kind=found.kind or name.kind)
 
-    def _trouble(self, code: str, sentence: str, full: Path) -> Trouble:
-        return Trouble(code=code, sentence=sentence, subject=printable(str(full)), source=self._name)
+    def _trouble(self, code: str, sentence: str, full: Path, run: int | None) -> Trouble:
+        """Say what is wrong with a manifest, of the run that its name says: there one asks why."""
+        return Trouble(code=code, sentence=sentence, subject=printable(str(full)), run=run, source=self._name)

@@ -44,6 +44,7 @@ from .flow import FlowRow, flow
 from .forecast import Forecast, StepForecast, forecast_campaign, forecast_found, forecast_run
 from .gaps import Gaps, MissingFile, Range, gaps
 from .latency import Latency, LatencyFilter, Quantiles, latency, latency_lately
+from .needs import Need, service_needs
 from .news import News, Position, news, position
 from .notes import NoteRow, note_of, notes
 from .operations import OperationFilter, OperationRow, operation, operations
@@ -59,7 +60,7 @@ from .runfind import RunFilter, runs, unknown_runs
 from .runs import RunRow
 from .sites import SiteRow, sites
 from .sizes import TableSize, sizes
-from .status import Need, Status, status
+from .status import Status, status
 from .trouble import TroubleSummary, first_gaps, trouble_summary
 from .wide import TooWideError
 from .workers import Doing, RoleRow, WorkerFilter, WorkerRow, attempts_by, roles, worker, workers
@@ -191,6 +192,7 @@ __all__ = [
     "roles",
     "run",
     "runs",
+    "service_needs",
     "sites",
     "sizes",
     "status",

@@ -25,6 +25,14 @@ class SiteRow(View):
     waiting: dict[str, int]
 
     @property
+    def measured_at(self) -> datetime | None:
+        """Give when its space was measured last; none where nobody has."""
+        try:
+            return datetime.fromisoformat(str(self.space.get("at", "")))
+        except ValueError:
+            return None
+
+    @property
     def share_free(self) -> float | None:
         """Give how much of its space is free, of 1; none where nobody has measured it."""
         total, free = self.space.get("total"), self.space.get("free")

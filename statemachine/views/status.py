@@ -6,32 +6,13 @@ from datetime import datetime
 import msgspec
 from sqlalchemy import Connection, func, select
 
-from ..lanes import LANES
-from ..schema import campaign, dead_letter, settle, step_rule
+from ..schema import campaign, settle, step_rule
 from .counts import Count, totals
 from .fields import View
+from .needs import MOST, Need, ill_sites, missing_daemons, no_worker, open_letters, unused_input
 from .processes import PauseRow, ProcessRow, around, pauses
 from .queues import QueueRow, queues
 from .sites import SiteRow, sites
-
-MOST = 1000
-
-
-LITTLE = 0.05
-"""With less of its space left, a site needs somebody."""
-
-
-class Need(View, kw_only=False):
-    """Something that needs somebody: a code, a sentence, the command to begin with; which step, lane or site."""
-
-    code: str
-    sentence: str
-    command: str
-    name: str = ""
-
-    def __str__(self) -> str:
-        """Give the sentence."""
-        return self.sentence
 
 
 class Status(View):
@@ -69,8 +50,8 @@ def status(conn: Connection) -> Status:
         failed=sum(c.n for c in counts if c.phase == "failed" and c.scope != "replica"),
         left_out=_left_out(conn, counts),
         held=sum(c.n for c in counts if c.phase == "held" and c.scope != "replica"),
-        dead_letters=_some(conn, select(dead_letter.c.id).where(dead_letter.c.cleared_at.is_(None))),
-        waiting_settle=_some(conn, select(settle.c.id)),
+        dead_letters=open_letters(conn),
+        waiting_settle=_clean_ups(conn),
         queues=queues(conn, counts, seen.workers),
         processes=seen.alive,
         sites=sites(conn, counts=counts),
@@ -85,7 +66,7 @@ def _with_problems(found: Status) -> Status:
 
 
 def _problems(found: Status) -> Iterator[Need]:
-    yield from _missing_daemons(found)
+    yield from missing_daemons(found.processes)
     undecided = found.failed - found.left_out
     if undecided:
         sentence = f"{undecided} failed: somebody must look and requeue or abandon"
@@ -93,39 +74,12 @@ def _problems(found: Status) -> Iterator[Need]:
     if found.held:
         sentence = f"{found.held} held until somebody decides: headframe why says what on"
         yield Need("held", sentence, "headframe get files --phase held")
-    if found.dead_letters:
-        letters = "1 dead letter" if found.dead_letters == 1 else f"{_about(found.dead_letters)} dead letters"
-        yield Need("dead-letters", f"{letters}: input that could not be used", "headframe get dead-letters")
+    yield from unused_input(found.dead_letters)
     for queue in found.queues:
         if queue.ready + queue.submitted and not queue.workers:
-            sentence = f"no worker takes step {queue.step}{_in_lane(queue, found)}, and work waits for it"
-            yield Need("no-worker", sentence, "headframe worker", queue.step)
-    for site in found.sites:
-        if site.status == "down":
-            yield Need("site-down", f"site {site.name} is down: {site.reason}", "headframe doctor", site.name)
-        elif site.share_free is not None and site.share_free < LITTLE:
-            sentence = f"site {site.name} has {100 * site.share_free:.1f}% of its space left"
-            yield Need("site-full", sentence, f"headframe describe site {site.name}", site.name)
-
-
-def _missing_daemons(found: Status) -> Iterator[Need]:
-    conductors = [process for process in found.processes if process.role == "conductor"]
-    if not conductors:
-        sentence = "no conductor has been heard of lately: nothing changes state"
-        yield Need("no-conductor", sentence, "headframe conductor")
-    lanes = {lane for process in conductors for lane in process.detail.get("lanes") or LANES}
-    for lane in LANES:
-        if lanes and lane not in lanes:
-            sentence = f"no conductor of the {lane} lane has been heard of lately"
-            yield Need("no-conductor", sentence, f"headframe conductor --lanes {lane}", lane)
-    if conductors and not any(process.role == "sweeper" for process in found.processes):
-        sentence = "no sweeper has been heard of lately: what dead workers had stays with them"
-        yield Need("no-sweeper", sentence, "headframe sweeper")
-
-
-def _in_lane(queue: QueueRow, found: Status) -> str:
-    others = any(other.step == queue.step and other.workers for other in found.queues)
-    return f" in the {queue.lane} lane" if others else ""
+            others = any(other.step == queue.step and other.workers for other in found.queues)
+            yield no_worker(queue.step, queue.lane, elsewhere=others)
+    yield from ill_sites(found.sites)
 
 
 def _left_out(conn: Connection, counts: Sequence[Count]) -> int:
@@ -144,10 +98,6 @@ def _left_out(conn: Connection, counts: Sequence[Count]) -> int:
     return sum(count.n for count in failed if count.campaign_id in accepting)
 
 
-def _about(n: int) -> str:
-    return f"{n} or more" if n >= MOST else str(n)
-
-
 def _by_state(counts: Sequence[Count], scope: str) -> dict[str, dict[str, int]]:
     found: dict[str, dict[str, int]] = {}
     for count in counts:
@@ -157,6 +107,6 @@ def _by_state(counts: Sequence[Count], scope: str) -> dict[str, dict[str, int]]:
     return found
 
 
-def _some(conn: Connection, wanted: object) -> int:
-    limited = wanted.limit(MOST).subquery()  # type: ignore[attr-defined]
-    return int(conn.execute(select(func.count()).select_from(limited)).scalar_one())
+def _clean_ups(conn: Connection) -> int:
+    some = select(settle.c.id).limit(MOST).subquery()
+    return int(conn.execute(select(func.count()).select_from(some)).scalar_one())

@@ -12,6 +12,8 @@ LEASE = "if its worker falls silent the sweeper takes it back then"
 GATHER = "the sweeper looks whether all files got there"
 FILES = "each scan of the watcher looks for its files, and the run database is asked again"
 ALONE = "no sweeper has been heard of lately: what gets lost stays lost"
+TYPE = "it goes on once a run database says its type, or the type is configured"
+UNKNOWN = "run-type-unknown"
 INTERVAL_S = 5.0
 
 
@@ -33,11 +35,15 @@ def of_item(item: Item, machine: Machine) -> Check:
         return Check(LEASE, item.lease_until)
     if item.phase in ("submitted", "waiting"):
         return Check(HINT if item.phase == "submitted" else GATHER, next_round(machine))
+    if item.phase == "held" and item.reason_code == UNKNOWN:
+        return Check(TYPE)
     return Check("" if item.phase == "done" else NOBODY)
 
 
-def of_run(machine: Machine, *, absent: bool) -> Check:
-    """Say what looks at a run that waits for its files; `absent`: some have not come."""
+def of_run(machine: Machine, code: str, *, absent: bool) -> Check:
+    """Say what looks at a run that waits, by the `code` of why; `absent`: some of its files have not come."""
+    if code == UNKNOWN:
+        return Check(TYPE)
     if absent:
         return Check(FILES)
     return Check(GATHER, next_round(machine)) if machine.has("sweeper") else Check(ALONE)

@@ -41,6 +41,7 @@ class Item(Record):
     phase: str
     step: str
     lane: str
+    kind: str
     priority: int
     epoch: int
     owner: str
@@ -140,7 +141,7 @@ def machine(conn: Connection, known: Around | None = None) -> Machine:
 
 
 def _item(conn: Connection, item_id: int) -> Item:
-    names = ("id", "state", "phase", "lane", "priority", "epoch", "host", "job", "lease_until", "submitted_at")
+    names = ("id", "state", "phase", "lane", "kind", "priority", "epoch", "host", "job", "lease_until", "submitted_at")
     more = ("not_before", "failures", "interrupts", "nodes", "since", "trouble_since", "trigger", "actor")
     columns = [item.c[name] for name in (*names, *more, "reason_code", "reason", "log")]
     rule = (step_rule.c.pipeline_id == item.c.pipeline_id) & (step_rule.c.state == item.c.state)

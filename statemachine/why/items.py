@@ -72,7 +72,10 @@ def _backing_off(facts: Facts) -> Why:
         sentence = f"step {item.step} failed ({what}) and is tried again by itself"
         tried = f"{item.failures} of {plural(item.retries, 'retry').replace('retrys', 'retries')} used"
     since = item.trouble_since or item.since
-    return _answer(facts, "backing-off", sentence, evidence=(tried,), since=since, next_try=item.not_before)
+    away = item.reason_code == "site-away" and facts.machine.sites_down
+    who, does = (Who.ADMINISTRATOR, "headframe doctor") if away else (Who.NOBODY, "")
+    due = item.not_before
+    return _answer(facts, "backing-off", sentence, who, evidence=(tried,), since=since, next_try=due, does=does)
 
 
 def _submitted(facts: Facts) -> Why:
@@ -124,7 +127,9 @@ def _failed(facts: Facts) -> Why:
 def _held(facts: Facts) -> Why:
     item = facts.item
     if item.reason_code == "run-type-unknown":
-        sentence = f"the type of run {facts.run} is not configured, so nobody knows whether it must be salted"
+        of = f"run {facts.run}"
+        said = f"type {item.kind} of {of} is not configured" if item.kind else f"nobody has said the type of {of}"
+        sentence = f"{said}, so nobody knows whether it must be salted"
         does = command("run", "reclassify", str(facts.run), "TYPE")
         return _answer(facts, "run-type-unknown", sentence, Who.OPERATOR, does=does)
     release = command("release", *facts.named)

@@ -31,13 +31,13 @@ def why_found(conn: Connection, found: RunDetail, known: Around | None = None) -
         more = (*notes, *_left_out(found))
         return why_item(facts(conn, f"run {number}", named, number, row.item, more, known=known))
     surroundings = machine(conn, known)
-    for judge in (_unknown_type, _failed, _held, _too_many, _missing, _open, _in_progress):
+    for judge in (_unknown_type, _failed, _held, _site_down, _too_many, _missing, _open, _in_progress):
         answer = judge(found, surroundings)
         if answer is not None:
             break
     else:
         answer = _gathering(found, surroundings)
-    return _with(answer, (*notes, *_left_out(found)), of_run(surroundings, absent=bool(row.missing)))
+    return _with(answer, (*notes, *_left_out(found)), of_run(surroundings, answer.code, absent=bool(row.missing)))
 
 
 def _unknown_type(found: RunDetail, _: Machine) -> Why | None:
@@ -48,7 +48,8 @@ def _unknown_type(found: RunDetail, _: Machine) -> Why | None:
     held = f"{plural(row.held, 'file')} of it {'is' if row.held == 1 else 'are'} held"
     sentence = f"{said}, so {held}: nobody knows whether they must be salted"
     does = command("run", "reclassify", str(row.number), "TYPE")
-    return _answer(found, "run-type-unknown", sentence, Who.OPERATOR, does=does)
+    evidence = _grouped(found, "held")
+    return _answer(found, "run-type-unknown", sentence, Who.OPERATOR, evidence=evidence, does=does)
 
 
 def _failed(found: RunDetail, _: Machine) -> Why | None:
@@ -62,7 +63,7 @@ def _failed(found: RunDetail, _: Machine) -> Why | None:
         "files-failed",
         sentence,
         Who.OPERATOR,
-        evidence=_grouped(found, "failed"),
+        evidence=(*_grouped(found, "failed"), *_grouped(found, "held")),
         since=_since(found, "failed"),
         does=does,
     )
@@ -82,6 +83,24 @@ def _held(found: RunDetail, _: Machine) -> Why | None:
         evidence=_grouped(found, "held"),
         since=_since(found, "held"),
         does=does,
+    )
+
+
+def _site_down(found: RunDetail, around: Machine) -> Why | None:
+    """Files that wait for a site are tried again by themselves, but somebody has to bring it back."""
+    away = [reason for reason in found.reasons if reason.phase == "ready" and reason.reason_code == "site-away"]
+    if not away or not around.sites_down:
+        return None
+    files = plural(sum(reason.n for reason in away), "file")
+    sentence = f"{files} of it can go on once a site is back, and will by itself: {around.sites_down[0]}"
+    return _answer(
+        found,
+        "site-down",
+        sentence,
+        Who.ADMINISTRATOR,
+        evidence=(*around.sites_down[1:], *_grouped(found, "ready")),
+        since=min(reason.since for reason in away),
+        does="headframe doctor",
     )
 
 

@@ -1,6 +1,7 @@
 """The runs page: what needs somebody on top, found by search, looked up by number, taken away as a file."""
 
 import csv
+import html
 import io
 import json
 import re
@@ -13,7 +14,7 @@ from sqlalchemy import Engine, text
 
 from headframe.statemachine.database import connect
 from headframe.statemachine.store.notes import write
-from headframe.statemachine.views import trouble
+from headframe.statemachine.views import service_needs, status, trouble
 from headframe.web.app import create_app
 from headframe.web.settings import Settings
 
@@ -109,6 +110,22 @@ def test_what_needs_somebody_stands_on_top_and_equals_a_recount(site: Site) -> N
     assert f"{failed} failed" in sums
     assert f"{4 * len(GAPS)} missing" in re.sub(r"\s+", " ", sums)
     assert f"in {len(GAPS)} runs" in re.sub(r"\s+", " ", sums)
+
+
+def test_a_site_that_is_down_and_a_daemon_that_is_gone_stand_on_the_first_page_in_the_words_of_status(
+    site: Site,
+) -> None:
+    with site.engine.begin() as connection:
+        connection.execute(text("insert into site (name) values ('UKDC') on conflict (name) do nothing"))
+        connection.execute(text("update site set status = 'down', reason = 'it is not there' where name = 'UKDC'"))
+        connection.execute(text("update process set seen_at = now() - interval '1 hour' where role = 'conductor'"))
+    page = site.client.get("/?part=1").text
+    service = page.split('id="service"')[1].split('id="runs"')[0]
+    with site.engine.connect() as connection:
+        said = {str(need) for need in status(connection).problems if need.code not in ("failed", "held")}
+        assert {str(need) for need in service_needs(connection)} == said
+    assert "site UKDC is down: it is not there" in said
+    assert all(sentence in html.unescape(service) for sentence in said)
 
 
 def test_gaps_are_named_in_the_row(site: Site) -> None:

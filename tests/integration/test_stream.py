@@ -19,7 +19,7 @@ from headframe.statemachine.roles import Role
 from headframe.statemachine.store.access import people
 from headframe.web.access import memory
 from headframe.web.app import create_app
-from headframe.web.live import stream
+from headframe.web.live import hub, stream
 from headframe.web.live.hub import Limits
 from headframe.web.serve import Listener
 from headframe.web.settings import Settings
@@ -126,6 +126,15 @@ def test_viewers_are_told_of_what_they_watch_and_of_nothing_else(live: Live) -> 
     live.change(run=2)
     assert other.until("change")["topics"] == ["run:1202", "runs"]
     assert [one.event()[0] for _ in range(3)] == ["beat"] * 3
+
+
+def test_a_daemon_that_falls_silent_is_told_though_no_row_changes(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hub, "COUNT_S", 0.1)
+    said = "insert into process (owner, role, seen_at) values ('x', 'conductor', clock_timestamp() - interval '57 s')"
+    with live.engine.begin() as connection:
+        connection.execute(text(said))
+    watching = begun(live, "?topics=processes")
+    assert watching.until("change")["topics"] == ["processes"]
 
 
 def test_many_changes_are_told_as_one(live: Live) -> None:

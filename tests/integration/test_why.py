@@ -184,6 +184,43 @@ def test_an_unknown_type_is_held_with_the_way_out(machine: SmallMachine) -> None
     for answer in (of_file(machine, "6/1"), of_run(machine, 6)):
         assert (answer.code, answer.who) == ("run-type-unknown", Who.OPERATOR)
         assert answer.command == 'headframe run reclassify 6 TYPE --reason "..."'
+        assert answer.check == "it goes on once a run database says its type, or the type is configured"
+        assert "mystery" in answer.sentence
+
+
+def test_a_type_that_nobody_has_said_is_not_called_unconfigured(machine: SmallMachine) -> None:
+    machine.arrive(6, 1, kind=None)
+    for answer in (of_file(machine, "6/1"), of_run(machine, 6)):
+        assert answer.code == "run-type-unknown"
+        assert "nobody has said" in answer.sentence
+        assert "not configured" not in answer.sentence
+
+
+def test_what_waits_for_a_site_that_is_down_names_it_and_who_must_act(machine: SmallMachine) -> None:
+    machine.arrive(5, 1)
+    for _ in range(2):  # the first time, it is tried again at once
+        machine.say(5, 1, "start")
+        machine.say(5, 1, "interrupt", reason_code="site-away", reason="site work is not there")
+    machine.sql("insert into site (name, status, reason) values ('work', 'down', '/data: is not there')")
+    of_one, of_all = of_file(machine, "5/1"), of_run(machine, 5)
+    assert of_one.next_try is not None
+    assert (of_one.code, of_all.code) == ("backing-off", "site-down")
+    assert "site work is down: /data: is not there" in of_all.sentence
+    for answer in (of_one, of_all):
+        assert (answer.who, answer.command) == (Who.ADMINISTRATOR, "headframe doctor")
+
+
+def test_a_run_with_failed_files_names_the_held_ones_too(machine: SmallMachine) -> None:
+    machine.arrive(5, 1, 2)
+    machine.say(5, 1, "fail", reason_code="truncated", reason="cut off", permanent=True)
+    machine.sql(
+        "update item set phase = 'held', version = version + 1, trigger = 'hold', actor = 'anna', "
+        "reason_code = 'operator-hold', reason = 'wait' where id = :id",
+        id=machine.item(5, 2).id,
+    )
+    answer = of_run(machine, 5)
+    assert answer.code == "files-failed"
+    assert any("operator-hold: wait" in line for line in answer.evidence)
 
 
 def test_a_duplicate_names_the_other_file(machine: SmallMachine) -> None:

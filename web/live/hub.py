@@ -7,21 +7,25 @@ Nobody watches: nothing is asked.
 
 import asyncio
 import logging
+import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-from sqlalchemy import Engine, text
+import msgspec
+from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from ...statemachine.database import DatabaseUnavailableError, explained
 from ...statemachine.records import Record
-from ...statemachine.views import News, Position, news
+from ...statemachine.views import News, Position, around, news
 from .viewer import Viewer
 
 SOONEST_S, LATEST_S = 0.5, 3.0
 A_VIEWER_S = 0.006
 """What a refresh may take of the server, all in all: so much longer is everybody's pause for each viewer there is."""
+COUNT_S = 5.0
+"""How often to look who has fallen silent."""
 SLOW_S = 3.0
 PATIENCE = text("set local statement_timeout = '10s'")
 
@@ -45,6 +49,8 @@ class Hub:
         self.addresses: Counter[str] = Counter()
         self.upto: Position | None = None
         self.stale = self.closed = False
+        self._alive: set[str] = set()
+        self._count_at = 0.0
         self._reader = ThreadPoolExecutor(max_workers=1, thread_name_prefix="live")
         self._reading: asyncio.Task[None] | None = None
 
@@ -102,7 +108,7 @@ class Hub:
             self._reading = self.upto = None
 
     async def _read(self) -> None:
-        reading = asyncio.ensure_future(self._ask(self.upto))
+        reading = asyncio.ensure_future(self._run(self._look))
         if not (await asyncio.wait({reading}, timeout=SLOW_S))[0]:
             self._grow_stale("no answer")
         try:
@@ -126,12 +132,25 @@ class Hub:
                 viewer.interrupt()
 
     async def _ask(self, since: Position | None) -> News:
-        return await asyncio.get_running_loop().run_in_executor(self._reader, self._ask_now, since)
+        return await self._run(lambda connection: news(connection, since))
 
-    def _ask_now(self, since: Position | None) -> News:
+    def _look(self, connection: Connection) -> News:
+        """Ask what changed; now and then also who is alive, for falling silent changes no row."""
+        found = news(connection, self.upto)
+        if time.monotonic() < self._count_at:
+            return found
+        before, self._alive = self._alive, {process.owner for process in around(connection).alive}
+        self._count_at = time.monotonic() + COUNT_S
+        silent = before - self._alive
+        return msgspec.structs.replace(found, topics=found.topics | {"processes"}) if silent else found
+
+    async def _run(self, ask: Callable[[Connection], News]) -> News:
+        return await asyncio.get_running_loop().run_in_executor(self._reader, self._run_now, ask)
+
+    def _run_now(self, ask: Callable[[Connection], News]) -> News:
         try:
             with explained(), self.engine.connect() as connection:
                 connection.execute(PATIENCE)
-                return news(connection, since)
+                return ask(connection)
         except SQLAlchemyError as error:
             raise DatabaseUnavailableError(str(error)) from error

@@ -18,7 +18,7 @@ REFRESH_S = 3
 
 
 TOPICS = {
-    "runs": ("runs",),
+    "runs": ("runs", "processes", "sites", "dead-letters"),
     "dead": ("dead-letters",),
     "operations": ("operations",),
     "campaigns": ("campaigns", "runs"),

@@ -15,6 +15,7 @@ from ...statemachine.views import (
     RunFilter,
     RunRow,
     first_gaps,
+    service_needs,
     trouble_summary,
     unknown_runs,
 )
@@ -23,6 +24,7 @@ from .. import asked, bars, exports, orders, search
 from ..access.identity import Role, needs, only_reads
 from ..context import reading
 from ..live import live_page
+from . import status
 
 ROWS = 50
 NAMED = 3
@@ -131,6 +133,7 @@ def _shown(where: RunFilter, *, live: bool) -> Response:
         values = {
             "choices": orders.choices(connection),
             "summary": trouble_summary(connection),
+            "needs": [(need, status.link(need)) for need in service_needs(connection)],
             "unknown": unknown_runs(connection, where.numbers) if where.numbers and not page.after else (),
         }
     values["sites"] = sorted({site for line in lines for site in line.copies})

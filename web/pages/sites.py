@@ -1,8 +1,7 @@
 """`/sites`: what lies where, how much room is left, what waits to be copied, what is paused."""
 
-from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from flask import Blueprint, Response
 
@@ -55,15 +54,8 @@ def act() -> Response:
 
 def line(row: SiteRow, paused: PauseRow | None) -> Line:
     """Make a site's line."""
-    free, at = row.share_free, _measured(row.space)
+    free, at = row.share_free, row.measured_at
     room = "failed" if free is not None and free < LITTLE else "held" if free is not None and free < SCARCE else "l3"
     stale = at is not None and (datetime.now(at.tzinfo) - at).total_seconds() > STALE_S
     used = None if free is None else round(100 * (1 - free), 1)
     return Line(row, used, room, at, stale, paused)
-
-
-def _measured(space: Mapping[str, Any]) -> datetime | None:
-    try:
-        return datetime.fromisoformat(str(space.get("at", "")))
-    except ValueError:
-        return None

@@ -6,7 +6,8 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Lock
-from typing import Any, Generic, TypeVar
+from types import TracebackType
+from typing import Any, Generic, Self, TypeVar
 from urllib.parse import quote, urlencode, urlsplit
 
 import msgspec
@@ -21,7 +22,28 @@ PAGE = 1000
 KEPT = 256
 LARGEST_KEPT = 64 * 1024
 """So many answers, of so many bytes at most, are kept to be asked for only if they have changed."""
-AGAIN = urllib3.Retry(
+
+
+class Patience(urllib3.Retry):
+    """Tries again where that may help; what was too slow only once more, for each such try takes the whole time."""
+
+    def increment(
+        self,
+        method: str | None = None,
+        url: str | None = None,
+        response: urllib3.BaseHTTPResponse | None = None,
+        error: Exception | None = None,
+        _pool: Any = None,
+        _stacktrace: TracebackType | None = None,
+    ) -> Self:
+        """Count a try that did not work. Raises where there were enough."""
+        slow = urllib3.exceptions.TimeoutError
+        if error is not None and isinstance(error, slow) and any(isinstance(past.error, slow) for past in self.history):
+            raise urllib3.exceptions.MaxRetryError(_pool, url or "", error) from error
+        return super().increment(method, url, response, error, _pool, _stacktrace)
+
+
+AGAIN = Patience(
     total=4,
     status_forcelist=(429, 502, 503, 504),
     allowed_methods=None,  # a change carries a key, and so acts once however often it is sent

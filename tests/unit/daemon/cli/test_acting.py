@@ -280,6 +280,8 @@ def test_each_answer_ends_with_its_page_where_people_know_an_address(
         (("why", "file", "5/2"), f"/files/{number}"),
         (("describe", "file", "5/2"), f"/files/{number}"),
         (("describe", "run", "5"), "/runs/5"),
+        (("wait", "--for", "state=arrived", "run", "5"), "/runs/5"),
+        (("wait", "--for", "state=arrived", "file", "5/2"), f"/files/{number}"),
         (("status",), "/status"),
         (("pause", "--lane", "bulk", *WHY), "/queues"),
     ):

@@ -3,13 +3,14 @@
 import contextlib
 import http.server
 import io
+import json
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import pytest
 
@@ -184,8 +185,10 @@ class Odd(http.server.BaseHTTPRequestHandler):
     """Answers a page, or after `wait` seconds."""
 
     wait = 0.0
+    asked: ClassVar[list[str]] = []
 
     def do_GET(self) -> None:
+        self.asked.append(self.path)
         time.sleep(self.wait)
         with contextlib.suppress(OSError):
             self.send_response(200)
@@ -215,9 +218,11 @@ def test_a_page_instead_of_an_answer_ends_6(odd: str) -> None:
 
 def test_a_service_that_takes_too_long_ends_6(odd: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Odd, "wait", 1.0)
+    monkeypatch.setattr(Odd, "asked", [])
     monkeypatch.setattr("headframe.daemon.cli.session.PATIENCE_S", 0.1)
     found = run("--url", odd, "status")
     assert (found.code, "timed out" in found.err) == (6, True)
+    assert len(Odd.asked) == 2  # and not five times, each of which would take as long
 
 
 def test_logs_come_from_the_service_and_go_on_as_they_grow(
@@ -265,3 +270,31 @@ def test_what_a_daemon_carries_out_is_waited_for(
         daemon.join()
     assert (found.code, found.lines[0]) == (0, "requeued 2 items in the bulk lane: run5_0001.h5, run5_0002.h5")
     assert failed.item(5, 1).phase == "ready"
+
+
+def test_a_worker_is_told_to_leave(machine: SmallMachine, headframe: Headframe) -> None:
+    machine.sql("update process set detail = detail || jsonb_build_object('name', 'w1') where role = 'worker'")
+    said = ("drain", "--worker", "w1", "--reason", "new kernel", "--yes")
+    assert "nothing was changed" in headframe(*said[:-1], "--dry-run").out
+    assert machine.sql_value("select count(*) from pause") == 0
+    found = headframe(*said)
+    assert (found.code, "w1" in found.lines[0]) == (0, True)
+    assert machine.sql_value("select what || ' ' || actor || ' ' || reason from pause") == "drain anna new kernel"
+    assert headframe("drain", "--worker", "nobody", "--reason", "x", "--yes").code == 4
+
+
+def test_watching_goes_on_and_shows_what_changes(
+    machine: SmallMachine, service: Service, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    machine.arrive(5, 1)
+    code = "from headframe.daemon.cli import main; main()"
+    asked = ("get", "files", "--run", "5", "-w", "--interval", "0.2s", "-o", "json")
+    command = [sys.executable, "-c", code, "--url", service.url, "--token-file", str(service.viewer), *asked]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=tmp_path_factory.mktemp("elsewhere")) as process:
+        assert process.stdout is not None
+        first = json.loads(process.stdout.readline())
+        machine.say(5, 1, "start")
+        then = json.loads(process.stdout.readline())
+        process.terminate()
+    assert (first["event"], first["object"]["phase"]) == ("added", "ready")
+    assert (then["event"], then["object"]["phase"]) == ("changed", "executing")

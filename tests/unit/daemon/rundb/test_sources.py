@@ -133,6 +133,7 @@ def test_a_wrong_manifest_is_said_at_the_second_look_and_stops_no_other(tmp_path
     assert [run.run for run in runs] == [3]
     codes = ["manifest-invalid", "manifest-unreadable", "run-number-out-of-range"]
     assert sorted(trouble.code for trouble in troubles) == codes
+    assert sorted(str(trouble.run) for trouble in troubles) == ["1", "2", "None"]  # there one asks why
 
 
 def test_where_files_arrive_by_manifest_the_watcher_says_what_is_wrong(tmp_path: Path) -> None:

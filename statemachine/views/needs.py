@@ -1,0 +1,115 @@
+"""What of the service itself needs somebody: processes that fell silent, sites that are down, input nobody could use.
+
+Few cheap questions, for the page that everybody looks at; what is wrong with runs is counted elsewhere.
+"""
+
+from collections.abc import Iterator, Sequence
+
+from sqlalchemy import Connection, func, select, text
+
+from ..lanes import LANES
+from ..schema import dead_letter, site, step_rule
+from .fields import View
+from .processes import ProcessRow, around
+from .queues import takes
+from .sites import SiteRow
+
+MOST = 1000
+LITTLE = 0.05
+"""With less of its space left, a site needs somebody."""
+WAITS = text("""
+select s.step, s.lane from unnest(cast(:steps as text[]), cast(:lanes as text[])) as s(step, lane)
+where exists (select from item i where i.phase = 'ready' and i.step = s.step and i.lane = s.lane)
+  or exists (select from item i where i.phase = 'submitted' and i.step = s.step and i.lane = s.lane)
+""")
+
+
+class Need(View, kw_only=False):
+    """Something that needs somebody: a code, a sentence, the command to begin with; which step, lane or site."""
+
+    code: str
+    sentence: str
+    command: str
+    name: str = ""
+
+    def __str__(self) -> str:
+        """Give the sentence."""
+        return self.sentence
+
+
+def service_needs(conn: Connection) -> tuple[Need, ...]:
+    """Say what of the service needs somebody, in the words of `status`."""
+    seen = around(conn)
+    return (
+        *missing_daemons(seen.alive),
+        *unused_input(open_letters(conn)),
+        *_untaken(conn, seen.workers),
+        *ill_sites(_sites(conn)),
+    )
+
+
+def missing_daemons(alive: Sequence[ProcessRow]) -> Iterator[Need]:
+    """Name the daemons that are not among those alive."""
+    conductors = [process for process in alive if process.role == "conductor"]
+    if not conductors:
+        sentence = "no conductor has been heard of lately: nothing changes state"
+        yield Need("no-conductor", sentence, "headframe conductor")
+    lanes = {lane for process in conductors for lane in process.detail.get("lanes") or LANES}
+    for lane in LANES:
+        if lanes and lane not in lanes:
+            sentence = f"no conductor of the {lane} lane has been heard of lately"
+            yield Need("no-conductor", sentence, f"headframe conductor --lanes {lane}", lane)
+    if conductors and not any(process.role == "sweeper" for process in alive):
+        sentence = "no sweeper has been heard of lately: what dead workers had stays with them"
+        yield Need("no-sweeper", sentence, "headframe sweeper")
+
+
+def open_letters(conn: Connection) -> int:
+    """Count the dead letters that nobody has dealt with, up to `MOST`."""
+    some = select(dead_letter.c.id).where(dead_letter.c.cleared_at.is_(None)).limit(MOST).subquery()
+    return int(conn.execute(select(func.count()).select_from(some)).scalar_one())
+
+
+def unused_input(letters: int) -> Iterator[Need]:
+    """Say that there are dead letters."""
+    if letters:
+        number = f"{letters} or more" if letters >= MOST else str(letters)
+        said = "1 dead letter" if letters == 1 else f"{number} dead letters"
+        yield Need("dead-letters", f"{said}: input that could not be used", "headframe get dead-letters")
+
+
+def no_worker(step: str, lane: str, *, elsewhere: bool) -> Need:
+    """Say that no worker takes a step in a lane; `elsewhere`: some take it in another one."""
+    in_lane = f" in the {lane} lane" if elsewhere else ""
+    return Need("no-worker", f"no worker takes step {step}{in_lane}, and work waits for it", "headframe worker", step)
+
+
+def ill_sites(rows: Sequence[SiteRow]) -> Iterator[Need]:
+    """Name the sites that are down or nearly full."""
+    for row in rows:
+        if row.status == "down":
+            yield Need("site-down", f"site {row.name} is down: {row.reason}", "headframe doctor", row.name)
+        elif row.share_free is not None and row.share_free < LITTLE:
+            sentence = f"site {row.name} has {100 * row.share_free:.1f}% of its space left"
+            yield Need("site-full", sentence, f"headframe describe site {row.name}", row.name)
+
+
+def _untaken(conn: Connection, workers: Sequence[ProcessRow]) -> Iterator[Need]:
+    """Name what waits for a worker; only steps that no worker takes are asked about, so mostly none."""
+    steps = conn.execute(select(step_rule.c.step).group_by(step_rule.c.step).order_by(func.min(step_rule.c.rank)))
+    left = [
+        (step, lane)
+        for step in steps.scalars()
+        for lane in LANES
+        if step and not any(takes(worker, step, lane) for worker in workers)
+    ]
+    if not left:
+        return
+    waiting = conn.execute(WAITS, {"steps": [step for step, _ in left], "lanes": [lane for _, lane in left]})
+    for step, lane in waiting.tuples():
+        yield no_worker(step, lane, elsewhere=any(takes(worker, step) for worker in workers))
+
+
+def _sites(conn: Connection) -> tuple[SiteRow, ...]:
+    rows = conn.execute(select(site).order_by(site.c.name))
+    return tuple(SiteRow(**row._mapping, copies={}, waiting={}) for row in rows)
