@@ -1295,13 +1295,13 @@ on conflict (idempotency_key) do nothing returning id;
 
 -- name: earlier_operation
 -- The action that a key stands for, and whether this is the same one.
-select id, at, total, names, lane, actor = :actor and action = :action and reason = :reason
+select id, at, total, names, lane, why, actor = :actor and action = :action and reason = :reason
   and selection - array['after', 'goes_on'] = cast(:selection as jsonb) as same
 from operation where idempotency_key = :key;
 
 -- name: frozen_operation
 -- What an action is meant for is known.
-update operation set total = :total, names = :names, lane = :lane, status = :status where id = :id;
+update operation set total = :total, names = :names, lane = :lane, status = :status, why = :why where id = :id;
 
 -- name: lock_operation
 select id, action, actor, reason, selection, lane, after, status, total, changed

@@ -100,7 +100,7 @@ def _act(session: Session, name: str, what: tuple[str, ...], options: dict[str, 
         selection = _selection(ask, what, options)
         n = ask.count(trigger, selection, state=to_state)
         if not n:
-            return _nothing(ask, name, selection)
+            return _nothing(ask, name, selection, ask.why_nothing(trigger, selection, state=to_state))
     state = f" to {to_state}" if to_state else ""
     to = state + _lane(operating.lane_for(trigger, n, lane))
     if dry_run:
@@ -129,11 +129,14 @@ def _lane(lane: str | None) -> str:
 
 
 def _told(action: Action, to: str, did: Operated) -> int:
+    if not did.total:
+        click.echo(f"{did.why}; nothing was changed", err=True)
+        return Code.FAILED
     names = ", ".join(printable(name) for name in did.names)
     more = f", and {did.changed - len(did.names):,} more" if did.changed > len(did.names) else ""
     click.echo(f"{action.done} {plural(did.changed, 'item')}{to}{': ' if names else ''}{names}{more}")
     if did.changed < did.total:
-        other = plural(did.total - did.changed, "item")
+        other = f"{did.total - did.changed:,} of {plural(did.total, 'item')}"
         click.echo(f"{other} changed meanwhile and stayed as they are; look again before you repeat it", err=True)
         return Code.PARTLY if did.changed else Code.FAILED
     click.echo(f"next: {action.next_step}")
@@ -167,10 +170,9 @@ def _file(ask: Questions, name: str, runs: list[int]) -> str:
     return found.name if found.name == name else str(found.id)
 
 
-def _nothing(ask: Questions, name: str, selection: Selection) -> int:
+def _nothing(ask: Questions, name: str, selection: Selection, why: str) -> int:
     """Say why there is nothing to do; an error where somebody named what cannot be acted on."""
-    acts_on = ACTIONS[name].acts_on
-    sentence = f"nothing to {name}: of what is selected nothing is {acts_on}"
+    sentence = f"{why}; {name} acts on what is {ACTIONS[name].acts_on}"
     if selection.files:
         answer, command = ask.why_file(selection.files[0]), f"headframe why file {printable(selection.files[0])}"
     elif selection.runs:

@@ -42,12 +42,13 @@ class OperationFilter(Record):
 
 
 class OperationRow(View):
-    """An action: of `total` items `done` have been looked at and `changed` were changed; the others were no longer
-    what was meant.
+    """An action: of `total` items `done` have been looked at and `changed` were changed; `meanwhile` of them were
+    left alone, for they had changed since they were selected.
 
     `status` is waiting, running, done, failed, cancelled, or `dry-run`, which has no number. `names` are the first few
     items. `rate` is items a second so far, `eta_s` the seconds that the rest takes at that rate. `why` says why it
-    failed, or who cancelled it. `selected` stands for exactly what a dry run saw.
+    failed, who cancelled it, or how many items were asked for and why there is nothing to do. `selected` stands for
+    exactly what a dry run saw.
     """
 
     id: int
@@ -68,6 +69,7 @@ class OperationRow(View):
     rate: float | None = None
     eta_s: float | None = None
     selected: str = ""
+    meanwhile: int = 0
 
 
 def operations(
@@ -105,5 +107,6 @@ def _made(row: Row[Any]) -> OperationRow:
     values: dict[str, Any] = {name: row._mapping[name] for name in PLAIN}
     values |= {"action": NAMES.get(row.action, row.action), "names": tuple(row.names)}
     rate = row.done / row.took if row.took and row.done else None
+    meanwhile = row.done - row.changed if row.action in NAMES else 0
     left = row.total - row.done if row.status in ("waiting", "running") else 0
-    return OperationRow(**values, rate=rate, eta_s=left / rate if rate and left else None)
+    return OperationRow(**values, meanwhile=meanwhile, rate=rate, eta_s=left / rate if rate and left else None)

@@ -243,16 +243,52 @@ def test_what_was_not_selected_when_it_was_accepted_is_never_touched(machine: Sm
 
 
 @pytest.mark.usefixtures("small")
-def test_a_hold_takes_those_along_that_only_went_on_meanwhile(machine: SmallMachine, anna: FlaskClient) -> None:
+@pytest.mark.parametrize(("action", "more"), [("hold", {}), ("cancel", {}), ("reset", {"to_state": "arrived"})])
+def test_what_went_on_before_its_turn_came_is_left_alone_and_counted(
+    machine: SmallMachine, anna: FlaskClient, action: str, more: dict[str, str]
+) -> None:
     machine.arrive(5, *range(1, 6))
-    answer = ask(anna, "hold", selection={"runs": [5], "scope": "file"})
+    answer = ask(anna, action, selection={"runs": [5], "scope": "file"}, **more)
     machine.submit(5, 1)
     machine.do(5, 2)
     while turn(machine.engine, "runner"):
         pass
-    assert {machine.item(5, n).phase for n in range(1, 6)} == {"held"}
-    assert anna.get(answer.headers["Location"]).get_json()["changed"] == 5
+    assert moves(machine.engine, action) == 3
+    assert (machine.item(5, 1).phase, machine.item(5, 2).state) == ("submitted", "salted")
+    row = anna.get(answer.headers["Location"]).get_json()
+    assert (row["total"], row["done"], row["changed"], row["meanwhile"]) == (5, 5, 3, 2)
+    assert "2 items had changed meanwhile and stayed as they are" in anna.get(f"/operations/{row['id']}").text
     assert sound(machine.engine)
+
+
+def test_what_somebody_else_took_is_told_with_its_number_where_only_a_filter_was_given(
+    machine: SmallMachine, app: Flask
+) -> None:
+    failing(machine, 5, 1, 2)
+    selection = {"runs": [5], "phase": "failed"}
+    people = [client_of(app, name) for name in ("anna", "bert")]
+    for turn_ in range(1, RACES + 1):
+        answers = at_once(*(partial(ask, each, "requeue", selection=selection) for each in people))
+        assert [answer.status_code for answer in answers] == [200, 200]
+        lost, won = sorted((answer.get_json() for answer in answers), key=lambda row: row["changed"])
+        assert (won["total"], won["changed"], won["why"]) == (2, 2, "")
+        assert (lost["total"], lost["changed"], lost["status"]) == (0, 0, "done")
+        assert lost["why"] == "nothing to requeue: of 2 items asked for 2 are ready"
+        assert moves(machine.engine, "resolve") == 2 * turn_
+        for number in (1, 2):
+            machine.say(5, number, "fail", reason_code="bad", reason="broken", permanent=True)
+
+
+def test_with_what_a_dry_run_saw_the_second_is_refused_and_told_the_numbers(machine: SmallMachine, app: Flask) -> None:
+    failing(machine, 5, 1, 2)
+    selection = {"runs": [5], "phase": "failed"}
+    people = [client_of(app, name) for name in ("anna", "bert")]
+    seen = ask(people[0], "requeue", dry_run=True, selection=selection).get_json()["selected"]
+    answers = at_once(*(partial(ask, each, "requeue", selection=selection, selected=seen) for each in people))
+    assert sorted(answer.status_code for answer in answers) == [200, 409]
+    (lost,) = (answer.get_json() for answer in answers if answer.status_code == 409)
+    assert (lost["code"], lost["total"]) == ("selection-changed", 0)
+    assert "it had 2 items, it has 0 now (nothing to requeue: of 2 items asked for 2 are ready)" in lost["detail"]
 
 
 @pytest.mark.usefixtures("small")

@@ -27,11 +27,11 @@ def key() -> str | None:
 def once(asked: dict[str, Any], change: Callable[[Connection], Any], *, dry_run: bool = False) -> Any:
     """Make a change and give its answer as plain values; sent again with its key, give the same answer.
 
-    `asked` is what the key stands for besides the address: the body. A dry run keeps no key.
+    `asked` is what the key stands for besides the address: the body. A dry run checks its key, and keeps none.
     """
-    said = None if dry_run else key()
+    said = key()
     with changing(dry_run=dry_run) as connection:
-        if said is None:
+        if said is None or dry_run:
             return msgspec.to_builtins(change(connection))
         before = recall(connection, said, who().name, [request.path, asked])
         if before is not None:

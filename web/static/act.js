@@ -87,21 +87,21 @@ async function look() {
   twins();
   const { reason, ...wanted } = body();
   const answer = await dryRun(wanted);
-  if (answer.status === 200) found(answer.body.total, answer.body.selected, answer.body.names || [], answer.body.lane);
+  if (answer.status === 200) found(answer.body.total, answer.body.selected, answer.body.names || [], answer.body.lane, answer.body.why);
   else {
     dialog.querySelector(".count").textContent = "";
     problem(answer.body.detail);
   }
 }
 
-function found(total, digest, names, lane) {
+function found(total, digest, names, lane, why) {
   open.selected = digest;
   const first = names.slice(0, 3).join(", ");
   const more = total > 3 && names.length ? ", …" : "";
   const where = lane ? `, in the ${lane} lane` : "";
   dialog.querySelector(".count").textContent = total
     ? `${many(total, "item")} would be ${DONE[open.action]}${where}${first ? `: ${first}${more}` : ""}`
-    : `There is nothing to ${open.action} in what is selected.`;
+    : `There is ${why || `nothing to ${open.action} in what is selected`}.`;
   const button = dialog.querySelector(".strong");
   button.textContent = `${open.action[0].toUpperCase()}${open.action.slice(1)} ${total}`;
   button.disabled = total === 0;
@@ -134,7 +134,7 @@ function refused(said) {
   open.key = crypto.randomUUID?.() || `${Date.now()}`;
   if (said.code === "selection-changed") {
     problem(`It changed since you looked, and nothing was done: ${many(said.total, "item")} now. Press again if that is what you want.`);
-    found(said.total, said.selected, []);
+    found(said.total, said.selected, [], "", said.why);
     return;
   }
   const present = (said.present || []).slice(0, 5).map((each) => each.sentence || `${each.file} is ${each.state}, ${each.phase}: ${each.trigger} by ${each.actor}${each.reason ? ` (${each.reason})` : ""}`);
@@ -154,7 +154,8 @@ async function told(action, answer) {
     if (now.status === 200) done = now.body;
   }
   const names = (done.names || []).slice(0, 5).join(", ");
-  const less = done.changed < done.total ? ` (${done.total - done.changed} were changed meanwhile and stayed as they are)` : "";
+  if (!done.total) return acted.replaceChildren(`There was ${done.why}. `, link(done.id));
+  const less = done.meanwhile ? ` (${done.meanwhile} had changed meanwhile and stayed as they are)` : "";
   acted.replaceChildren(`${DONE[action]} ${many(done.changed, "item")}${names ? `: ${names}` : ""}${less}. `, link(done.id));
 }
 

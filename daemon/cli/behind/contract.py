@@ -106,6 +106,9 @@ class Questions(Protocol):
     def count(self, trigger: Trigger, selection: Selection, *, state: str | None = None) -> int:
         """Count what an action would change."""
 
+    def why_nothing(self, trigger: Trigger, selection: Selection, *, state: str | None = None) -> str:
+        """Say how many items are selected, and why an action would change none of them."""
+
     def count_letters(self, numbers: Sequence[int], code: str | None, *, replay: bool) -> Chosen:
         """Count which dead letters would be replayed or forgotten."""
 

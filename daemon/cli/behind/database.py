@@ -158,6 +158,12 @@ class DatabaseQuestions:
 
         return operating.count(self.connection, trigger, selection, state=state)
 
+    def why_nothing(self, trigger: Trigger, selection: Selection, *, state: str | None = None) -> str:
+        """Say how many items are selected, and why an action would change none of them."""
+        from ....statemachine.store import operating
+
+        return operating.why_nothing(self.connection, trigger, selection, state=state)
+
     def count_letters(self, numbers: Sequence[int], code: str | None, *, replay: bool) -> Chosen:
         """Count which dead letters would be replayed or forgotten."""
         from ....statemachine.store import letters

@@ -129,9 +129,16 @@ class ServiceQuestions:
 
     def count(self, trigger: Trigger, selection: Selection, *, state: str | None = None) -> int:
         """Count what an action would change."""
+        return self._dry(trigger, selection, state).total
+
+    def why_nothing(self, trigger: Trigger, selection: Selection, *, state: str | None = None) -> str:
+        """Say how many items are selected, and why an action would change none of them."""
+        return self._dry(trigger, selection, state).why
+
+    def _dry(self, trigger: Trigger, selection: Selection, state: str | None) -> v.OperationRow:
         from .service_changes import order
 
-        return self.client.order(**order(trigger, selection, state=state), dry_run=True).total
+        return self.client.order(**order(trigger, selection, state=state), dry_run=True)
 
     def count_letters(self, numbers: Sequence[int], code: str | None, *, replay: bool) -> Chosen:
         """Count which dead letters would be replayed or forgotten."""

@@ -125,7 +125,14 @@ class ServiceDeeds:
         did = self._ended(self.client.order(**asked, reason=reason))
         if did.status != "done":
             raise RefusedError(f"operation {did.id} is {did.status} after {did.changed:,} of {did.total:,}: {did.why}")
-        return Operated(total=did.total, changed=did.changed, names=did.names, lane=did.lane, operation=did.id)
+        return Operated(
+            total=did.total,
+            changed=did.changed,
+            names=did.names,
+            lane=did.lane,
+            operation=did.id,
+            why=did.why,
+        )
 
     def make(self, begun: Begun) -> None:
         """Wait until a campaign's items are made."""

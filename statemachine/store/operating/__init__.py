@@ -9,7 +9,7 @@ from .jobs import CANCELLABLE, OPEN, begin, cancel
 from .order import Order
 from .refusals import NothingLeftError, SelectionChangedError
 from .request import Acted, act, follow
-from .seen import Seen, count, lane_for, look
+from .seen import Seen, count, lane_for, look, why_nothing
 from .selection import Selection, check, find_file
 from .turn import Turned, turn
 
@@ -35,4 +35,5 @@ __all__ = [
     "look",
     "operate",
     "turn",
+    "why_nothing",
 ]

@@ -18,13 +18,14 @@ from .selection import Selection
 
 class Operated(Record):
     """What an action did: how many items it met, how many it changed, the first few of them by name; the lane into
-    which it moved them, none where each stayed in its own."""
+    which it moved them, none where each stayed in its own; why there was nothing to do, where it met none."""
 
     total: int
     changed: int
     names: tuple[str, ...] = ()
     lane: str | None = None
     operation: int = 0
+    why: str = ""
 
 
 def operate(
@@ -100,4 +101,6 @@ def _told(engine: Engine, job: jobs.Job, changed: int, items: list[int]) -> Oper
     )
     with engine.connect() as connection:
         names = tuple(connection.execute(statement, {"ids": items}).scalars())
-    return Operated(total=job.seen.total, changed=changed, names=names, lane=job.seen.lane, operation=job.id)
+    return Operated(
+        total=job.seen.total, changed=changed, names=names, lane=job.seen.lane, operation=job.id, why=job.seen.why
+    )

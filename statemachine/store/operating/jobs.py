@@ -11,10 +11,10 @@ from ..core import execute
 from ..errors import NotFoundError, RefusedError
 from . import limits
 from .order import ACTIONS, NAMES, Order, checked, stored
-from .page import Paged, page
+from .page import Paged, lock, page
 from .present import present
 from .refusals import NothingLeftError, SelectionChangedError
-from .seen import Seen, freeze
+from .seen import Seen, chosen, freeze
 
 OPEN = ("waiting", "running")
 CANCELLABLE = (*ACTIONS, *campaign_make.ACTIONS)
@@ -47,11 +47,13 @@ def begin(connection: Connection, order: Order, *, asked: bool = False) -> Job:
     made = execute(connection, "insert_operation", **values, key=order.key)
     if not made:
         return _earlier(connection, order, values)
+    if asked:
+        _lock_few(connection, order)
     seen = freeze(connection, made[0].id, order)
     if asked and not seen.total and order.selection.by_name:
         raise NothingLeftError(NAMES[order.trigger], present(connection, order.selection))
     if order.selected not in (None, seen.selected):
-        raise SelectionChangedError(seen)
+        raise SelectionChangedError(seen, order.selected)
     execute(
         connection,
         "frozen_operation",
@@ -59,9 +61,20 @@ def begin(connection: Connection, order: Order, *, asked: bool = False) -> Job:
         total=seen.total,
         names=list(seen.names),
         lane=seen.lane,
+        why=seen.why,
         status="waiting" if asked and seen.total > limits.MANY else "running",
     )
     return Job(id=made[0].id, order=msgspec.structs.replace(order, lane=seen.lane), seen=seen)
+
+
+def _lock_few(connection: Connection, order: Order) -> None:
+    """Lock what is selected, if it is done with the request: who waits here for another sees then what that one did.
+
+    So a small action is for its items as they are when it is done, and none of them changes meanwhile.
+    """
+    items = chosen(connection, order, limits.MANY + 1)
+    if len(items) <= limits.MANY:
+        lock(connection, items)
 
 
 def _earlier(connection: Connection, order: Order, values: dict[str, Any]) -> Job:
@@ -71,7 +84,7 @@ def _earlier(connection: Connection, order: Order, values: dict[str, Any]) -> Jo
         raise RefusedError(
             f"the idempotency key {order.key} stands for another action, of {row.at:%Y-%m-%d}; take a new one"
         )
-    seen = Seen(total=row.total, selected="", names=tuple(row.names), lane=row.lane)
+    seen = Seen(total=row.total, selected="", names=tuple(row.names), lane=row.lane, why=row.why)
     return Job(id=row.id, order=msgspec.structs.replace(order, lane=row.lane), seen=seen, fresh=False)
 
 

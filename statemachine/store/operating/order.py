@@ -30,8 +30,6 @@ TARGETS = {
     Trigger.ABANDON: Phase.ABANDONED,
     Trigger.RECOVER: Phase.READY,
 }
-STANDING = (Trigger.RESOLVE, Trigger.RELEASE, Trigger.ABANDON, Trigger.RECOVER)
-"""They take items from where only operators take them. One that has changed since was meant otherwise."""
 
 
 class Order(Record):

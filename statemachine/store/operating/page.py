@@ -1,4 +1,4 @@
-"""One page of an action: the next items off its list, changed if they still are what was meant."""
+"""One page of an action: the next items off its list, changed if they still are as they were frozen."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from ..folders import order_cleaning
 from ..gather import lock_runs, rewind
 from ..quiet import quietly
 from . import limits
-from .order import STANDING, TARGETS, Order
+from .order import TARGETS, Order
 from .selection import FROM, conditions
 
 
@@ -34,9 +34,10 @@ class Paged(Record):
 
 
 def page(connection: Connection, operation: int, order: Order, after: int, *, exact: bool = False) -> Paged:
-    """Take the items after this one off an action's list and change them.
+    """Take the items after this one off an action's list; change those that are in the version that was frozen.
 
-    `exact`: nothing is changed unless all are as they were frozen. Runs are locked before items, both in order.
+    One that has changed meanwhile was meant otherwise, and is left alone, whatever the action is. `exact`: nothing is
+    changed unless all are as they were frozen. Runs are locked before items, both in order.
     """
     taken = execute(connection, "take_operation_items", operation=operation, after=after, page=limits.PAGE)
     frozen = {row.item_id: row.version for row in sorted(taken)}
@@ -45,7 +46,7 @@ def page(connection: Connection, operation: int, order: Order, after: int, *, ex
     done = Paged(taken=tuple(frozen), same=same)
     if exact and not same:
         return done
-    meant = [row for row in now if order.trigger not in STANDING or frozen[row.id] == row.version]
+    meant = [row for row in now if frozen[row.id] == row.version]
     rows = change(connection, order, [{"item": row.id, "version": row.version} for row in meant])
     return Paged(
         taken=done.taken,
@@ -67,11 +68,16 @@ def change(connection: Connection, order: Order, wanted: list[dict[str, int]]) -
 
 def _locked(connection: Connection, order: Order, items: list[int]) -> list[Row[Any]]:
     """Lock items and their runs; give those that are still selected, as they are now."""
-    lock_runs(connection, _runs(connection, items))
-    lock_items(connection, items)
+    lock(connection, items)
     where, values = conditions(order.trigger, TARGETS.get(order.trigger), order.selection, order.state)
     statement = text(f"select i.id, i.version {FROM} where {where} and i.id = any(:taken) order by i.id")
     return list(connection.execute(statement, {**values, "taken": items}).all())
+
+
+def lock(connection: Connection, items: list[int]) -> None:
+    """Lock items and, before them, their runs; both in order."""
+    lock_runs(connection, _runs(connection, items))
+    lock_items(connection, items)
 
 
 def _runs(connection: Connection, items: list[int]) -> set[int]:

@@ -10,9 +10,18 @@ from .seen import Seen
 class SelectionChangedError(RefusedError):
     """What is selected is no longer what was seen. `members` has what it is now."""
 
-    def __init__(self, seen: Seen) -> None:
-        self.members: dict[str, Any] = {"code": "selection-changed", "total": seen.total, "selected": seen.selected}
-        super().__init__(f"the selection has changed: it has {seen.total:,} now; nothing was done; look again")
+    def __init__(self, seen: Seen, before: str | None = None) -> None:
+        self.members: dict[str, Any] = {
+            "code": "selection-changed",
+            "total": seen.total,
+            "selected": seen.selected,
+            "why": seen.why,
+        }
+        had = f"it had {int(before.partition('-')[0]):,} items, " if before else ""
+        more = f" ({seen.why})" if seen.why else ""
+        super().__init__(
+            f"the selection has changed: {had}it has {seen.total:,} now{more}; nothing was done; look again"
+        )
 
 
 class NothingLeftError(RefusedError):

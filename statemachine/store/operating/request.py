@@ -25,7 +25,8 @@ def act(connection: Connection, order: Order) -> Acted:
     """Do up to 1,000 items in the caller's transaction, or accept more of them.
 
     A small one is judged after its items were locked: of two who act on the same at once, one does it, and the other
-    is told so. A large one is judged when it is accepted; what has changed by the time of its page is left alone.
+    is told so. A large one is judged when it is accepted; what has changed by the time of its page is left alone, and
+    counted.
     Raises `SelectionChangedError`, `NothingLeftError`, `RefusedError`, `NotFoundError`.
     """
     job = jobs.begin(connection, order, asked=True)
@@ -45,7 +46,7 @@ def _refuse(connection: Connection, order: Order, *, same: bool) -> None:
     if order.selection.by_name and not seen.total:
         raise NothingLeftError(NAMES[order.trigger], present(connection, order.selection))
     if not same:
-        raise SelectionChangedError(seen)
+        raise SelectionChangedError(seen, order.selected)
 
 
 def follow(connection: Connection, acted: Acted) -> None:

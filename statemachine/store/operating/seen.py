@@ -5,17 +5,20 @@ from sqlalchemy import Connection, text
 from ...lifecycle import Phase, Trigger
 from ...records import Record
 from . import limits
+from .nothing import nothing
 from .order import TARGETS, Order
 from .selection import FROM, Selection, check, conditions
 
 
 class Seen(Record):
-    """`total` items; `selected` is a digest of them all, each in its present version; `lane` is where they go on."""
+    """`total` items; `selected` is a digest of them all, each in its present version; `lane` is where they go on;
+    `why` says, where they are none, how many were asked for and where those are."""
 
     total: int
     selected: str
     names: tuple[str, ...] = ()
     lane: str | None = None
+    why: str = ""
 
 
 # The digest is of a set: 128 bits, two sums by exclusive or of hashes of (id, version), each with the other as its
@@ -49,6 +52,19 @@ def count(connection: Connection, trigger: Trigger, selection: Selection, *, sta
     return int(connection.execute(text(f"select count(*) {FROM} where {where}"), values).scalar_one())
 
 
+def chosen(connection: Connection, order: Order, most: int) -> list[int]:
+    """Give the items that an order, checked already, would touch now; no more than `most` of them."""
+    where, values = conditions(order.trigger, TARGETS.get(order.trigger), order.selection, order.state)
+    statement = text(f"select i.id {FROM} where {where} limit :most")
+    return list(connection.execute(statement, {**values, "most": most}).scalars())
+
+
+def why_nothing(connection: Connection, trigger: Trigger, selection: Selection, *, state: str | None = None) -> str:
+    """Say how many items are selected, and why a trigger is legal for none of them now."""
+    selection = check(connection, selection)
+    return nothing(connection, Order(trigger=trigger, selection=selection, actor="", reason="", state=state))
+
+
 def look(connection: Connection, order: Order) -> Seen:
     """Say what an order, checked already, would touch now: the dry run."""
     return _see(connection, order, _LOOK)
@@ -64,6 +80,7 @@ def _see(connection: Connection, order: Order, template: str, **more: int) -> Se
     statement = text(template.format(source=FROM, where=where, summed=_SUMMED))
     row = connection.execute(statement, {**values, **more, "shown": limits.SHOWN}).one()
     return Seen(
+        why="" if row.total else nothing(connection, order),
         total=row.total,
         selected=f"{row.total}-{row.digest}",
         names=tuple(row.names),

@@ -86,18 +86,26 @@ def find_file(connection: Connection, name: str, runs: tuple[int, ...] = ()) -> 
     return int(rows[0].id)
 
 
-def conditions(
-    trigger: Trigger, target: Phase | None, selection: Selection, state: str | None
-) -> tuple[str, dict[str, Any]]:
-    """Give the WHERE clause over `FROM` for what is selected and can be acted on now, and its values."""
-    parts = ["i.phase = any(:sources)"]
-    values: dict[str, Any] = {"sources": list(sources(trigger))}
+def fitting(selection: Selection) -> tuple[list[str], dict[str, Any]]:
+    """Give the conditions over `FROM` for what is selected, whether it can be acted on or not, and their values."""
+    parts: list[str] = []
+    values: dict[str, Any] = {}
     names = {"state": "at_state"}
     for field, condition in _CONDITIONS.items():
         value = getattr(selection, field)
         if value:
             parts.append(condition)
             values[names.get(field, field)] = list(value) if isinstance(value, tuple) else value
+    return parts, values
+
+
+def conditions(
+    trigger: Trigger, target: Phase | None, selection: Selection, state: str | None
+) -> tuple[str, dict[str, Any]]:
+    """Give the WHERE clause over `FROM` for what is selected and can be acted on now, and its values."""
+    parts, values = fitting(selection)
+    parts.append("i.phase = any(:sources)")
+    values["sources"] = list(sources(trigger))
     if target is Phase.READY or trigger is Trigger.RESET:
         parts.append(_KNOWN)
     if trigger is Trigger.RESET:
