@@ -94,6 +94,7 @@ late = Table(
     comment="what came too late to count: a stale epoch, another owner, a settled item",
 )
 
+_TROUBLE = "scope = 'file' and phase in ('failed', 'held', 'abandoned')"
 _COUNTED = ("run_id", "campaign_id", "scope", "state", "phase", "site")
 
 
@@ -109,6 +110,7 @@ count_total = Table(
     number("n"),
     PrimaryKeyConstraint(*_COUNTED),
     Index("count_total_zero", "run_id", postgresql_where=text("n = 0")),
+    Index("count_total_trouble", "phase", "run_id", postgresql_where=text(_TROUBLE)),
     comment="kept counts by run; what has become zero goes",
 )
 

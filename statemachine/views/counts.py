@@ -7,6 +7,7 @@ from sqlalchemy import BigInteger, ColumnElement, Connection, Subquery, cast, fu
 
 from ..schema import count_delta, count_total, count_whole
 from .fields import View
+from .paging import among
 
 KEYS = ("run_id", "campaign_id", "scope", "state", "phase", "site")
 GOOD = ("present", "verified")
@@ -65,9 +66,9 @@ def _both(run_ids: Sequence[int] | None, scope: Sequence[str], campaigns: Sequen
         keys = KEYS[1:] if run_ids is None else KEYS
         part = select(*(table.c[key] for key in keys), table.c.n)
         if run_ids is not None:
-            part = part.where(table.c.run_id == func.any(list(run_ids)))
+            part = part.where(table.c.run_id == func.any(among(run_ids)))
         if campaigns is not None:
-            part = part.where(table.c.campaign_id == func.any(list(campaigns)))
+            part = part.where(table.c.campaign_id == func.any(among(campaigns)))
         if scope:
             part = part.where(table.c.scope.in_(scope))
         parts.append(part)

@@ -103,7 +103,10 @@ KEYS: dict[str, ColumnElement[Any]] = {
 
 
 def files(conn: Connection, where: FileFilter | None = None, page: Page | None = None) -> Listed[FileRow]:
-    """List files; the module says in which order. Raises `TooWideError` for a filter that needs a narrower one."""
+    """List files; the module says in which order. Raises `TooWideError` for a filter that needs a narrower one.
+
+    Where the order is one of items alone, these are chosen before anything is joined to them.
+    """
     where, page = where or FileFilter(), page or Page()
     found = _resolved(conn, where)
     if found is None:
@@ -111,16 +114,27 @@ def files(conn: Connection, where: FileFilter | None = None, page: Page | None =
     if found.run is None and not found.is_open and where.name is None and _narrowing(where):
         raise TooWideError("host, site, since and until narrow the files of a run, or of a phase or state under way")
     order = _order(where, found)
-    wanted = _narrowed(selected(), where, found)
-    if found.run is not None and _are_few(conn, where, found.run):
-        wanted = wanted.where(item.c.id == func.any(func.array(_chosen(where, found.run))))
+    if found.run is not None or where.name is not None:
+        wanted = _narrowed(selected(), where, found)
+        if found.run is not None and _are_few(conn, where, found.run):
+            wanted = wanted.where(item.c.id == func.any(func.array(_chosen(where, found.run))))
+        wanted = _part(wanted, order, page)
+    else:
+        first = _part(_narrowed(select(item.c.id), where, found), order, page).scalar_subquery()
+        wanted = selected().where(item.c.id == func.any(func.array(first))).order_by(*_ordered(order))
+    return listed(conn.execute(wanted).all(), page, made, *order.columns)
+
+
+def _part(wanted: Select[Any], order: _Order, page: Page) -> Select[Any]:
     keys = tuple_(*(KEYS[name] for name in order.columns))
     after = key(page, *order.kinds)
     if after is not None:
         wanted = wanted.where(keys < tuple_(*after) if order.falling else keys > tuple_(*after))
-    ordered = [KEYS[name].desc() if order.falling else KEYS[name] for name in order.columns]
-    rows = conn.execute(wanted.order_by(*ordered).limit(size(page))).all()
-    return listed(rows, page, made, *order.columns)
+    return wanted.order_by(*_ordered(order)).limit(size(page))
+
+
+def _ordered(order: _Order) -> list[ColumnElement[Any]]:
+    return [KEYS[name].desc() if order.falling else KEYS[name] for name in order.columns]
 
 
 @cache
@@ -201,7 +215,7 @@ def _narrowing(where: FileFilter) -> list[ColumnElement[bool]]:
     if where.until is not None:
         wanted.append(item.c.changed_at < where.until)
     if where.site is not None:
-        here = select(replica.c.id).where(replica.c.file_id == file.c.id, replica.c.site == where.site)
+        here = select(replica.c.id).where(replica.c.file_id == item.c.file_id, replica.c.site == where.site)
         wanted.append(here.where(replica.c.retired_at.is_(None), replica.c.status.in_(GOOD)).exists())
     return wanted
 

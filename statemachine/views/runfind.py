@@ -10,11 +10,10 @@ from ..records import Record
 from ..schema import campaign, count_delta, count_total, item, note, run
 from .counts import GOOD, totals
 from .incomplete import incomplete
-from .paging import Listed, Page, key, listed, size
+from .paging import Listed, Page, among, key, listed, size
 from .runs import RunRow, began, counted, selected
 from .trouble import having, holds, lacking
 
-NONE = -1
 Order = Literal["-number", "number", "-started", "started", "-missing"]
 """Ways to sort runs, `-` for falling; `-missing` has those that miss most files first, then the others."""
 
@@ -69,7 +68,7 @@ def runs(conn: Connection, where: RunFilter | None = None, page: Page | None = N
 
 def unknown_runs(conn: Connection, numbers: tuple[int, ...]) -> tuple[int, ...]:
     """Give those of the numbers that no run has, in the order given."""
-    known = set(conn.execute(select(run.c.number).where(run.c.number == func.any(list(numbers)))).scalars())
+    known = set(conn.execute(select(run.c.number).where(run.c.number == func.any(among(numbers)))).scalars())
     return tuple(number for number in numbers if number not in known)
 
 
@@ -85,7 +84,7 @@ def _tests(conn: Connection, where: RunFilter) -> list[ColumnElement[bool]]:
     if where.site is not None:
         tests.append(_at(where.site) if _known(conn, where.site) else false())
     if where.incomplete:
-        tests.append(run.c.id == func.any(incomplete(conn)))
+        tests.append(run.c.id == func.any(among(incomplete(conn))))
     return tests + [_flag(conn, name, has=has) for name, has in where.flags]
 
 
@@ -99,7 +98,7 @@ def _own(where: RunFilter) -> list[ColumnElement[bool]]:
     )
     tests = [column == value for column, value in equal if value is not None]
     if where.numbers:
-        tests.append(run.c.number == func.any(list(where.numbers)))
+        tests.append(run.c.number == func.any(among(where.numbers)))
     if where.since is not None:
         tests.append(began >= where.since)
     if where.until is not None:
@@ -142,7 +141,7 @@ def _flag(conn: Connection, name: str, *, has: bool) -> ColumnElement[bool]:
     ids = having(conn, name)
     if ids is None:
         return holds(name) if has else ~holds(name)
-    return run.c.id == func.any(ids or [NONE]) if has else run.c.id != func.all(ids or [NONE])
+    return run.c.id == func.any(among(ids)) if has else run.c.id != func.all(among(ids))
 
 
 def _missing_first(conn: Connection, tests: list[ColumnElement[bool]], page: Page) -> Listed[RunRow]:
@@ -151,11 +150,11 @@ def _missing_first(conn: Connection, tests: list[ColumnElement[bool]], page: Pag
     short = lacking(conn)
     rows: list[tuple[int, int, int]] = []
     if after is None or after[0] > 0:
-        fit = select(run.c.id, run.c.number).where(run.c.id == func.any(list(short)), *tests)
+        fit = select(run.c.id, run.c.number).where(run.c.id == func.any(among(short)), *tests)
         found = ((short[row.id], row.number, row.id) for row in conn.execute(fit))
         rows = sorted((each for each in found if after is None or each[:2] < after), reverse=True)[: size(page)]
     if len(rows) < size(page):
-        others = select(run.c.number, run.c.id).where(run.c.id != func.all(list(short) or [NONE]), *tests)
+        others = select(run.c.number, run.c.id).where(run.c.id != func.all(among(short)), *tests)
         if after is not None and after[0] == 0:
             others = others.where(run.c.number < after[1])
         ordered = others.order_by(run.c.number.desc()).limit(size(page) - len(rows))
@@ -164,7 +163,7 @@ def _missing_first(conn: Connection, tests: list[ColumnElement[bool]], page: Pag
 
 
 def _in_order(conn: Connection, keys: list[tuple[int, int, int]], page: Page) -> Listed[RunRow]:
-    wanted = selected().where(run.c.id == func.any([each[2] for each in keys]))
+    wanted = selected().where(run.c.id == func.any(among([each[2] for each in keys])))
     by_number = {row.number: row for row in conn.execute(wanted)}
     rows = counted(conn, [by_number[number] for _, number, _ in keys], Page(limit=size(page))).rows
     shown: Any = [_Keyed(missing, number, row) for (missing, number, _), row in zip(keys, rows, strict=True)]

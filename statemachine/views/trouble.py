@@ -12,7 +12,8 @@ from .fields import View
 from .gaps import Range
 
 MOST = 20_000
-"""How many runs that are not done, and how many files in trouble, are looked at; more are a storm, and said as such."""
+"""How many runs that are not done, and how many counts of files in trouble, are looked at; more are a storm, and said
+as such."""
 NAMED = 3
 
 COUNTED = text("""
@@ -20,12 +21,16 @@ with undone as materialized (
   select i.run_id from item i join run on run.id = i.run_id and run.campaign_id = i.campaign_id
   where i.scope = 'run' and i.phase in ('waiting', 'ready', 'submitted', 'executing', 'failed', 'held', 'abandoned')
   limit :most
-), troubled_files as materialized (
-  select run_id from item where phase in ('failed', 'held', 'abandoned') and scope = 'file' limit :most
+), in_trouble as materialized (
+  select run_id from count_total where scope = 'file' and phase in ('failed', 'held', 'abandoned') limit :most
+), wanted as (
+  select run_id from undone union select run_id from in_trouble
+  union select run_id from count_delta where scope = 'file' and phase in ('failed', 'held', 'abandoned')
+), looked as materialized (
+  select (select count(*) from undone) >= :most or (select count(*) from in_trouble) >= :most as stopped
 ), counted as (
-  select r.id, r.number, r.closed_at, r.expected, r.waived, c.*,
-    (select count(*) from undone) >= :most or (select count(*) from troubled_files) >= :most as stopped
-  from (select run_id from undone union select run_id from troubled_files) wanted join run r on r.id = wanted.run_id
+  select r.id, r.number, r.closed_at, r.expected, r.waived, c.*, looked.stopped
+  from looked cross join wanted join run r on r.id = wanted.run_id
   cross join lateral (
     select coalesce(sum(n), 0) as registered, coalesce(sum(n) filter (where phase = 'failed'), 0) as failed,
       coalesce(sum(n) filter (where phase = 'held'), 0) as held,

@@ -6,7 +6,7 @@ from apiflask import APIBlueprint
 from flask import Response
 
 from ...statemachine.store.errors import NotFoundError
-from ...statemachine.views import CatalogEntry, Gaps, RunDetail, RunFilter, RunRow, catalog_page, gaps
+from ...statemachine.views import CatalogEntry, Gaps, RunDetail, RunFilter, RunRow, catalog_page, gaps, unknown_runs
 from ...statemachine.views import run as find_run
 from ...statemachine.views import runs as list_runs
 from ...statemachine.views.runfind import Order
@@ -90,7 +90,7 @@ def why(number: int) -> Response:
 def missing(number: int, query_data: dict[str, Any]) -> Response:
     """Name what a run misses: sequence numbers, and announced files."""
     with reading() as connection:
-        _there(list_runs(connection, RunFilter(numbers=(number,))).rows, number)
+        _there(not unknown_runs(connection, (number,)), number)
         found = gaps(connection, number)
     return one(found, query_data["wanted"])
 
@@ -102,7 +102,7 @@ def catalog(number: int, query_data: dict[str, Any]) -> Response:
     """List what can be read of a run, and where: raw files, then products, by sequence."""
     which = asked.filters(query_data)
     with reading() as connection:
-        _there(list_runs(connection, RunFilter(numbers=(number,))).rows, number)
+        _there(not unknown_runs(connection, (number,)), number)
         listed = catalog_page(connection, number, asked.page(query_data), **which)
     return rows(listed, query_data["wanted"])
 
