@@ -8,8 +8,6 @@ from queue import SimpleQueue
 from ..consumers.worker.settings import SETTLE
 from ..consumers.worker.worker import Worker
 from ..statemachine.lanes import LANES
-from ..web.app import create_app
-from ..web.serve import serve
 from . import conducting, logs, wiring
 from .conductor.depths import Depths
 from .conductor.parking import Parking
@@ -134,6 +132,10 @@ def run_worker(
 
 def run_web(config: Config, stop: threading.Event | None = None) -> None:
     """Serve the pages."""
+    # Only here: the pages and their packages are more than half of what any other process would load as it starts.
+    from ..web.app import create_app
+    from ..web.serve import serve
+
     engine = wiring.engine(config, "web", pool=8)
     app = create_app(engine, wiring.web_settings(config))
     serve(app, config.web.host, config.web.port, stop or standalone(config))
