@@ -1,6 +1,7 @@
 """kill -9 of the whole of `headframe up` in the middle of a run, started again: all cataloged, nothing lost."""
 
 import json
+import os
 import random
 import shutil
 import threading
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from headframe.consumers.steps.files import checksums
+from headframe.consumers.tpc.reconstruction import TpcReconstructor
 from headframe.consumers.tpc.simulate import write_raw
 from headframe.daemon.demo.folder import prepare
 
@@ -31,6 +33,14 @@ def tree(tmp_path: Path) -> Iterator[Tree]:
     shutil.rmtree(tmp_path, ignore_errors=True)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def compiled(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Compile the reconstruction beforehand: in a fresh checkout each process would do so, anew after each kill."""
+    folder = tmp_path_factory.mktemp("compiled")
+    write_raw(folder / "raw.h5", run=RUN, sequence=1, kind="science", seed=1, events=2)
+    TpcReconstructor({}).reconstruct(folder / "raw.h5", folder / "done.root")
+
+
 @pytest.mark.timeout(900)
 def test_a_tree_killed_again_and_again_catalogs_every_file_once(tree: Tree) -> None:
     _kill_and_recover(tree, files=40, kills=3)
@@ -48,12 +58,12 @@ def _kill_and_recover(tree: Tree, files: int, kills: int) -> None:
     tree.start()
     detector.start()
     for number in range(kills):
-        _await_moment(tree, chance, inside_salt=number == 0)
+        _await_moment(tree, detector, chance, inside_salt=number == 0)
         print(f"kill {number + 1}: {tree.kill()} processes")
         detector.check_raw()
         tree.start()
     detector.join()
-    # In a fresh checkout the reconstruction is compiled meanwhile, which takes minutes where others are busy too.
+    assert detector.goes_on()
     done = tree.command("wait", "--for", "state=cataloged", "run", str(RUN), "--timeout", f"{500 + files}s")
     assert done.returncode == 0, done.stdout + done.stderr + tree.last_words()
     detector.check_raw()
@@ -64,19 +74,25 @@ def _kill_and_recover(tree: Tree, files: int, kills: int) -> None:
     assert tree.stop() == 0, tree.last_words()
 
 
-def _await_moment(tree: Tree, chance: random.Random, *, inside_salt: bool) -> None:
+def _await_moment(tree: Tree, detector: "Detector", chance: random.Random, *, inside_salt: bool) -> None:
     """Wait for work to be under way, then a little longer; inside a salt attempt where so wanted."""
     attempts = tree.config.parent / "sites/mine/attempts"
     before = set(_salt_attempts(attempts))
     if inside_salt:
-        tree.wait_for(lambda: bool(set(_salt_attempts(attempts)) - before), 300, "a file in the salt step")
+
+        def begun() -> bool:
+            return detector.goes_on() and bool(set(_salt_attempts(attempts)) - before)
+
+        tree.wait_for(begun, 300, "a file in the salt step")
         return
     tree.wait_for(attempts.exists, 300, "an attempt")
     threading.Event().wait(chance.uniform(0.5, 4.0))
 
 
 def _salt_attempts(attempts: Path) -> list[Path]:
-    return [path for path in attempts.rglob("*-salt/e*") if path.is_dir()]
+    """Give the folders of salt's attempts; others come and go meanwhile, which `rglob` raises for."""
+    found = os.walk(attempts)
+    return [Path(folder, name) for folder, names, _ in found if folder.endswith("-salt") for name in names]
 
 
 class Detector(threading.Thread):
@@ -86,8 +102,21 @@ class Detector(threading.Thread):
         super().__init__(daemon=True)
         self.inbox, self.files = inbox, files
         self.written: dict[Path, object] = {}
+        self.failure: Exception | None = None
 
     def run(self) -> None:
+        try:
+            self._write()
+        except Exception as error:
+            self.failure = error
+
+    def goes_on(self) -> bool:
+        """Raise what has ended it too early; else it writes, or has written all."""
+        if self.failure is not None:
+            raise AssertionError(f"the detector ended after {len(self.written)} files") from self.failure
+        return True
+
+    def _write(self) -> None:
         self._announce({"closed": False})
         for sequence in range(1, self.files + 1):
             path = self.inbox / f"run{RUN:06d}_{sequence:04d}.h5"
