@@ -9,14 +9,12 @@ from headframe.statemachine.roles import Role
 from headframe.web.navigation import NAV
 
 from .conftest import Site, signed_in
-from .test_pages import PAGES, address
+from .test_pages import LOOKS, PAGES, address
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
 pytestmark = pytest.mark.browser
-LOOKS = [("light", 1400), ("dark", 390)]
-"""Colours do not depend on the width, nor the layout on colours: two looks show all four."""
 BAD = ("serious", "critical")
 
 

@@ -13,7 +13,7 @@ from ..integration.servers import PostgresServer
 from ..integration.service_filled import fill_service
 from ..integration.signed import signed_app
 from ..integration.web_filled import cloned, fill
-from .test_pages import watch
+from .test_pages import LOOKS, watch
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, Page
@@ -64,7 +64,7 @@ def page(browser: "Browser") -> "Iterator[Page]":
     assert wrong == []
 
 
-@pytest.mark.parametrize(("scheme", "width"), [("light", 1400), ("dark", 390)])
+@pytest.mark.parametrize(("scheme", "width"), LOOKS)
 def test_each_page_fits_the_screen_and_has_no_serious_accessibility_fault(
     browser: "Browser", base: str, scheme: str, width: int
 ) -> None:

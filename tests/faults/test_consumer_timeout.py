@@ -15,7 +15,7 @@ from .longstep import LongStep, steps
 from .reckoning import reckon, rest
 
 TIMEOUT_S = 1
-MANY = 40
+MANY = 15
 USUAL_MS = {"consumer_timeout": 1_800_000, "channel_tick_interval": 60_000}
 
 

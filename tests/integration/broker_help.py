@@ -35,6 +35,6 @@ def bodies(deliveries: list[Delivery]) -> list[str]:
 def eventually(true: Callable[[], bool], within_s: float = 60) -> bool:
     """Say whether something becomes true in time."""
     end = time.monotonic() + within_s
-    while not true() and time.monotonic() < end:
+    while not (found := true()) and time.monotonic() < end:
         time.sleep(0.02)
-    return true()
+    return found

@@ -172,6 +172,7 @@ class RabbitServer:
             "management.tcp.ip": "127.0.0.1",
             "management.tcp.port": self.api_port,
             "management.rates_mode": "none",
+            "collect_statistics_interval": 500,  # else the management API is five seconds behind what it is asked for
             "default_user": self.user,
             "default_pass": self.password,
             "disk_free_limit.absolute": "1MB",

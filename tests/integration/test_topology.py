@@ -187,8 +187,13 @@ def test_doctor_sees_a_queue_of_the_wrong_type_a_missing_one_and_an_alarm(
     said = doctor(config)
     assert said[f"queue {rabbit_instance}.arrivals"].startswith("FAIL is of type classic, not quorum")
     rabbit.alarm(on=True)
+
+    def alarmed() -> bool:
+        said = doctor(config)
+        return "memory" in said.get("alarms", said["broker"])
+
     try:
-        assert eventually(lambda: "memory" in doctor(config).get("alarms", doctor(config)["broker"]))
+        assert eventually(alarmed)
     finally:
         rabbit.alarm(on=False)
 
