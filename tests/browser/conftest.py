@@ -40,12 +40,18 @@ REFRESH_S = 0.3
 
 
 @dataclass
-class Site:
-    """The pages at `base`, what the database was filled with, and the way to the database that can be cut."""
+class Pages:
+    """The pages at `base`, and the database that they show."""
 
     base: str
-    filled: Filled
     engine: Engine
+    filled: Filled
+
+
+@dataclass
+class Site(Pages):
+    """Pages whose way to the database can be cut."""
+
     way: TcpProxy
 
 
@@ -84,7 +90,7 @@ def site(browser: "Browser", postgres: PostgresServer, database_template: str, i
         listener, stop = Listener(app, "127.0.0.1", 0), threading.Event()
         server = threading.Thread(target=listener.run, args=(stop,))
         server.start()
-        yield Site(f"http://127.0.0.1:{listener.port}", filled, direct, way)
+        yield Site(f"http://127.0.0.1:{listener.port}", direct, filled, way)
         stop.set()
         server.join()
         way.close()
@@ -92,7 +98,7 @@ def site(browser: "Browser", postgres: PostgresServer, database_template: str, i
         through.dispose()
 
 
-def signed_in(browser: "Browser", site: Site, name: str, role: Role) -> list[Any]:
+def signed_in(browser: "Browser", site: Pages, name: str, role: Role) -> list[Any]:
     """Add a person who signs in on the page; give the cookies that they have then."""
     add_person(site.engine, name, role)
     context = browser.new_context()

@@ -1,6 +1,7 @@
 // Acting on what is selected: how many each action would change, a dialog that asks for the reason, what came of it.
 // The server's count stands for exactly these items: if they change before the button is pressed, nothing is done.
 import { current } from "./keys.js";
+import { lost } from "./lost.js";
 import { act, address, dryRun, progress } from "./operations.js";
 import { choose, clear, elements, kind, selected, toggle } from "./select.js";
 import { commandLine, curl } from "./twins.js";
@@ -137,8 +138,7 @@ function refused(said) {
     found(said.total, said.selected, [], "", said.why);
     return;
   }
-  const present = (said.present || []).slice(0, 5).map((each) => each.sentence || `${each.file} is ${each.state}, ${each.phase}: ${each.trigger} by ${each.actor}${each.reason ? ` (${each.reason})` : ""}`);
-  problem([said.detail, ...present.filter((line) => !said.detail?.includes(line))].join(" · "));
+  problem(said.present?.length ? lost(said.present) : said.detail);
   dialog.querySelector(".strong").disabled = false;
 }
 
