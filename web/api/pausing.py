@@ -14,6 +14,8 @@ from .body import Name, Reasoned, takes
 from .document import PREFIX, gives
 from .done import Done, answered
 
+PAGES = {"step": "/queues", "lane": "/queues", "site": "/sites", "worker": "/workers"}
+"""Where each kind of pause is shown."""
 blueprint = APIBlueprint("api_pausing", __name__, url_prefix=PREFIX, tag="service")
 
 
@@ -44,7 +46,9 @@ def pause(query_data: dict[str, Any], asked: Pause) -> Response:
 
     def change(connection: Connection) -> Done:
         new = pauses.pause(connection, asked.what, asked.name, who().name, asked.reason)
-        return _done(f"{asked.what} {asked.name} {'paused' if new else 'was paused already'}", int(new), query_data)
+        return _done(
+            f"{asked.what} {asked.name} {'paused' if new else 'was paused already'}", int(new), asked.what, query_data
+        )
 
     return answered(asked, change, dry_run=query_data["dry_run"])
 
@@ -58,7 +62,7 @@ def resume(what: str, name: str, query_data: dict[str, Any]) -> Response:
 
     def change(connection: Connection) -> Done:
         pauses.resume(connection, what, name, who().name, query_data["reason"])  # type: ignore[arg-type]
-        return _done(f"{what} {name} resumed", 1, query_data)
+        return _done(f"{what} {name} resumed", 1, what, query_data)
 
     return answered(query_data, change, dry_run=query_data["dry_run"])
 
@@ -73,10 +77,10 @@ def drain(name: str, query_data: dict[str, Any], asked: Reasoned) -> Response:
 
     def change(connection: Connection) -> Done:
         owners = pauses.drain(connection, name, who().name, asked.reason)
-        return _done(f"told to leave: {', '.join(owners)}", len(owners), query_data)
+        return _done(f"told to leave: {', '.join(owners)}", len(owners), "worker", query_data)
 
     return answered(asked, change, dry_run=query_data["dry_run"])
 
 
-def _done(sentence: str, changed: int, query: dict[str, Any]) -> Done:
-    return Done(done=sentence, changed=changed, link="/workers", dry_run=query["dry_run"])
+def _done(sentence: str, changed: int, what: str, query: dict[str, Any]) -> Done:
+    return Done(done=sentence, changed=changed, link=PAGES[what], dry_run=query["dry_run"])

@@ -37,8 +37,7 @@ class Patience(urllib3.Retry):
         _stacktrace: TracebackType | None = None,
     ) -> Self:
         """Count a try that did not work. Raises where there were enough."""
-        slow = urllib3.exceptions.TimeoutError
-        if error is not None and isinstance(error, slow) and any(isinstance(past.error, slow) for past in self.history):
+        if error is not None and _slow(error) and any(_slow(past.error) for past in self.history):
             raise urllib3.exceptions.MaxRetryError(_pool, url or "", error) from error
         return super().increment(method, url, response, error, _pool, _stacktrace)
 
@@ -213,6 +212,12 @@ def _decoded(content: bytes, record: type[T]) -> T:
     except msgspec.DecodeError as error:
         line = f"the service answers what this version of headframe does not know ({error}); take the service's version"
         raise ClientError(line) from error
+
+
+def _slow(error: Exception | None) -> bool:
+    """Say whether a try took all its time; a refused connection, which urllib3 counts as one, has not."""
+    timed_out = isinstance(error, urllib3.exceptions.TimeoutError)
+    return timed_out and not isinstance(error, urllib3.exceptions.NewConnectionError)
 
 
 def _public(url: str) -> str:

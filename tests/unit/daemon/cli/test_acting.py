@@ -289,6 +289,14 @@ def test_each_answer_ends_with_its_page_where_people_know_an_address(
     listed = headframe("get", "files", "--run", "5")
     assert "page: https://headframe.example/hf/runs/5/files\n" in listed.err
     assert "page:" not in listed.out
+    for arguments, page in (
+        (("failures",), "/failures?hours=24"),
+        (("dead", "list"), "/dead-letters"),
+        (("catalog", "find", "--run", "5"), "/runs/5"),
+    ):
+        found = headframe(*arguments)
+        assert found.err.splitlines()[-1] == f"page: https://headframe.example/hf{page}", (arguments, found)
+        assert "page:" not in found.out
     for arguments in (
         ("get", "runs", "-o", "json"),
         ("describe", "run", "5", "-o", "json"),
