@@ -21,6 +21,7 @@ from .reconstruct import describe, load
 from .sealing import SealError, key_id, seal
 
 CONTEXT = "headframe 2026 salt draw"
+SHORTEST_SECRET = 16
 
 
 class Salted(Record):
@@ -54,6 +55,7 @@ def run(job: Job) -> Result:
     """Write the salted copy of the job's raw file, and the sealed record of the salt."""
     options = check_options(step_options(job.options, SaltOptions))
     public = committee_key(job)
+    check_secret(job)
     source = Path(job.input.path)
     before = raw_checksums(job, source)
     worker: Salter = load("headframe.salters", options.salter, options.settings)
@@ -94,6 +96,17 @@ def committee_key(job: Job) -> str:
     return str(public)
 
 
+def check_secret(job: Job) -> None:
+    """Refuse to salt without a secret of the host: the seed follows from the item's number, which any page shows."""
+    if len(str(job.private.get("salt_secret", "")).strip()) < SHORTEST_SECRET:
+        raise PayloadError(
+            "no-salt-secret",
+            f"no salt_secret of at least {SHORTEST_SECRET} characters is configured on this host;"
+            " without it anybody could repeat the draw",
+            permanent=True,
+        )
+
+
 def raw_checksums(job: Job, source: Path) -> Checksums:
     """Sum the raw file, and refuse it where it is not the one that arrived."""
     check_unchanged(job)
@@ -108,7 +121,7 @@ def raw_checksums(job: Job, source: Path) -> Checksums:
 
 
 def draw_key(job: Job) -> bytes:
-    """Derive 32 bytes for the random draws from the host's secret, if any, and the job's seed."""
+    """Derive 32 bytes for the random draws from the host's secret and the job's seed."""
     secret = str(job.private.get("salt_secret", "")).encode()
     key = blake3(secret, derive_key_context=CONTEXT).digest()
     return blake3(f"{job.seed} {job.item} {job.run} {job.name}".encode(), key=key).digest()

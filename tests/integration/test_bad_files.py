@@ -16,6 +16,7 @@ Make = Callable[..., Tree]
 KEYS = """
 [private.salt]
 committee_public_key_file = "committee.public"
+salt_secret_file = "salt.secret"
 """
 PHYSICS = """
 [[pipeline.default.step]]
@@ -240,6 +241,7 @@ def test_a_truncated_file_fails_for_good_with_its_reason_and_stays_as_it_is(tree
 
     one = tree(pipeline=PHYSICS, bypass='["salt"]', more=KEYS)
     (one.folder / "committee.public").write_text(make_keypair()[1])
+    (one.folder / "salt.secret").write_text("known in this test only")
     good = one.folder / "good.h5"
     for kind in ("science", "calibration"):
         run = 1 if kind == "science" else 2

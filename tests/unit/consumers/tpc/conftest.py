@@ -68,7 +68,7 @@ def job(tmp_path: Path, keys: tuple[str, str]) -> Callable[..., Job]:
             "name": path.name, "sequence": 3, "inputs": (Input(content=content, path=str(path)),),
             "folder": str(folder), "site": "local", "folder_path": f"work/{folder.name}", "seed": 5,
             "sites": {"local": Site(name="local", root=str(tmp_path), file_mode=0o640)},
-            "private": {"committee_public_key": keys[1], "salt_secret": "pit"},
+            "private": {"committee_public_key": keys[1], "salt_secret": "known in this pit only"},
         }  # fmt: skip
         return Job(**(given | changes))
 

@@ -126,7 +126,7 @@ def test_the_draw_depends_on_seed_and_secret(science: Any, job: Any, tmp_path: P
         return salted(job, science, tmp_path, keys, **changes)[1]["salts"]
 
     first = places()
-    secret = {"committee_public_key": keys[1], "salt_secret": "another"}
+    secret = {"committee_public_key": keys[1], "salt_secret": "known in another pit"}
     assert places() == first
     assert places(seed=6) != first
     assert places(private=secret) != first
@@ -222,3 +222,13 @@ def test_what_the_format_does_not_know_is_kept(science: Any, tmp_path: Path) -> 
     with h5py.File(tmp_path / "salted.h5") as file:
         assert file.attrs["weather"].tolist() == [1.5, 2.5]
         assert file["slow/pressure"][()].tobytes() == np.arange(5, dtype=np.float32).tobytes()
+
+
+@pytest.mark.parametrize("secret", [None, "", "short", " " * 40])
+def test_without_a_secret_that_nobody_guesses_nothing_is_salted(
+    science: Any, job: Any, keys: tuple[str, str], secret: str | None
+) -> None:
+    private = {"committee_public_key": keys[1]} | ({} if secret is None else {"salt_secret": secret})
+    with pytest.raises(PayloadError) as caught:
+        salt.run(job(science[0], "salt", private=private))
+    assert (caught.value.code, caught.value.permanent) == ("no-salt-secret", True)
