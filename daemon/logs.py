@@ -4,10 +4,13 @@ import logging
 import sys
 
 import structlog
-from structlog.typing import Processor
+from structlog.typing import EventDict, Processor, WrappedLogger
 
 from .config import Config
 
+UNPRINTABLE = (*range(32), *range(127, 160), 0x2028, 0x2029, *range(0x202A, 0x202F), *range(0x2066, 0x206A))
+"""What begins a line, steers a terminal, or turns what follows."""
+ESCAPES = {n: f"\\x{n:02x}" if n < 256 else f"\\u{n:04x}" for n in UNPRINTABLE}
 SHARED: tuple[Processor, ...] = (
     structlog.contextvars.merge_contextvars,
     structlog.stdlib.add_log_level,
@@ -24,7 +27,7 @@ def set_up(config: Config) -> None:
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=SHARED,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *_exceptions(text), last],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *_in_form(text), last],
         )
     )
     root = logging.getLogger()
@@ -44,5 +47,10 @@ def set_up(config: Config) -> None:
     )
 
 
-def _exceptions(text: bool) -> tuple[Processor, ...]:
-    return () if text else (structlog.processors.format_exc_info,)
+def _in_form(text: bool) -> tuple[Processor, ...]:
+    return (_printable,) if text else (structlog.processors.format_exc_info,)
+
+
+def _printable(_: WrappedLogger, __: str, said: EventDict) -> EventDict:
+    """Make what a line says safe to show: parts of it come from strangers. JSON needs no such care."""
+    return {name: each.translate(ESCAPES) if isinstance(each, str) else each for name, each in said.items()}

@@ -3,11 +3,13 @@
 import logging
 from collections.abc import Iterator
 
+import msgspec
 import pytest
 
 from headframe.consumers.broker.rabbit_io import quiet_pika
 from headframe.daemon import logs
 from headframe.daemon.config import Config
+from headframe.daemon.config.model import Log
 
 
 @pytest.fixture
@@ -29,3 +31,15 @@ def test_a_broker_that_is_away_is_said_in_our_one_line_and_not_in_pikas_six() ->
     quiet_pika()
     assert not logging.getLogger("pika.connection").isEnabledFor(logging.ERROR)
     assert logging.getLogger("headframe").isEnabledFor(logging.INFO)
+
+
+@pytest.mark.usefixtures("levels")
+def test_what_strangers_write_begins_no_line_of_its_own_and_steers_no_terminal(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    logs.set_up(msgspec.structs.replace(Config(), log=Log(format="text")))
+    logging.getLogger("headframe").warning("GET %s failed", "/a\r\n2026 [info] all is well\x1b[2J\x9b2J\u202e")
+    logging.getLogger().handlers[0].flush()
+    written = capsys.readouterr().err
+    assert written.count("\n") == 1
+    assert "/a\\x0d\\x0a2026 [info] all is well\\x1b[2J\\x9b2J\\u202e" in written
