@@ -34,7 +34,14 @@ TCP = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3, "
 
 
 class DatabaseUnavailableError(Exception):
-    """PostgreSQL cannot be reached, or its schema is missing. The text says which and what to do."""
+    """PostgreSQL cannot be reached, or its schema is missing. The text says which and what to do.
+
+    `for_all` says it without the server's own words, which name hosts and users.
+    """
+
+    def __init__(self, said: str, for_all: str = "") -> None:
+        super().__init__(said)
+        self.for_all = for_all or said
 
 
 def connect(
@@ -101,13 +108,14 @@ def explained() -> Iterator[None]:
     except (DBAPIError, psycopg2.Error) as error:
         line = first_line(error)
         if is_unreachable(error):
-            raise DatabaseUnavailableError(f"PostgreSQL is not reachable: {line}") from error
+            said = "PostgreSQL is not reachable"
+            raise DatabaseUnavailableError(f"{said}: {line}", said) from error
         if is_busy(error):
-            raise DatabaseUnavailableError(f"PostgreSQL was busy ({line}); try again") from error
+            said = "PostgreSQL was busy; try again"
+            raise DatabaseUnavailableError(f"PostgreSQL was busy ({line}); try again", said) from error
         if OUTDATED.fullmatch(_sqlstate(error)):
-            raise DatabaseUnavailableError(
-                f"the database schema is missing or old ({line}); run: headframe db upgrade"
-            ) from error
+            said, todo = "the database schema is missing or old", "run: headframe db upgrade"
+            raise DatabaseUnavailableError(f"{said} ({line}); {todo}", f"{said}; {todo}") from error
         raise
 
 

@@ -1,5 +1,6 @@
 """/healthz: does a round trip to the database work, and is its schema there."""
 
+import logging
 import time
 from typing import Any
 
@@ -10,6 +11,7 @@ from ..statemachine.database import DatabaseUnavailableError
 from .access.identity import needs
 from .context import here, reading
 
+log = logging.getLogger(__name__)
 blueprint = Blueprint("health", __name__)
 
 
@@ -36,5 +38,6 @@ def _database() -> dict[str, Any]:
         with reading() as connection:
             revision = connection.execute(text("select version_num from alembic_version")).scalar()
     except DatabaseUnavailableError as error:
-        return {"ok": False, "error": str(error)}
+        log.warning("not healthy: %s", error)
+        return {"ok": False, "error": error.for_all}
     return {"ok": True, "revision": revision, "ms": round((time.perf_counter() - began) * 1000, 2)}

@@ -283,6 +283,7 @@ def test_healthz_is_200_only_while_the_database_answers(site: Site, nowhere: Fla
     assert (well.status_code, well.json["status"], well.json["checks"]["database"]["ok"]) == (200, "ok", True)  # type: ignore[index]
     ill = nowhere.get("/healthz")
     assert (ill.status_code, ill.json["checks"]["database"]["ok"]) == (503, False)  # type: ignore[index]
+    assert ill.json["checks"]["database"]["error"] == "PostgreSQL is not reachable"  # type: ignore[index]
 
 
 def test_a_missing_schema_is_not_healthy(empty_database_url: str, instance: str) -> None:
