@@ -84,6 +84,8 @@ class Parts:
         now = time.monotonic()
         with self._lock:
             entry = self._entries.get(key)
+            if entry is None and len(self._entries) >= MOST:  # addresses that somebody made up leave room again
+                self._entries = {key: kept for key, kept in self._entries.items() if now - kept.began < OLDEST_S}
             if now > self._heard_until or (entry is None and len(self._entries) >= MOST):
                 return None, False
             if entry is not None and now - entry.began < OLDEST_S:
