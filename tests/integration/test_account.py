@@ -14,7 +14,7 @@ from headframe.statemachine.store.access import people, tokens
 from headframe.web.access.memory import KEPT_S
 from headframe.web.settings import Access
 
-from .access_help import add_person, app_over, bearer, make_token, proof, signed_in
+from .access_help import add_person, app_over, bearer, make_token, proof, sign_in, signed_in
 from .servers import wait_until
 
 Site = tuple[Flask, Engine]
@@ -201,3 +201,27 @@ def test_bad_characters_and_numbers_are_refused_or_left_out(site: Site) -> None:
         assert boss.post(path, data=form).status_code == 404, path
     bad = {**form, "name": "a\0b", "password": "\0\ud800".encode("utf-8", "surrogatepass"), "next": "/\0"}
     assert boss.post("/sign-in", data=bad).status_code == 401
+
+
+def test_who_signed_in_and_who_gave_which_role_is_for_administrators_also_over_rest(site: Site) -> None:
+    app, engine = site
+    boss, operator = make_token(engine, "boss", Role.ADMINISTRATOR)[1], make_token(engine, "o", Role.OPERATOR)[1]
+    with engine.begin() as connection:
+        people.set_roles(connection, "anna", [Role.VIEWER], actor="boss")
+    sign_in(app.test_client(), "anna", "wrong")
+    signed_in(app, "anna")
+    asked = app.test_client()
+    audited = asked.get("/api/v1/audit?action=roles-changed", headers=bearer(boss)).get_json()["rows"]
+    assert [(row["actor"], row["source"], row["selection"]["subject"]) for row in audited] == [
+        ("boss", "access", "anna")
+    ]
+    assert asked.get("/api/v1/audit?action=roles-changed", headers=bearer(operator)).get_json()["rows"] == []
+    assert asked.get("/api/v1/access-events", headers=bearer(operator)).status_code == 403
+    assert asked.get("/api/v1/access-events").status_code == 401
+    first = asked.get("/api/v1/access-events?limit=2&subject=anna", headers=bearer(boss)).get_json()
+    assert [row["action"] for row in first["rows"]] == ["signed-in", "refused"]
+    assert first["rows"][0]["address"] == "127.0.0.1"
+    rest = asked.get(f"/api/v1/access-events?subject=anna&after={first['next']}", headers=bearer(boss)).get_json()
+    assert rest["rows"][0]["action"] == "roles-changed"
+    wrong = asked.get("/api/v1/access-events?action=refused", headers=bearer(boss)).get_json()["rows"]
+    assert {row["action"] for row in wrong} == {"refused"}

@@ -4,6 +4,7 @@ from flask import Flask
 
 from ..asgi import LARGEST_BODY
 from . import (
+    access_events,
     arrivals,
     audit,
     body,
@@ -36,6 +37,7 @@ RESOURCES = (
     operations,
     audit,
     me,
+    access_events,
     logs,
     words,
     arrivals,

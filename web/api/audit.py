@@ -7,6 +7,7 @@ from flask import Response
 
 from ...statemachine.views import AuditFilter, AuditRow
 from ...statemachine.views import audit as list_audit
+from ..access.identity import Role, may
 from ..context import reading
 from . import asked
 from .answer import Rows, rows
@@ -29,7 +30,8 @@ class AuditAsked(asked.Part):
 @blueprint.input(AuditAsked, location="query")
 @gives(Rows[AuditRow])
 def index(query_data: dict[str, Any]) -> Response:
-    """List what operators did, the latest first."""
+    """List what operators did, the latest first; to administrators also what was changed of roles and tokens."""
+    where = AuditFilter(**asked.filters(query_data), access=may(Role.ADMINISTRATOR))
     with reading() as connection:
-        listed = list_audit(connection, AuditFilter(**asked.filters(query_data)), asked.page(query_data))
+        listed = list_audit(connection, where, asked.page(query_data))
     return rows(listed, query_data["wanted"])
