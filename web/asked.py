@@ -10,14 +10,24 @@ from ..statemachine.views import Page
 MOST_NUMBERS = 10_000
 LARGEST = 2**63 - 1
 LONGEST = 500
+UNFIT = "this is too long, or holds a character that nothing can hold"
 
 
 def word(name: str) -> str | None:
     """Give a filter's value, none where it is empty. Raises `BadRequest` for one that no record can hold."""
-    value = request.args.get(name, "").strip()
-    if len(value) > LONGEST or "\0" in value:
-        raise BadRequest(f"{name}: this is too long, or holds a character that no name can hold.")
-    return value or None
+    return storable(name, request.args.get(name, "").strip()) or None
+
+
+def fits(value: str, most: int = LONGEST) -> bool:
+    """Say whether a record can hold a value."""
+    return len(value) <= most and "\0" not in value
+
+
+def storable(name: str, value: str, most: int = LONGEST) -> str:
+    """Give a value back. Raises `BadRequest` naming it where no record can hold it."""
+    if not fits(value, most):
+        raise BadRequest(f"{name}: {UNFIT}.")
+    return value
 
 
 def whole(written: str, most: int = LARGEST) -> int | None:

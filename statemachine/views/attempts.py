@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Row, Select, select, tuple_
 
 from ..records import Record
 from ..schema import attempt, campaign, file, item, run
@@ -52,12 +52,14 @@ class AttemptRow(View):
     usage: dict[str, Any]
 
 
-def attempts(conn: Connection, where: AttemptFilter | None = None, page: Page | None = None) -> Listed[AttemptRow]:
-    """List attempts: of a run or file in the order of items, else by when they ended."""
+def attempts(
+    conn: Connection, where: AttemptFilter | None = None, page: Page | None = None, *, falling: bool = True
+) -> Listed[AttemptRow]:
+    """List attempts: of a run or file in the order of items, else by when they ended; the latest first if `falling`."""
     where, page = where or AttemptFilter(), page or Page()
     if where.run is not None or where.file is not None or where.item is not None or where.running:
-        return _by_item(conn, _narrowed(where), page)
-    return _by_end(conn, _narrowed(where).where(attempt.c.ended_at.is_not(None)), page)
+        return _by_item(conn, _narrowed(where), page, falling=falling)
+    return _by_end(conn, _narrowed(where).where(attempt.c.ended_at.is_not(None)), page, falling=falling)
 
 
 def attempt_of(conn: Connection, item_id: int, epoch: int) -> AttemptRow | None:
@@ -73,22 +75,29 @@ def attempts_of(conn: Connection, items: Sequence[int], most: int = 1000) -> tup
     return tuple(_made(row) for row in reversed(rows))
 
 
-def _by_item(conn: Connection, wanted: Select[Any], page: Page) -> Listed[AttemptRow]:
-    keys = tuple_(attempt.c.item_id, attempt.c.epoch)
+def _by_item(conn: Connection, wanted: Select[Any], page: Page, *, falling: bool) -> Listed[AttemptRow]:
+    columns = (attempt.c.item_id, attempt.c.epoch)
     after = key(page, int, int)
     if after is not None:
-        wanted = wanted.where(keys < tuple_(*after))
-    ordered = wanted.order_by(attempt.c.item_id.desc(), attempt.c.epoch.desc())
+        wanted = wanted.where(_behind(columns, after, falling=falling))
+    ordered = wanted.order_by(*(column.desc() if falling else column for column in columns))
     return listed(conn.execute(ordered.limit(size(page))).all(), page, _made, "item", "epoch")
 
 
-def _by_end(conn: Connection, wanted: Select[Any], page: Page) -> Listed[AttemptRow]:
-    keys = tuple_(attempt.c.ended_at, attempt.c.item_id, attempt.c.epoch)
+def _by_end(conn: Connection, wanted: Select[Any], page: Page, *, falling: bool) -> Listed[AttemptRow]:
+    ended = attempt.c.ended_at
+    columns = (ended, attempt.c.item_id, attempt.c.epoch)
     after = key(page, datetime, int, int)
-    if after is not None:
-        wanted = wanted.where(keys < tuple_(*after), attempt.c.ended_at <= after[0])
-    ordered = wanted.order_by(attempt.c.ended_at.desc(), attempt.c.item_id.desc(), attempt.c.epoch.desc())
+    if after is not None:  # the first column by itself too, for the index is of it alone
+        near = ended <= after[0] if falling else ended >= after[0]
+        wanted = wanted.where(_behind(columns, after, falling=falling), near)
+    ordered = wanted.order_by(*(column.desc() if falling else column for column in columns))
     return listed(conn.execute(ordered.limit(size(page))).all(), page, _made, "ended_at", "item", "epoch")
+
+
+def _behind(columns: tuple[ColumnElement[Any], ...], after: tuple[Any, ...], *, falling: bool) -> ColumnElement[bool]:
+    """Ask for what follows the last row of the page before."""
+    return tuple_(*columns) < tuple_(*after) if falling else tuple_(*columns) > tuple_(*after)
 
 
 def _selected() -> Select[Any]:

@@ -1,7 +1,7 @@
 """Campaigns, the newest first, with how far they are."""
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from sqlalchemy import Connection, Row, Select, select
 
@@ -10,6 +10,9 @@ from ..schema import campaign, pipeline
 from .counts import Count, totals
 from .fields import View
 from .paging import Listed, Page, key, listed, size
+
+Order = Literal["-started", "started", "name", "-name"]
+"""Ways to sort campaigns, `-` for falling."""
 
 
 class CampaignFilter(Record):
@@ -64,17 +67,24 @@ MOVING = ("ready", "submitted", "executing")
 
 
 def campaigns(
-    conn: Connection, page: Page | None = None, where: CampaignFilter | None = None, *, name: str | None = None
+    conn: Connection,
+    page: Page | None = None,
+    where: CampaignFilter | None = None,
+    *,
+    name: str | None = None,
+    order: Order = "-started",
 ) -> Listed[CampaignRow]:
-    """List campaigns with the counts of their files."""
+    """List campaigns with the counts of their files, in the order in which they were begun or of their names."""
     page, where = page or Page(), where or CampaignFilter(name=name)
+    falling, by_name = order.startswith("-"), order.endswith("name")
+    column = campaign.c.name if by_name else campaign.c.id
     wanted = _filtered(where)
-    after = key(page, int)
+    after = key(page, str) if by_name else key(page, int)
     if after is not None:
-        wanted = wanted.where(campaign.c.id < after[0])
-    rows = conn.execute(wanted.order_by(campaign.c.id.desc()).limit(size(page))).all()
+        wanted = wanted.where(column < after[0] if falling else column > after[0])
+    rows = conn.execute(wanted.order_by(column.desc() if falling else column).limit(size(page))).all()
     counts = by_campaign(conn, [row.id for row in rows])
-    return listed(rows, page, lambda row: _made(row, counts[row.id]), "id")
+    return listed(rows, page, lambda row: _made(row, counts[row.id]), column.name)
 
 
 def campaign_of(conn: Connection, name: str) -> CampaignRow | None:

@@ -52,6 +52,7 @@ class DeadLetterRow(View):
 
 SEEN = [column for column in dead_letter.c if column.name in DeadLetterRow.__struct_fields__]
 """What lists show: not the bodies, which may be large."""
+LAST = (dead_letter.c.last_at, dead_letter.c.id)
 
 
 def dead_letters(
@@ -63,8 +64,9 @@ def dead_letters(
     queue: str | None = None,
     subject: str | None = None,
     every: bool = False,
+    falling: bool = True,
 ) -> Listed[DeadLetterRow]:
-    """List dead letters, the latest first; those cleared only with `every`."""
+    """List dead letters, the latest first or (not `falling`) the oldest; those cleared only with `every`."""
     page = page or Page()
     wanted = select(*SEEN)
     if run is not None:
@@ -79,8 +81,9 @@ def dead_letters(
         wanted = wanted.where(dead_letter.c.cleared_at.is_(None))
     after = key(page, datetime, int)
     if after is not None:
-        wanted = wanted.where(tuple_(dead_letter.c.last_at, dead_letter.c.id) < tuple_(*after))
-    ordered = wanted.order_by(dead_letter.c.last_at.desc(), dead_letter.c.id.desc()).limit(size(page))
+        keys = tuple_(*LAST)
+        wanted = wanted.where(keys < tuple_(*after) if falling else keys > tuple_(*after))
+    ordered = wanted.order_by(*(column.desc() if falling else column for column in LAST)).limit(size(page))
     return listed(conn.execute(ordered).all(), page, _made, "last_at", "id")
 
 

@@ -6,8 +6,9 @@ for what is ready, by campaign and run within a campaign, newest first otherwise
 
 from datetime import datetime
 from functools import cache
-from typing import Any
+from typing import Any, Literal
 
+import msgspec
 from sqlalchemy import ColumnElement, Connection, Row, ScalarSelect, Select, and_, func, or_, select, tuple_
 
 from ..records import Record
@@ -77,7 +78,11 @@ class FileRow(View):
     reason: str
 
 
-class _Order(Record):
+Order = Literal["sequence", "-sequence", "name", "-name"]
+"""Ways to sort the files of a run, `-` for falling."""
+
+
+class _Way(Record):
     """A way to walk: these columns make the key; `falling` turns the direction."""
 
     columns: tuple[str, ...]
@@ -85,14 +90,16 @@ class _Order(Record):
     falling: bool = True
 
 
-BY_SEQUENCE = _Order(columns=("sequence", "item"), kinds=(int, int), falling=False)
-BY_QUEUE = _Order(columns=("step", "lane", "priority", "item"), kinds=(str, str, int, int), falling=False)
-BY_CAMPAIGN = _Order(columns=("run_id", "file"), kinds=(int, int))
-BY_RUN = _Order(columns=("run_id", "item"), kinds=(int, int))
-BY_AGE = _Order(columns=("item",), kinds=(int,))
+BY_SEQUENCE = _Way(columns=("sequence", "item"), kinds=(int, int), falling=False)
+BY_NAME = _Way(columns=("name", "item"), kinds=(str, int), falling=False)
+BY_QUEUE = _Way(columns=("step", "lane", "priority", "item"), kinds=(str, str, int, int), falling=False)
+BY_CAMPAIGN = _Way(columns=("run_id", "file"), kinds=(int, int))
+BY_RUN = _Way(columns=("run_id", "item"), kinds=(int, int))
+BY_AGE = _Way(columns=("item",), kinds=(int,))
 
 KEYS: dict[str, ColumnElement[Any]] = {
     "sequence": file.c.sequence,
+    "name": file.c.name,
     "item": item.c.id,
     "step": item.c.step,
     "lane": item.c.lane,
@@ -102,10 +109,13 @@ KEYS: dict[str, ColumnElement[Any]] = {
 }
 
 
-def files(conn: Connection, where: FileFilter | None = None, page: Page | None = None) -> Listed[FileRow]:
-    """List files; the module says in which order. Raises `TooWideError` for a filter that needs a narrower one.
+def files(
+    conn: Connection, where: FileFilter | None = None, page: Page | None = None, *, order: Order | None = None
+) -> Listed[FileRow]:
+    """List files; the module says in which order, where none of `ORDERS` is asked for.
 
     Where the order is one of items alone, these are chosen before anything is joined to them.
+    Raises `TooWideError` for a filter that needs a narrower one, and for an order of more than a run.
     """
     where, page = where or FileFilter(), page or Page()
     found = _resolved(conn, where)
@@ -113,16 +123,18 @@ def files(conn: Connection, where: FileFilter | None = None, page: Page | None =
         return Listed((), "")
     if found.run is None and not found.is_open and where.name is None and _narrowing(where):
         raise TooWideError("host, site, since and until narrow the files of a run, or of a phase or state under way")
-    order = _order(where, found)
+    if order is not None and found.run is None:
+        raise TooWideError("sort puts the files of a run in order; name one: run=")
+    way = _order(where, found, order)
     if found.run is not None or where.name is not None:
         wanted = _narrowed(selected(), where, found)
         if found.run is not None and _are_few(conn, where, found.run):
             wanted = wanted.where(item.c.id == func.any(func.array(_chosen(where, found.run))))
-        wanted = _part(wanted, order, page)
+        wanted = _part(wanted, way, page)
     else:
-        first = _part(_narrowed(select(item.c.id), where, found), order, page).scalar_subquery()
-        wanted = selected().where(item.c.id == func.any(func.array(first))).order_by(*_ordered(order))
-    return listed(conn.execute(wanted).all(), page, made, *order.columns)
+        first = _part(_narrowed(select(item.c.id), where, found), way, page).scalar_subquery()
+        wanted = selected().where(item.c.id == func.any(func.array(first))).order_by(*_ordered(way))
+    return listed(conn.execute(wanted).all(), page, made, *way.columns)
 
 
 def _part(wanted: Select[Any], order: _Order, page: Page) -> Select[Any]:
@@ -170,9 +182,11 @@ def made(row: Row[Any]) -> FileRow:
 
 
 class _Resolved(Record):
-    """What a filter's names stand for. `is_open` says that nothing it asks for can be in its last state."""
+    """What a filter's names stand for. `is_open` says that nothing it asks for can be in its last state, `numbered`
+    that all files of the run have a sequence number."""
 
     run: int | None = None
+    numbered: bool = True
     campaign: int | None = None
     is_open: bool = False
 
@@ -180,8 +194,11 @@ class _Resolved(Record):
 def _resolved(conn: Connection, where: FileFilter) -> _Resolved | None:
     """Look names up before the list is planned, so that the planner knows how rare they are; none for no match."""
     run_id = campaign_id = None
+    numbered = True
     if where.run is not None:
-        run_id = conn.execute(select(run.c.id).where(run.c.number == where.run)).scalar()
+        nameless = select(file.c.id).where(file.c.run_id == run.c.id, file.c.sequence.is_(None)).exists()
+        row = conn.execute(select(run.c.id, ~nameless).where(run.c.number == where.run)).first()
+        run_id, numbered = row if row is not None else (None, True)
     if where.campaign is not None:
         campaign_id = conn.execute(select(campaign.c.id).where(campaign.c.name == where.campaign)).scalar()
     if (where.run is not None and run_id is None) or (where.campaign is not None and campaign_id is None):
@@ -189,12 +206,15 @@ def _resolved(conn: Connection, where: FileFilter) -> _Resolved | None:
     under_way = where.step is not None or (where.state is not None and not _is_last(conn, where.state))
     if under_way and where.phase == "done":
         return None
-    return _Resolved(run=run_id, campaign=campaign_id, is_open=under_way or where.phase not in (None, "done"))
+    return _Resolved(
+        run=run_id, numbered=numbered, campaign=campaign_id, is_open=under_way or where.phase not in (None, "done")
+    )
 
 
-def _order(where: FileFilter, found: _Resolved) -> _Order:
+def _order(where: FileFilter, found: _Resolved, asked: Order | None) -> _Way:
     if found.run is not None:
-        return BY_SEQUENCE
+        by_name = not found.numbered or (asked or "").endswith("name")
+        return msgspec.structs.replace(BY_NAME if by_name else BY_SEQUENCE, falling=(asked or "").startswith("-"))
     if where.phase == "ready":
         return BY_QUEUE
     if not found.is_open and where.name is None and where.reason_code is None:

@@ -73,11 +73,11 @@ class OperationRow(View):
 
 
 def operations(
-    conn: Connection, where: OperationFilter | None = None, page: Page | None = None
+    conn: Connection, where: OperationFilter | None = None, page: Page | None = None, *, falling: bool = True
 ) -> Listed[OperationRow]:
-    """List what operators did."""
+    """List what operators did: the newest first, or (not `falling`) the oldest."""
     where, page = where or OperationFilter(), page or Page()
-    wanted = _selected().order_by(table.c.id.desc()).limit(size(page))
+    wanted = _selected().order_by(table.c.id.desc() if falling else table.c.id).limit(size(page))
     for column, value in ((table.c.actor, where.actor), (table.c.status, where.status)):
         if value is not None:
             wanted = wanted.where(column == value)
@@ -87,7 +87,7 @@ def operations(
         wanted = wanted.where(table.c.at >= where.since)
     after = key(page, int)
     if after is not None:
-        wanted = wanted.where(table.c.id < after[0])
+        wanted = wanted.where(table.c.id < after[0] if falling else table.c.id > after[0])
     return listed(conn.execute(wanted).all(), page, _made, "id")
 
 

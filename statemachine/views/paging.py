@@ -28,10 +28,11 @@ class Page(Record):
 
 
 class Listed(NamedTuple, Generic[T]):
-    """Rows of a page, and the cursor of the next page (empty on the last one)."""
+    """Rows of a page, and the cursor of the next page (empty on the last one); a line where a list stopped short."""
 
     rows: tuple[T, ...]
     next: str
+    note: str = ""
 
 
 def named(row: Row[Any]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from sqlalchemy import ColumnElement, Connection, Select, false, func, select, t
 from ..lifecycle import Phase
 from ..records import Record
 from ..schema import campaign, count_delta, count_total, item, note, run
+from . import trouble
 from .counts import GOOD, totals
 from .incomplete import incomplete
 from .paging import Listed, Page, among, key, listed, size
@@ -16,6 +17,9 @@ from .trouble import having, holds, lacking
 
 Order = Literal["-number", "number", "-started", "started", "-missing"]
 """Ways to sort runs, `-` for falling; `-missing` has those that miss most files first, then the others."""
+
+
+STOPPED = "more than {:,} runs are not done: what misses files may stand among the others, behind those counted"
 
 
 class _Keyed(NamedTuple):
@@ -147,7 +151,7 @@ def _flag(conn: Connection, name: str, *, has: bool) -> ColumnElement[bool]:
 def _missing_first(conn: Connection, tests: list[ColumnElement[bool]], page: Page) -> Listed[RunRow]:
     """Those that miss files are few, and sorted; the others follow, newest first, down the index."""
     after = key(page, int, int)
-    short = lacking(conn)
+    short, stopped = lacking(conn)
     rows: list[tuple[int, int, int]] = []
     if after is None or after[0] > 0:
         fit = select(run.c.id, run.c.number).where(run.c.id == func.any(among(short)), *tests)
@@ -159,7 +163,7 @@ def _missing_first(conn: Connection, tests: list[ColumnElement[bool]], page: Pag
             others = others.where(run.c.number < after[1])
         ordered = others.order_by(run.c.number.desc()).limit(size(page) - len(rows))
         rows += [(0, row.number, row.id) for row in conn.execute(ordered)]
-    return _in_order(conn, rows, page)
+    return _in_order(conn, rows, page)._replace(note=STOPPED.format(trouble.MOST) if stopped else "")
 
 
 def _in_order(conn: Connection, keys: list[tuple[int, int, int]], page: Page) -> Listed[RunRow]:

@@ -118,10 +118,13 @@ def trouble_summary(conn: Connection) -> TroubleSummary:
     return TroubleSummary(**numbers, at_least=row.at_least)
 
 
-def lacking(conn: Connection) -> dict[int, int]:
-    """Give how many files each run misses, by its id; only those that miss some, of the runs that are looked at."""
-    rows = conn.execute(select(T.id, T.missing).where(TESTS["missing"]), {"most": MOST})
-    return {row.id: int(row.missing) for row in rows}
+def lacking(conn: Connection) -> tuple[dict[int, int], bool]:
+    """Give how many files each run misses, by its id; only those that miss some, of the runs that are looked at. And
+    whether there may be more of them, for it stopped at `MOST`.
+    """
+    wanted = select(T.id, T.missing, T.stopped).where(TESTS["missing"] | T.stopped)
+    rows = conn.execute(wanted, {"most": MOST}).all()
+    return {row.id: int(row.missing) for row in rows if row.missing}, any(row.stopped for row in rows)
 
 
 def having(conn: Connection, name: str) -> list[int] | None:

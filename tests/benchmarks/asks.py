@@ -72,7 +72,8 @@ def _filters(app: Flask, rule: Rule) -> Iterator[str]:
         for name, field in schema.fields.items():
             called = field.data_key or name
             if called == "sort":
-                yield from (f"sort={choice}" for choice in field.validate.choices)
+                within = "&run={run}" if rule.rule.endswith("/files") else ""  # which are sorted within a run only
+                yield from (f"sort={choice}{within}" for choice in field.validate.choices)
             elif value := _value(rule, called, field):
                 yield f"{called}={value}"
 

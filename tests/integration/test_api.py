@@ -1,13 +1,19 @@
 """The REST API on a filled database: what it answers, how it refuses, and the document that describes it."""
 
+import re
 from collections.abc import Iterator
+from typing import Any
 
+import jsonschema_rs
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from sqlalchemy import Engine, text
 
 from headframe.statemachine.database import connect
+from headframe.statemachine.views import trouble
 from headframe.web.app import create_app
+from headframe.web.context import KEY
 from headframe.web.settings import Settings
 
 from .servers import PostgresServer
@@ -129,3 +135,103 @@ def test_the_document_describes_each_answer_with_a_schema(client: FlaskClient) -
             (content,) = operation["responses"]["200"]["content"].values()
             assert content["schema"]
     assert {"RunRow", "RunDetail", "Why", "Problem"} <= set(document["components"]["schemas"])
+
+
+SORTED = {
+    "files?run={run}&fields=sequence": ("sequence", "-sequence"),
+    "files?run={run}&fields=name": ("name", "-name"),
+    "campaigns?fields=name": ("name", "-name"),
+    "campaigns?fields=id": ("started", "-started"),
+    "operations?fields=at": ("at", "-at"),
+    "dead-letters?every=true&fields=last_at,id": ("last", "-last"),
+    "attempts?fields=ended_at,item,epoch": ("ended", "-ended"),
+    "attempts?run={run}&fields=item,epoch": ("ended", "-ended"),
+}
+
+
+def here_engine(app: Flask) -> Engine:
+    engine: Engine = app.extensions[KEY].engine
+    return engine
+
+
+def paged(client: FlaskClient, address: str) -> list[list[Any]]:
+    """Give the rows of a list, page by page of three."""
+    rows: list[list[Any]] = []
+    after = ""
+    while True:
+        answer = client.get(f"/api/v1/{address}&limit=3&after={after}").get_json()
+        rows += [list(row.values()) for row in answer["rows"]]
+        after = answer["next"]
+        if not after:
+            return rows
+
+
+@pytest.mark.parametrize("address", SORTED)
+def test_a_list_is_sorted_both_ways_over_all_pages(
+    client: FlaskClient, filled: tuple[Flask, Filled], address: str
+) -> None:
+    rising, falling = (paged(client, f"{address.format(run=filled[1].newest)}&sort={sort}") for sort in SORTED[address])
+    assert rising == sorted(rising) == falling[::-1]
+    assert rising or "operations" in address
+
+
+def test_files_without_sequence_numbers_are_paged_by_name(filled: tuple[Flask, Filled]) -> None:
+    app, there = filled
+    number = there.newest - 1
+    whose = "where run_id = (select id from run where number = :number)"
+    with here_engine(app).begin() as connection:
+        connection.execute(text(f"update file set sequence = null {whose}"), {"number": number})
+        n = connection.execute(text(f"select count(*) from file {whose}"), {"number": number}).scalar_one()
+    rows = paged(app.test_client(), f"files?run={number}&fields=name")
+    assert len(rows) == n > 3
+    assert rows == sorted(rows)
+
+
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [
+        ("files?sort=name", "run="),
+        ("files?since=2026-11-20T00:00:00Z", "of a run"),
+        ("history?trigger=fail", "run="),
+        ("replicas?role=raw", "of a run"),
+        ("products?step=salt", "of a run"),
+    ],
+)
+def test_a_filter_that_needs_a_run_says_so_in_one_line(client: FlaskClient, address: str, said: str) -> None:
+    answer = client.get(f"/api/v1/{address}")
+    assert answer.status_code == 400
+    assert said in answer.get_json()["detail"]
+    assert "\n" not in answer.get_json()["detail"]
+
+
+def test_what_misses_most_says_where_not_all_could_be_counted(
+    client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "note" not in client.get("/api/v1/runs?sort=-missing").get_json()
+    monkeypatch.setattr(trouble, "MOST", 1)
+    assert "more than 1 runs are not done" in client.get("/api/v1/runs?sort=-missing").get_json()["note"]
+    assert "more than 1 runs are not done" in client.get("/?sort=missing").text
+
+
+def test_each_example_of_the_document_fits_its_schema(client: FlaskClient) -> None:
+    document = client.get("/api/v1/openapi.json").get_json()
+    seen = 0
+    for path, calls in document["paths"].items():
+        for called in calls.values():
+            for content in called.get("requestBody", {}).get("content", {}).values() if "responses" in called else ():
+                assert "example" in content, path
+                schema = {**content["schema"], "components": document["components"]}
+                jsonschema_rs.validate(schema, content["example"])
+                seen += 1
+    assert seen > 15
+
+
+def test_the_document_points_at_nothing_that_it_does_not_have(client: FlaskClient) -> None:
+    answer = client.get("/api/v1/openapi.json")
+    pointed = set(re.findall(r'"#/components/schemas/([^"]+)"', answer.text))
+    assert pointed <= set(answer.get_json()["components"]["schemas"])
+
+
+def test_a_number_that_no_column_holds_leads_nowhere_on_pages_too(client: FlaskClient) -> None:
+    for page in ("runs", "files", "operations", "dead-letters"):
+        assert client.get(f"/{page}/{2**63}").status_code == 404

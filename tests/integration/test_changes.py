@@ -1,6 +1,6 @@
 """What changed, as those who watch are told it: everything once, also what commits late, and nothing for ever."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from sqlalchemy import Connection, Engine, text
@@ -9,6 +9,8 @@ from headframe.consumers.broker import Names
 from headframe.daemon.sweeper import sweeper as sweeper_module
 from headframe.daemon.sweeper.sweeper import Sweeper, SweeperSettings
 from headframe.statemachine.database import connect
+from headframe.statemachine.store import notes
+from headframe.statemachine.store.runs import judge
 from headframe.statemachine.views import news, position
 from headframe.statemachine.views.news import EVERYTHING, Position
 
@@ -67,6 +69,21 @@ def test_a_transaction_writes_one_row_for_a_run_however_many_items_it_changes(en
             connection.execute(text(CHANGE.format(run=1)))
         connection.execute(text("update replica set status = status where run_id = 1"))
         assert rows(connection) - before == 1
+
+
+@pytest.mark.parametrize(
+    "say",
+    [
+        lambda connection: notes.write(connection, 1202, "channel 17 is hot", "ann"),
+        lambda connection: judge(connection, 1202, "questionable", "ann", "channel 17"),
+    ],
+    ids=["note", "quality"],
+)
+def test_what_people_say_of_a_run_is_a_change_of_it(engine: Engine, say: Callable[[Connection], object]) -> None:
+    watcher = Watcher(engine)
+    with engine.begin() as connection:
+        say(connection)
+    assert watcher.look() == {"runs", "run:1202"}
 
 
 def test_a_heartbeat_is_no_change(engine: Engine) -> None:

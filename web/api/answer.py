@@ -14,10 +14,14 @@ ENCODER = msgspec.json.Encoder()
 
 
 class Rows(View, Generic[T]):
-    """A page of a list; `next` is what `after` has to be for the following one, empty on the last."""
+    """A page of a list; `next` is what `after` has to be for the following one, empty on the last.
+
+    `note` is there where the order or the filter stopped at a bound, and says at which.
+    """
 
     rows: tuple[T, ...]
     next: str = ""
+    note: str = ""
 
 
 def as_json(body: Any, status: int = 200) -> Response:
@@ -38,7 +42,7 @@ def one(record: View, fields: Sequence[str] = ()) -> Response:
 def rows(listed: Listed[Any], fields: Sequence[str] = ()) -> Response:
     """Answer with a page of records, or of some of their fields, and a link to the next page."""
     shown = [picked(record, fields) for record in listed.rows] if fields else listed.rows
-    response = as_json({"rows": shown, "next": listed.next})
+    response = as_json({"rows": shown, "next": listed.next, **({"note": listed.note} if listed.note else {})})
     if listed.next:
         asked = {**(request.view_args or {}), **request.args.to_dict(), "after": listed.next}
         response.headers["Link"] = f'<{url_for(str(request.endpoint), **asked)}>; rel="next"'

@@ -54,14 +54,14 @@ class Storable(validate.Validator):
 
     def __call__(self, value: str) -> str:
         """Check a value."""
-        if "\0" in value or len(value) > 500:
-            raise ValidationError("this is too long, or holds a character that no name can hold")
+        if not page_asked.fits(value):
+            raise ValidationError(page_asked.UNFIT)
         return value
 
 
 def word(said: str) -> fields.String:
     """Give a filter that is a word; `said` describes it."""
-    return fields.String(validate=Storable(), metadata={"description": said, "maxLength": 500})
+    return fields.String(validate=Storable(), metadata={"description": said, "maxLength": page_asked.LONGEST})
 
 
 def number(said: str, most: int = LARGEST) -> fields.Integer:
@@ -90,6 +90,13 @@ def flag(said: str) -> fields.Boolean:
 def either(said: str) -> fields.Boolean:
     """Give a filter that is `true`, `false`, or not asked."""
     return fields.Boolean(truthy={"true", "1"}, falsy={"false", "0"}, metadata={"description": said})
+
+
+def sort(said: str, among: tuple[str, ...]) -> fields.String:
+    """Give the order of a list, called `order` in what was asked; the first of `among` is the usual one."""
+    order = choice(said, among, among[0])
+    order.data_key = "sort"
+    return order
 
 
 def choice(said: str, among: tuple[str, ...], usual: str | None = None) -> fields.String:

@@ -1,7 +1,7 @@
 """Campaigns: the list, one, its runs, what it left out; and what operators do with them."""
 
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 import msgspec
 from apiflask import APIBlueprint
@@ -23,6 +23,7 @@ from ...statemachine.views import (
     campaign_runs,
 )
 from ...statemachine.views import campaigns as list_campaigns
+from ...statemachine.views.campaigns import Order
 from ...statemachine.wording import plural
 from ..access.identity import Role, needs, who
 from ..campaigning import Ended, close_campaign, follow_up, left_out, patiently, start
@@ -46,6 +47,7 @@ class CampaignsAsked(asks.Part):
     text = asks.word("any part of the name")
     status = asks.choice("in this status", STATUSES)
     kind = asks.choice("realtime ones, or those that operators begin", ("realtime", "bulk"))
+    order = asks.sort("the order", get_args(Order))
 
 
 class Create(Reasoned):
@@ -67,7 +69,7 @@ class Grow(Reasoned):
     runs: RunChoice | None = None
 
 
-class Close(Reasoned):
+class CloseCampaign(Reasoned):
     """Let no more runs join; with `cancel`, stop and hold what is not done yet."""
 
     cancel: bool = False
@@ -96,9 +98,10 @@ class Told(Done):
 @blueprint.input(CampaignsAsked, location="query")
 @gives(Rows[CampaignRow])
 def index(query_data: dict[str, Any]) -> Response:
-    """List campaigns, the newest first."""
+    """List campaigns, the newest first unless `sort` says otherwise."""
+    which = CampaignFilter(**asks.filters(query_data, "order"))
     with reading() as connection:
-        listed = list_campaigns(connection, asks.page(query_data), CampaignFilter(**asks.filters(query_data)))
+        listed = list_campaigns(connection, asks.page(query_data), which, order=query_data["order"])
     return rows(listed, query_data["wanted"])
 
 
@@ -203,9 +206,9 @@ def resume(name: str, query_data: dict[str, Any], asked: Reasoned) -> Response:
 @blueprint.post("/<name>/close")
 @blueprint.input(asks.Changing, location="query")
 @gives(Told, refuses=(404, 409))
-@takes(Close, {"reason": "all that was wanted is done", "cancel": False})
+@takes(CloseCampaign, {"reason": "all that was wanted is done", "cancel": False})
 @needs(Role.OPERATOR)
-def close(name: str, query_data: dict[str, Any], asked: Close) -> Response:
+def close(name: str, query_data: dict[str, Any], asked: CloseCampaign) -> Response:
     """Let no more runs join a campaign; what it has goes on, or is stopped and held."""
     dry_run, ended = query_data["dry_run"], list[campaign_make.Made | Ended]()
 

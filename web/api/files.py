@@ -1,6 +1,6 @@
 """Files: the list, one, why it is where it is, what changed of it, how often it was tried."""
 
-from typing import Any
+from typing import Any, get_args
 
 from apiflask import APIBlueprint
 from flask import Response
@@ -20,6 +20,7 @@ from ...statemachine.views import (
 )
 from ...statemachine.views import file as find_file
 from ...statemachine.views import files as list_files
+from ...statemachine.views.files import Order
 from ...statemachine.why import Why, why_found_file
 from ..context import reading
 from . import asked
@@ -45,6 +46,8 @@ class FilesAsked(asked.Part):
     site = asked.word("of which something can be read at this site; of a run, or under way")
     since = asked.moment("last changed at this time or later; of a run, or under way")
     until = asked.moment("last changed before this time; of a run, or under way")
+    order = asked.choice("the order of a run's files; else as it says above", get_args(Order))
+    order.data_key = "sort"
 
 
 class Named(asked.One):
@@ -67,10 +70,12 @@ class Within(asked.One):
 def index(query_data: dict[str, Any]) -> Response:
     """List files with what became of each within a campaign.
 
-    By sequence within a run, in queue order for what is ready, newest first otherwise.
+    By sequence within a run (by name, where a file of it has none), in queue order for what is ready, newest first
+    otherwise.
     """
     with reading() as connection:
-        listed = list_files(connection, FileFilter(**asked.filters(query_data)), asked.page(query_data))
+        which = FileFilter(**asked.filters(query_data, "order"))
+        listed = list_files(connection, which, asked.page(query_data), order=query_data.get("order"))
     return rows(listed, query_data["wanted"])
 
 

@@ -30,15 +30,18 @@ class LettersAsked(asks.Part):
     queue = asks.word("from this queue")
     subject = asks.word("about this")
     every = asks.flag("those too that are replayed, forgotten or dealt with")
+    order = asks.sort("the latest first, or the oldest", ("-last", "last"))
 
 
 @blueprint.get("")
 @blueprint.input(LettersAsked, location="query")
 @gives(Rows[DeadLetterRow])
 def index(query_data: dict[str, Any]) -> Response:
-    """List what could not be used, the latest first."""
+    """List what could not be used, the latest first unless `sort` says otherwise."""
+    falling = query_data["order"].startswith("-")
     with reading() as connection:
-        listed = dead_letters(connection, asks.page(query_data), **asks.filters(query_data))
+        which = asks.filters(query_data, "order")
+        listed = dead_letters(connection, asks.page(query_data), **which, falling=falling)
     return rows(listed, query_data["wanted"])
 
 

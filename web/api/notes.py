@@ -35,7 +35,7 @@ class Noted(Record, forbid_unknown_fields=True):
     kind: Annotated[str, Meta(pattern=r"^[a-z][a-z0-9-]{0,30}$")] = "note"
 
 
-class Judged(Reasoned):
+class Judgement(Reasoned):
     """How good the data of a run are."""
 
     quality: Literal["unknown", "good", "questionable", "bad"]
@@ -71,9 +71,9 @@ def write(number: int, query_data: dict[str, Any], asked: Noted) -> Response:
 @blueprint.post("/quality")
 @blueprint.input(asked.Changing, location="query")
 @gives(Operation, refuses=(404, 409))
-@takes(Judged, {"quality": "questionable", "reason": "channel 17 is hot"})
+@takes(Judgement, {"quality": "questionable", "reason": "channel 17 is hot"})
 @needs(Role.OPERATOR)
-def judge(number: int, query_data: dict[str, Any], asked: Judged) -> Response:
+def judge(number: int, query_data: dict[str, Any], asked: Judgement) -> Response:
     """Say how good the data of a run are, and why."""
 
     def change(connection: Connection) -> Operation | None:

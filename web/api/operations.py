@@ -41,6 +41,7 @@ class OperationsAsked(asked.Part):
     action = asked.word("requeue, hold, cancel, release, abandon, recover, reset, or another")
     status = asked.choice("in this status", STATUSES)
     since = asked.moment("begun then or later")
+    order = asked.sort("the newest first, or the oldest", ("-at", "at"))
 
 
 Names = Annotated[tuple[Name, ...], Meta(max_length=MOST_FILES)]
@@ -91,10 +92,11 @@ def _or_later(view: View) -> View:
 @blueprint.input(OperationsAsked, location="query")
 @gives(Rows[OperationRow])
 def index(query_data: dict[str, Any]) -> Response:
-    """List what operators did, newest first."""
+    """List what operators did, newest first unless `sort` says otherwise."""
     wanted = {name: query_data.get(name) for name in OperationFilter.__struct_fields__}
     with reading() as connection:
-        listed = list_operations(connection, OperationFilter(**wanted), asked.page(query_data))
+        falling = query_data["order"].startswith("-")
+        listed = list_operations(connection, OperationFilter(**wanted), asked.page(query_data), falling=falling)
     return rows(listed, query_data["wanted"])
 
 

@@ -43,6 +43,7 @@ class AttemptsAsked(asked.Part):
     running = asked.flag("only those that have not ended")
     since = asked.moment("ended at this time or later")
     until = asked.moment("ended before this time")
+    order = asked.sort("the latest first, or the oldest", ("-ended", "ended"))
 
 
 class HistoryAsked(asked.Part):
@@ -80,9 +81,12 @@ class ProductsAsked(asked.Part):
 @blueprint.input(AttemptsAsked, location="query")
 @gives(Rows[AttemptRow])
 def list_attempts(query_data: dict[str, Any]) -> Response:
-    """List attempts: of a run, a file or an item in the order of items, else the one first that ended last."""
+    """List attempts, the latest first unless `sort` says otherwise: of a run, a file or an item, and those that have
+    not ended, in the order of items, others by when they ended.
+    """
+    which, falling = AttemptFilter(**asked.filters(query_data, "order")), query_data["order"].startswith("-")
     with reading() as connection:
-        listed = attempts(connection, AttemptFilter(**asked.filters(query_data)), asked.page(query_data))
+        listed = attempts(connection, which, asked.page(query_data), falling=falling)
     return rows(listed, query_data["wanted"])
 
 

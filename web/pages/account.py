@@ -129,7 +129,7 @@ def make_token() -> Answer:
     return _account(secret)
 
 
-@blueprint.post("/account/tokens/<int:number>/revoke")
+@blueprint.post("/account/tokens/<number:number>/revoke")
 @own
 @needs(None)
 def revoke_token(number: int) -> Answer:
@@ -140,7 +140,7 @@ def revoke_token(number: int) -> Answer:
     return redirect(url_for("account.show"), 303)
 
 
-@blueprint.post("/account/sessions/<int:number>/end")
+@blueprint.post("/account/sessions/<number:number>/end")
 @own
 @needs(None)
 def end_session(number: int) -> Answer:

@@ -51,7 +51,7 @@ def _order(said: "MultiDict[str, str]", why: str, selected: str | None = None) -
     action = said.get("action", "")
     if action not in ACTIONS or action == "reset":
         raise BadRequest(f"action: one of {', '.join(name for name in ACTIONS if name != 'reset')}.")
-    words: dict[str, Any] = {name: _word(name, said[name]) for name in WORDS if said.get(name)}
+    words: dict[str, Any] = {name: asked.storable(name, said[name]) for name in WORDS if said.get(name)}
     numbers: dict[str, Any] = {field: tuple(map(_number, said.getlist(name)[:MOST])) for name, field in NUMBERS.items()}
     return Order(
         trigger=ACTIONS[action],
@@ -60,12 +60,6 @@ def _order(said: "MultiDict[str, str]", why: str, selected: str | None = None) -
         reason=why,
         selected=selected,
     )
-
-
-def _word(name: str, value: str) -> str:
-    if len(value) > asked.LONGEST or "\0" in value:
-        raise BadRequest(f"{name}: this is too long, or holds a character that no name can hold.")
-    return value
 
 
 def _number(value: str) -> int:

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from flask import Response, redirect, request, url_for
 from werkzeug.exceptions import BadRequest
 
+from .. import asked
 from ..access.identity import Role, may, who
 from ..context import here
 
@@ -54,10 +55,7 @@ def twin(method: str, path: str, body: str = "") -> str:
 
 def field(name: str) -> str:
     """Give what a form sent. Raises `BadRequest` where no record can hold it."""
-    value = request.form.get(name, "").strip()
-    if len(value) > LONGEST or "\0" in value:
-        raise BadRequest(f"{name}: this is too long, or holds a character that nothing can hold.")
-    return value
+    return asked.storable(name, request.form.get(name, "").strip(), LONGEST)
 
 
 def reason() -> str:

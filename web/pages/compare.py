@@ -15,7 +15,7 @@ LONGEST = 20_000
 blueprint = Blueprint("compare", __name__)
 
 
-@blueprint.get("/files/<int:number>/compare")
+@blueprint.get("/files/<number:number>/compare")
 def show(number: int) -> Response:
     """Compare a file with its sibling."""
     with reading() as connection:

@@ -54,11 +54,11 @@ def show() -> Response:
     )
 
 
-@blueprint.get("/dead-letters/<int:number>")
+@blueprint.get("/dead-letters/<number:number>")
 def one(number: int) -> Response:
     """Show one dead letter with as much of its message as a page can hold."""
     with reading() as connection:
-        letter = _found(dead_letter_of(connection, number) if number <= asked.LARGEST else None, number)
+        letter = _found(dead_letter_of(connection, number), number)
         body = dead_letter_body(connection, number)
     shown = written(body) or letter.payload
     return live_page(
@@ -66,11 +66,11 @@ def one(number: int) -> Response:
     )
 
 
-@blueprint.get("/dead-letters/<int:number>/body")
+@blueprint.get("/dead-letters/<number:number>/body")
 def body(number: int) -> Response:
     """Give the message byte by byte, to be kept as a file: what strangers wrote is never opened by a browser."""
     with reading() as connection:
-        _found(dead_letter_of(connection, number) if number <= asked.LARGEST else None, number)
+        _found(dead_letter_of(connection, number), number)
         content = dead_letter_body(connection, number)
     response = Response(content, mimetype="application/octet-stream")
     response.headers["Content-Disposition"] = f'attachment; filename="dead-letter-{number}"'

@@ -7,14 +7,13 @@ from werkzeug.exceptions import NotFound
 from ...statemachine.views import FileDetail
 from ...statemachine.views import file as find_file
 from ...statemachine.why import why_found_file
-from .. import asked
 from ..context import reading
 from ..live import live_page
 
 blueprint = Blueprint("file", __name__)
 
 
-@blueprint.get("/files/<int:number>")
+@blueprint.get("/files/<number:number>")
 def show(number: int) -> Response:
     """Show one file by its number."""
     with reading() as connection:
@@ -25,7 +24,7 @@ def show(number: int) -> Response:
 
 def found(connection: Connection, number: int) -> FileDetail:
     """Give a file by its number. Raises `NotFound` with the number in its line."""
-    file = find_file(connection, number) if number <= asked.LARGEST else None
+    file = find_file(connection, number)
     if file is None:
         raise NotFound(f"There is no file with the number {number} here.")
     return file

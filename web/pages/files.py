@@ -15,7 +15,7 @@ PHASES = tuple(phase.value for phase in Phase if phase is not Phase.WAITING)
 blueprint = Blueprint("files", __name__)
 
 
-@blueprint.get("/runs/<int:number>/files")
+@blueprint.get("/runs/<number:number>/files")
 def show(number: int) -> Response:
     """List the files of one run."""
     where = FileFilter(

@@ -11,7 +11,7 @@ from . import acting
 blueprint = Blueprint("notes", __name__)
 
 
-@blueprint.post("/runs/<int:number>/note")
+@blueprint.post("/runs/<number:number>/note")
 @needs(Role.OPERATOR)
 def write(number: int) -> Response:
     """Write a note, and lead back to it."""
@@ -24,7 +24,7 @@ def write(number: int) -> Response:
     return _back(number)
 
 
-@blueprint.post("/runs/<int:number>/quality")
+@blueprint.post("/runs/<number:number>/quality")
 @needs(Role.OPERATOR)
 def judge(number: int) -> Response:
     """Say how good the data are, and lead back."""

@@ -6,7 +6,7 @@ from werkzeug.exceptions import NotFound
 from ...statemachine.store.operating import CANCELLABLE, OPEN, cancel
 from ...statemachine.views import OperationRow
 from ...statemachine.views import operation as find_operation
-from .. import asked, words
+from .. import words
 from ..access.identity import Role, needs
 from ..context import changing, reading
 from ..live import live_page
@@ -16,7 +16,7 @@ SAYS = "What is done stays; the rest is left as it is."
 blueprint = Blueprint("operation", __name__)
 
 
-@blueprint.get("/operations/<int:number>")
+@blueprint.get("/operations/<number:number>")
 def show(number: int) -> Response:
     """Show one action."""
     row = _found(number)
@@ -34,7 +34,7 @@ def show(number: int) -> Response:
     )
 
 
-@blueprint.post("/operations/<int:number>")
+@blueprint.post("/operations/<number:number>")
 @needs(Role.OPERATOR)
 def change(number: int) -> Response:
     """Leave the rest of an action undone."""
@@ -45,10 +45,8 @@ def change(number: int) -> Response:
 
 
 def _found(number: int) -> OperationRow:
-    found = None
-    if number <= asked.LARGEST:
-        with reading() as connection:
-            found = find_operation(connection, number)
+    with reading() as connection:
+        found = find_operation(connection, number)
     if found is None:
         raise NotFound(f"There is no operation {number} here.")
     return found

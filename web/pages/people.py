@@ -51,7 +51,7 @@ def switch(name: str, what: str) -> Answer:
     return _done()
 
 
-@blueprint.post("/people/tokens/<int:number>/revoke")
+@blueprint.post("/people/tokens/<number:number>/revoke")
 @needs(Role.ADMINISTRATOR)
 def revoke(number: int) -> Answer:
     """End anybody's token."""

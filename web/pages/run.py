@@ -32,7 +32,7 @@ HOURS = 24 * 90
 blueprint = Blueprint("run", __name__)
 
 
-@blueprint.get("/runs/<int:number>")
+@blueprint.get("/runs/<number:number>")
 def show(number: int) -> Response:
     """Show one run."""
     page = asked.page(MOST)
@@ -70,7 +70,7 @@ def show(number: int) -> Response:
 
 
 def _found(connection: Connection, number: int) -> RunDetail:
-    detail = find_run(connection, number) if number <= asked.LARGEST else None
+    detail = find_run(connection, number)
     if detail is None:
         raise NotFound(f"There is no run {number} here.")
     return detail

@@ -97,7 +97,7 @@ def wanted() -> RunFilter:
 
 def one(connection: Connection, number: int) -> RunRow:
     """Give one run's row. Raises `NotFound` with the number in its line."""
-    rows = list_runs(connection, RunFilter(numbers=(number,))).rows if number <= asked.LARGEST else ()
+    rows = list_runs(connection, RunFilter(numbers=(number,))).rows
     if not rows:
         raise NotFound(f"There is no run {number} here.")
     return rows[0]
@@ -148,6 +148,7 @@ def _shown(where: RunFilter, *, live: bool) -> Response:
         q=request.args.get("q", ""),
         page=page,
         following=listed.next,
+        note=listed.note,
         spans=search.spans,
         gap_names=gap_names,
         **values,
