@@ -42,7 +42,10 @@ def screen_of(zone: tzinfo, found: CampaignRow, runs: Listed[CampaignRun]) -> Sc
         [
             ("files", f"{found.done:,} of {found.total:,} done, {found.failed:,} failed, {found.left:,} go on"),
             ("by state", counted(found.states)),
-            ("runs", f"{found.runs:,}"),
+            ("runs", f"{found.runs:,}" + (f": {counted(found.samples)}" if found.samples else "")),
+            ("done by", found.p50),
+            ("nine in ten by", found.p90),
+            ("held up at", found.bottleneck),
             ("chosen", said(msgspec.convert(found.query, RunChoice, strict=False)) or "all that arrive"),
             ("pipeline", f"{found.pipeline} {found.version}"),
             ("start state", found.start_state),

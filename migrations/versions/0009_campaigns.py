@@ -26,7 +26,7 @@ def upgrade() -> None:
     op.create_index('campaign_status', 'campaign', ['status', 'id'], unique=False)
     op.create_index('operation_growing', 'operation', ['id'], unique=False, postgresql_where=sa.text(GROWING))
     op.create_index('item_ready_bulk', 'item', ['step', 'campaign_id', 'priority', 'id'], unique=False, postgresql_where=sa.text("phase = 'ready' and lane = 'bulk'"))
-    op.create_index('run_of_campaign', 'item', ['campaign_id', 'run_id'], unique=False, postgresql_where=sa.text("scope = 'run'"))
+    op.create_index('run_of_campaign', 'item', ['campaign_id', 'run_id', 'kind'], unique=False, postgresql_where=sa.text("scope = 'run'"))
 
 
 def downgrade() -> None:

@@ -192,7 +192,7 @@ item = Table(
     Index("item_once", "campaign_id", "run_id", "file_id", unique=True, postgresql_nulls_not_distinct=True),
     Index("item_run", "run_id"),
     Index("item_file", "file_id"),
-    Index("run_of_campaign", "campaign_id", "run_id", postgresql_where=text("scope = 'run'")),
+    Index("run_of_campaign", "campaign_id", "run_id", "kind", postgresql_where=text("scope = 'run'")),
     Index("item_of_run", "phase", "state", "run_id", postgresql_where=text("scope = 'run'")),
     Index("item_ready", "step", "lane", "priority", "id", postgresql_where=text("phase = 'ready'")),
     Index(

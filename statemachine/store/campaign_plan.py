@@ -5,15 +5,23 @@ from typing import Any
 
 import msgspec
 from sqlalchemy import Connection, Row, TextClause, text
+from sqlalchemy.exc import OperationalError
 
 from ..pipeline import Pipeline
 from ..records import Record
 from .campaign_query import RunChoice, check, where
 from .campaign_start import Need, needs
+from .errors import RefusedError
 
 THERE = "there"
 """What a file is judged that the campaign has already."""
 NAMED = 10
+CANCELLED = "57014"
+"""The SQLSTATE of a statement that took too long."""
+TOO_MANY = (
+    "looking at every file of the runs that fit takes longer than a request may; choose fewer runs, by number or time, "
+    "and let the campaign grow by the others, or use the command line beside the database"
+)
 WHY = {
     "no-files": "no file of the run has come",
     "run-open": "the run is open: it joins at the next grow after it was closed",
@@ -34,7 +42,10 @@ class LeftOut(Record, omit_defaults=False):
 
 
 class Plan(Record, omit_defaults=False):
-    """What is taken in: so many runs and files anew, so many files that the campaign has, so many that cannot start."""
+    """What is taken in: so many runs and files anew, so many files that the campaign has, so many that cannot start.
+
+    `numbers` are the first few runs of which files are taken in.
+    """
 
     pipeline: str
     version: str
@@ -43,6 +54,7 @@ class Plan(Record, omit_defaults=False):
     files: int
     there: int
     left_out: tuple[LeftOut, ...] = ()
+    numbers: tuple[int, ...] = ()
 
 
 class Judged(Record, omit_defaults=False):
@@ -79,11 +91,15 @@ class Judge(Record):
 
 
 def plan(connection: Connection, judge: Judge) -> Plan:
-    """Count exactly what would be taken in now: the dry run. Raises `RefusedError`, `NotFoundError`."""
+    """Count exactly what would be taken in now: the dry run. Raises `RefusedError`, `NotFoundError`.
+
+    It looks at every file of the runs that fit, at some 20 us each: where that takes longer than its transaction lets
+    a statement take, it is refused.
+    """
     check(connection, judge.query)
     _plainly(connection)
     condition, values = judge.asked()
-    counts = {row.code: row for row in connection.execute(_asked(_COUNT, condition), values)}
+    counts = {row.code: row for row in _patiently(connection, _asked(_COUNT, condition), values)}
     bare = connection.execute(_asked(_BARE, condition), values).scalar_one()
     goes, there = counts.pop("", None), counts.pop(THERE, None)
     left = [_left_out(code, row.runs, row.files, row.names) for code, row in sorted(counts.items())]
@@ -97,7 +113,17 @@ def plan(connection: Connection, judge: Judge) -> Plan:
         files=goes.files if goes else 0,
         there=there.files if there else 0,
         left_out=tuple(left),
+        numbers=tuple(goes.numbers[:NAMED]) if goes else (),
     )
+
+
+def _patiently(connection: Connection, statement: TextClause, values: dict[str, Any]) -> Sequence[Row[Any]]:
+    try:
+        return connection.execute(statement, values).all()
+    except OperationalError as error:
+        if getattr(error.orig, "pgcode", None) == CANCELLED:
+            raise RefusedError(TOO_MANY) from error
+        raise
 
 
 def next_runs(connection: Connection, judge: Judge, after: int, upto: int, room: int) -> list[int]:
@@ -175,13 +201,14 @@ from run join file f on f.run_id = run.id and f.registered_at is not null
 """
 _COUNT = """
 with judged as ({judge} where {wanted}), by_run as (
-  select run_id, code, count(*) as files, case when code not in ('', 'there')
+  select run_id, code, min(number) as number, count(*) as files, case when code not in ('', 'there')
     then (array_agg(number || '/' || name order by name))[1:10] else '{{}}' end as names
   from judged group by run_id, code
 )
 select code, cast(sum(files) as bigint) as files, count(*) as runs,
   coalesce((select array_agg(each) from (select unnest(names) as each from by_run b where b.code = by_run.code
-    order by b.run_id limit 10) as first), '{{}}') as names
+    order by b.run_id limit 10) as first), '{{}}') as names,
+  array(select number from by_run b where b.code = by_run.code order by b.run_id limit 10) as numbers
 from by_run group by code
 """
 _BARE = """

@@ -3,12 +3,14 @@
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import Connection, Row, Select, select
+import msgspec
+from sqlalchemy import Connection, Row, Select, func, select
 
 from ..records import Record
-from ..schema import campaign, pipeline
+from ..schema import campaign, item, pipeline
 from .counts import Count, totals
 from .fields import View
+from .forecast import MOVING, Forecast, forecast_campaigns
 from .paging import Listed, Page, key, listed, size
 
 Order = Literal["-started", "started", "name", "-name"]
@@ -30,7 +32,9 @@ class CampaignRow(View):
     `status` is making, open, paused or closed, since when, by whom and why the `status_...` say. `query` is what
     chose its runs, `left_out` counts the files that fit and could not start when it last took runs in, by why; both are
     empty for realtime campaigns, which take in all that arrives. `left` are the files that still move, `files` counts
-    them all by state and then phase.
+    them all by state and then phase; `samples` counts the runs by run type. `p50` and `p90` forecast when what is left
+    will be done, as likely sooner as later and nine times in ten, held up by step `bottleneck`; none where nothing is
+    left or nobody can say.
     """
 
     id: int
@@ -60,10 +64,14 @@ class CampaignRow(View):
     states: dict[str, int]
     phases: dict[str, int]
     files: dict[str, dict[str, int]]
+    samples: dict[str, int]
+    p50: datetime | None
+    p90: datetime | None
+    bottleneck: str
 
 
-COUNTED = ("runs", "total", "done", "left", "failed", "held", "abandoned", "states", "phases", "files")
-MOVING = ("ready", "submitted", "executing")
+ASKED = ("samples", "p50", "p90", "bottleneck")
+COUNTED = ("runs", "total", "done", "left", "failed", "held", "abandoned", "states", "phases", "files", *ASKED)
 
 
 def campaigns(
@@ -83,8 +91,11 @@ def campaigns(
     if after is not None:
         wanted = wanted.where(column < after[0] if falling else column > after[0])
     rows = conn.execute(wanted.order_by(column.desc() if falling else column).limit(size(page))).all()
-    counts = by_campaign(conn, [row.id for row in rows])
-    return listed(rows, page, lambda row: _made(row, counts[row.id]), column.name)
+    ids = [row.id for row in rows]
+    counts, samples = by_campaign(conn, ids), samples_of(conn, ids)
+    found = listed(rows, page, lambda row: _made(row, counts[row.id], samples[row.id]), column.name)
+    ends = forecast_campaigns(conn, {row.id: row.files for row in found.rows if row.left})
+    return Listed(tuple(_ending(row, ends.get(row.id)) for row in found.rows), found.next)
 
 
 def campaign_of(conn: Connection, name: str) -> CampaignRow | None:
@@ -98,6 +109,16 @@ def by_campaign(conn: Connection, ids: list[int]) -> dict[int, list[Count]]:
     found: dict[int, list[Count]] = {each: [] for each in ids}
     for count in totals(conn, scope=("file", "run"), campaigns=ids) if ids else ():
         found[count.campaign_id].append(count)
+    return found
+
+
+def samples_of(conn: Connection, ids: list[int]) -> dict[int, dict[str, int]]:
+    """Count the runs of each of these campaigns by run type."""
+    found: dict[int, dict[str, int]] = {each: {} for each in ids}
+    own = item.c.campaign_id
+    counted = select(own, item.c.kind, func.count().label("n")).where(item.c.scope == "run", own.in_(ids))
+    for row in conn.execute(counted.group_by(own, item.c.kind).order_by(item.c.kind)) if ids else ():
+        found[row.campaign_id][row.kind] = row.n
     return found
 
 
@@ -116,7 +137,13 @@ def _filtered(where: CampaignFilter) -> Select[Any]:
     return wanted
 
 
-def _made(row: Row[Any], counts: list[Count]) -> CampaignRow:
+def _ending(row: CampaignRow, end: Forecast | None) -> CampaignRow:
+    if end is None:
+        return row
+    return msgspec.structs.replace(row, p50=end.p50, p90=end.p90, bottleneck=end.bottleneck)
+
+
+def _made(row: Row[Any], counts: list[Count], samples: dict[str, int]) -> CampaignRow:
     files = [count for count in counts if count.scope == "file"]
     states, phases, both = dict[str, int](), dict[str, int](), dict[str, dict[str, int]]()
     for count in files:
@@ -136,4 +163,8 @@ def _made(row: Row[Any], counts: list[Count]) -> CampaignRow:
         failed=phases.get("failed", 0),
         held=phases.get("held", 0),
         abandoned=phases.get("abandoned", 0),
+        samples=samples,
+        p50=None,
+        p90=None,
+        bottleneck="",
     )

@@ -1,16 +1,17 @@
 """When a campaign or a run will be done, by how fast its steps went in the last hour, and which step holds it up."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import Connection, select, text
+from sqlalchemy import ColumnElement, Connection, Row, Select, select, text
 
 from ..forecasting import SPAN_S, Line, bottleneck, times
 from ..records import Record
 from ..schema import campaign, measure_rate, step_rule
 from .counts import totals
 from .fields import View
-from .pace import Pace, paces
+from .pace import Pace, paces, paces_of_campaigns
 from .processes import Around, around
 from .queues import MOST_COUNTED, takes
 from .runfind import RunFilter, runs
@@ -94,6 +95,7 @@ class _Subject(Record):
 
 class _Campaign(Record):
     id: int = 0
+    name: str = ""
     lane: str = "live"
     rules: tuple[tuple[str, str], ...] = ()
 
@@ -106,9 +108,33 @@ def forecast_campaign(conn: Connection, name: str) -> Forecast | None:
     files: dict[str, dict[str, int]] = {}
     for each in totals(conn, scope=("file",), campaigns=[own.id]):
         files.setdefault(each.state, {})[each.phase] = each.n
-    pace = paces(conn, measure_rate.c.campaign_id == own.id)
+    pace = paces_of_campaigns(conn, [own.id])
+    return _of_campaign(own, files, pace, around(conn))
+
+
+def forecast_campaigns(
+    conn: Connection, files: Mapping[int, dict[str, dict[str, int]]], known: Around | None = None
+) -> dict[int, Forecast]:
+    """Forecast campaigns by their ids; their files by state and phase have been counted already."""
+    if not files:
+        return {}
+    owns = _campaigns(conn, campaign.c.id.in_(files))
+    pace, alive = paces_of_campaigns(conn, list(files)), known or around(conn)
+    return {own.id: _of_campaign(own, files[own.id], pace, alive) for own in owns}
+
+
+def _of_campaign(
+    own: _Campaign, files: dict[str, dict[str, int]], pace: Mapping[int, dict[str, Pace]], known: Around
+) -> Forecast:
     return _forecast(
-        _Subject(name=f"campaign {name}", lane=own.lane, rules=own.rules, files=files, paces=pace, around=around(conn))
+        _Subject(
+            name=f"campaign {own.name}",
+            lane=own.lane,
+            rules=own.rules,
+            files=files,
+            paces=pace.get(own.id, {}),
+            around=known,
+        )
     )
 
 
@@ -231,11 +257,25 @@ def _after(now: datetime, seconds: float | None) -> datetime | None:
 
 
 def _campaign(conn: Connection, name: str) -> _Campaign:
-    """Give a campaign's lane and the states and steps of its files, in order; an empty one where there is none."""
+    """Give what a campaign is forecast by; an empty one where there is none."""
+    return next(iter(_campaigns(conn, campaign.c.name == name)), _Campaign())
+
+
+def _campaigns(conn: Connection, which: ColumnElement[bool]) -> list[_Campaign]:
+    """Give campaigns' lanes and the states and steps of their files, in order."""
     rule = step_rule.c
     of_files = (rule.pipeline_id == campaign.c.pipeline_id) & (rule.scope == "file")
-    wanted = select(campaign.c.id, campaign.c.lane, rule.state, rule.step).outerjoin(step_rule, of_files)
-    rows = conn.execute(wanted.where(campaign.c.name == name).order_by(rule.rank)).all()
-    if not rows:
-        return _Campaign()
-    return _Campaign(id=rows[0].id, lane=rows[0].lane, rules=tuple((row.state, row.step) for row in rows if row.step))
+    names = (campaign.c.id, campaign.c.name, campaign.c.lane)
+    wanted: Select[Any] = select(*names, rule.state, rule.step).outerjoin(step_rule, of_files).where(which)
+    found: dict[int, list[Row[Any]]] = {}
+    for row in conn.execute(wanted.order_by(campaign.c.id, rule.rank)):
+        found.setdefault(row.id, []).append(row)
+    return [
+        _Campaign(
+            id=each,
+            name=rows[0].name,
+            lane=rows[0].lane,
+            rules=tuple((row.state, row.step) for row in rows if row.step),
+        )
+        for each, rows in found.items()
+    ]

@@ -48,7 +48,7 @@ def test_the_form_counts_before_it_begins(operator: FlaskClient) -> None:
     assert operator.get("/campaigns/new").status_code == 200
     counted = operator.post("/campaigns/new", data={**FORM, "do": "count"})
     said = plain(counted)
-    assert "2 files of 1 run would be taken in" in said
+    assert "2 files of 1 run (1) would be taken in, by pipeline default" in said
     assert "Left out: 2 files of 1 run: step salt has not been done" in said
     assert "headframe campaign create again --pipeline default --start placed --type science" in said
     assert operator.get("/campaigns/again").status_code == 404
@@ -87,6 +87,37 @@ def test_the_list_is_filtered_and_opened_to_runs_by_its_address(operator: FlaskC
     assert ">run 1<" in viewer.get("/campaigns?open=again").text
     assert "fits this filter" in plain(viewer.get("/campaigns?text=other"))
     assert "Campaigns" in plain(viewer.get("/"))
+
+
+def test_the_list_says_of_which_types_its_runs_are_and_when_it_will_be_done(
+    operator: FlaskClient, viewer: FlaskClient, done: SmallMachine
+) -> None:
+    begin(operator)
+    done.sql(
+        "insert into measure_rate (span, at, campaign_id, step, lane, done, passed, busy_s) select 1, "
+        "date_bin('1 minute', now(), 'epoch') - n * interval '1 minute', c.id, s, 'bulk', 2, 0, 4 "
+        "from campaign c, generate_series(1, 60) n, unnest(array['reconstruct', 'catalog']) s where c.name = 'again'"
+    )
+    said = plain(viewer.get("/campaigns?text=again"))
+    assert "1 run 1 science" in said
+    assert "holds it up; nine times in ten by" in said
+    (row,) = viewer.get("/api/v1/campaigns?text=again").json["rows"]
+    assert (row["samples"], row["bottleneck"]) == ({"science": 1}, "reconstruct")
+    assert row["p50"] < row["p90"]
+    (other,) = viewer.get("/api/v1/campaigns?kind=realtime").json["rows"]
+    assert (other["samples"], other["p50"]) == ({"science": 2}, None)
+
+
+def test_growing_says_first_which_runs_it_would_take_in_and_which_files_not(
+    operator: FlaskClient, done: SmallMachine
+) -> None:
+    begin(operator)
+    done.do(2, 1)
+    done.do(2, 1)
+    said = plain(operator.get("/campaigns/again?act=grow"))
+    assert "would take in 1 file of 1 run (2), besides the 2 it has" in said
+    assert "Left out: 1 file of 1 run: step salt has not been done" in said
+    assert "(2/run2_0002.h5)" in said
 
 
 def test_actions_are_asked_for_by_a_link_and_done_with_a_reason(operator: FlaskClient) -> None:

@@ -3,7 +3,7 @@
 import pytest
 from sqlalchemy import text
 
-from headframe.statemachine.store import campaign_make, campaign_operate, dispatch, operating
+from headframe.statemachine.store import campaign_make, campaign_operate, campaign_plan, dispatch, operating
 from headframe.statemachine.store.campaign_operate import Begun, Wanted
 from headframe.statemachine.store.campaign_query import RunChoice
 from headframe.statemachine.store.errors import NotFoundError, RefusedError
@@ -144,6 +144,15 @@ def test_the_dry_run_counts_what_is_then_made_and_changes_nothing(two_runs: Smal
     assert places(two_runs) == []
     assert create(two_runs, wanted()).plan == counted
     assert sum(n for *_, n in places(two_runs)) == counted.files
+
+
+def test_what_takes_longer_to_count_than_it_may_is_refused_with_a_way_out(
+    two_runs: SmallMachine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(campaign_plan, "_COUNT", "select pg_sleep(30)")
+    with two_runs.engine.begin() as conn, pytest.raises(RefusedError, match="choose fewer runs"):
+        conn.execute(text("set local statement_timeout = '20ms'"))
+        campaign_operate.count(conn, wanted(), two_runs.book)
 
 
 def test_items_are_made_in_pages_that_anybody_can_carry_on_with(

@@ -196,8 +196,16 @@ def _offered(connection: Connection, row: CampaignRow) -> Act | None:
 def _growth(connection: Connection, row: CampaignRow) -> str:
     campaigning.patiently(connection)
     plan = campaign_operate.count_growth(connection, row.name)
-    left = "".join(f" Left out: {_size(each)}: {each.sentence}." for each in plan.left_out)
-    return f"It would take in {_size(plan)}, besides the {plan.there:,} it has.{left}"
+    left = "".join(
+        f" Left out: {_size(each)}: {each.sentence}{_few(each.names, each.files)}." for each in plan.left_out
+    )
+    numbers = _few([str(number) for number in plan.numbers], plan.runs)
+    return f"It would take in {_size(plan)}{numbers}, besides the {plan.there:,} it has.{left}"
+
+
+def _few(names: Sequence[str], of: int) -> str:
+    """Name the first few."""
+    return f" ({', '.join(names)}{', ...' if of > len(names) else ''})" if names else ""
 
 
 def _size(counted: Plan | LeftOut) -> str:
