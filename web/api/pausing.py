@@ -83,4 +83,4 @@ def drain(name: str, query_data: dict[str, Any], asked: Reasoned) -> Response:
 
 
 def _done(sentence: str, changed: int, what: str, query: dict[str, Any]) -> Done:
-    return Done(done=sentence, changed=changed, link=PAGES[what], dry_run=query["dry_run"])
+    return Done(done=sentence, changed=changed, link=PAGES.get(what, "/workers"), dry_run=query["dry_run"])
