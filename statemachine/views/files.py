@@ -137,7 +137,7 @@ def files(
     return listed(conn.execute(wanted).all(), page, made, *way.columns)
 
 
-def _part(wanted: Select[Any], order: _Order, page: Page) -> Select[Any]:
+def _part(wanted: Select[Any], order: _Way, page: Page) -> Select[Any]:
     keys = tuple_(*(KEYS[name] for name in order.columns))
     after = key(page, *order.kinds)
     if after is not None:
@@ -145,7 +145,7 @@ def _part(wanted: Select[Any], order: _Order, page: Page) -> Select[Any]:
     return wanted.order_by(*_ordered(order)).limit(size(page))
 
 
-def _ordered(order: _Order) -> list[ColumnElement[Any]]:
+def _ordered(order: _Way) -> list[ColumnElement[Any]]:
     return [KEYS[name].desc() if order.falling else KEYS[name] for name in order.columns]
 
 
