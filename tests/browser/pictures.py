@@ -5,7 +5,7 @@ They are there to be looked at after a change. With `--docs` it takes those of d
 
 import argparse
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -57,9 +57,9 @@ PAGES = {
     "operation": "/operations/1",
     "account": "/account",
     "people": "/people",
-    "sign-in": "/sign-in",
     "api-docs": "/api/v1/docs",
     "not-there": "/runs/999999",
+    "sign-in": "/sign-in",
 }
 LOOKS = (("light", 1280), ("dark", 1280), ("light", 390), ("dark", 390))
 MOVES = (
@@ -78,6 +78,10 @@ update item set phase = 'failed', trigger = 'fail', version = version + 1, owner
   changed_at = clock_timestamp()
 where state = 'placed' and phase = 'executing' and id % 5 = 0
 """,
+    """
+update attempt a set outcome = 'failed', ended_at = clock_timestamp(), reason_code = i.reason_code, reason = i.reason
+from item i where i.id = a.item_id and i.epoch = a.epoch and i.reason_code = 'io'
+""",
 )
 
 
@@ -91,8 +95,9 @@ def pages(server: PostgresServer) -> Iterator[Pages]:
     with engine.begin() as connection:
         for statement in MOVES:
             connection.execute(text(statement))
-        while measure.take(connection, 10_000):
-            pass
+        for done in (measure.take, measure.name_failures):
+            while done(connection, 10_000):
+                pass
     followed = pipeline()
     book = Book(pipelines=dict.fromkeys(followed.run_types, followed), default=followed)
     settings = Settings(instance=INSTANCE, timezone="Asia/Tokyo", access=LOOSE, book=book)
@@ -122,12 +127,17 @@ def addresses(site: Pages) -> dict[str, str]:
     return {name: site.base + path.format(**values) for name, path in PAGES.items()}
 
 
-def all_of_them(browser: "Browser", site: Pages, cookies: Any, folder: Path) -> None:
-    """Take every page in every look."""
+def in_every_look(browser: "Browser", site: Pages, cookies: Any, folder: Path, names: Sequence[str]) -> None:
+    """Take these pages, each as wide and as dark as they come."""
+    known = addresses(site)
     for scheme, width in LOOKS:
         page = opened(browser, cookies, scheme, width, 900)
-        for name, address in addresses(site).items():
-            page.goto(address)
+        for name in names:
+            if name == "sign-in":
+                page.context.clear_cookies()
+            page.goto(known[name])
+            if name == "api-docs":
+                page.wait_for_selector(".opblock")
             page.screenshot(path=folder / f"{name}-{scheme}-{width}.png", full_page=True)
         page.context.close()
 
@@ -164,12 +174,13 @@ def keep(page: "Page", path: Path, height: int) -> None:
     page.set_viewport_size({"width": width, "height": height})
     page.screenshot(path=path)
     with Image.open(path) as picture:
-        picture.convert("RGB").quantize(128).save(path, optimize=True)
+        picture.convert("RGB").quantize(256).save(path, optimize=True)
 
 
 def main() -> None:
     asked = argparse.ArgumentParser(description=__doc__)
     asked.add_argument("folder", type=Path)
+    asked.add_argument("--only", nargs="*", default=list(PAGES), help="names of pages")
     asked.add_argument("--docs", action="store_true", help="those of docs/images only")
     words = asked.parse_args()
     words.folder.mkdir(parents=True, exist_ok=True)
@@ -179,7 +190,10 @@ def main() -> None:
         with pages(server) as site, sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=list(FLAGS))
             cookies = signed_in(browser, site, "ada", Role.ADMINISTRATOR)
-            (of_the_docs if words.docs else all_of_them)(browser, site, cookies, words.folder)
+            if words.docs:
+                of_the_docs(browser, site, cookies, words.folder)
+            else:
+                in_every_look(browser, site, cookies, words.folder, words.only)
             browser.close()
     finally:
         server.remove()
