@@ -7,7 +7,7 @@ numbers of files come from the kept counts (`count_total` or `count_whole`, plus
 from .attempts import AttemptFilter, AttemptRow, attempt_of, attempts, attempts_of
 from .audit import AuditFilter, AuditRow, audit
 from .campaign_runs import CampaignRun, campaign_runs
-from .campaigns import CampaignFilter, CampaignRow, campaign_of, campaigns
+from .campaigns import CampaignFilter, CampaignRow, campaign_of, campaigns, is_campaign
 from .catalog import CatalogEntry, Place, catalog_find, catalog_page
 from .cells import CellRow, Tries, cell_rows, tries, tries_among
 from .changes import HistoryFilter, changes
@@ -171,6 +171,7 @@ __all__ = [
     "forecast_run",
     "gaps",
     "history",
+    "is_campaign",
     "latency",
     "latency_lately",
     "news",

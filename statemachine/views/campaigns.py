@@ -104,6 +104,11 @@ def campaign_of(conn: Connection, name: str) -> CampaignRow | None:
     return rows[0] if rows else None
 
 
+def is_campaign(conn: Connection, name: str) -> bool:
+    """Say whether there is a campaign of that name."""
+    return conn.execute(select(campaign.c.id).where(campaign.c.name == name)).first() is not None
+
+
 def by_campaign(conn: Connection, ids: list[int]) -> dict[int, list[Count]]:
     """Give the counts of files and runs of each of these campaigns."""
     found: dict[int, list[Count]] = {each: [] for each in ids}

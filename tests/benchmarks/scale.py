@@ -166,9 +166,11 @@ def _at_once(engine: Engine, jobs: Sequence[Job]) -> None:
 
 
 def _analyze(engine: Engine) -> None:
+    """Do what autovacuum would have done by then."""
+
     def do(table: str) -> None:
         with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as conn:
-            conn.execute(text(f"analyze {table}"))
+            conn.execute(text(f"vacuum (analyze) {table}" if table == "item" else f"analyze {table}"))
 
     with ThreadPoolExecutor(HANDS) as hands:
         list(hands.map(do, _all_tables(engine)))

@@ -21,6 +21,7 @@ from ...statemachine.views import (
     CampaignRun,
     campaign_of,
     campaign_runs,
+    is_campaign,
 )
 from ...statemachine.views import campaigns as list_campaigns
 from ...statemachine.views.campaigns import Order
@@ -121,7 +122,8 @@ def show(name: str, query_data: dict[str, Any]) -> Response:
 def list_runs(name: str, query_data: dict[str, Any]) -> Response:
     """List a campaign's runs with how far their files are in it, those that were known last first."""
     with reading() as connection:
-        _found(connection, name)
+        if not is_campaign(connection, name):
+            raise _unknown(name)
         listed = campaign_runs(connection, name, asks.page(query_data))
     return rows(listed, query_data["wanted"])
 
@@ -232,8 +234,12 @@ def close(name: str, query_data: dict[str, Any], asked: CloseCampaign) -> Respon
 def _found(connection: Connection, name: str) -> CampaignRow:
     found = campaign_of(connection, name)
     if found is None:
-        raise NotFound(f"There is no campaign {name} here.")
+        raise _unknown(name)
     return found
+
+
+def _unknown(name: str) -> NotFound:
+    return NotFound(f"There is no campaign {name} here.")
 
 
 def _size(counted: Plan) -> str:
