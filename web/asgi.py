@@ -58,6 +58,8 @@ class Application:
         """Answer a request."""
         if scope["type"] != "http":
             await self.wsgi(scope, receive, send)
+        elif {b"content-length", b"transfer-encoding"} <= {name for name, _ in scope["headers"]}:
+            await _refuse(send, 400, b"a request has one length, not two")
         elif self.waiting >= BUSY:
             await _refuse(send, 503, b"too much is asked at once; try again in a moment")
         elif scope["path"] == PATH and scope["method"] == "GET":

@@ -151,3 +151,12 @@ def status_of_body(port: int, size: int) -> int:
     client = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     client.request("POST", "/api/v1/arrivals", body=bytes(size))
     return client.getresponse().status
+
+
+def test_a_request_of_two_lengths_is_refused_so_that_a_proxy_cannot_read_another_one_in_it(port: int) -> None:
+    asked = (
+        b"POST /api/v1/runs HTTP/1.1\r\nHost: x\r\nContent-Length: 6\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nG"
+    )
+    with said(port, asked) as client:
+        answer = b"".join(iter(lambda: client.recv(4096), b"")).lower()
+        assert answer.startswith(b"http/1.1 400") and b"connection: close" in answer
