@@ -78,12 +78,17 @@ def browser() -> "Iterator[Browser]":
 
 
 @pytest.fixture(scope="module")
-def site(browser: "Browser", postgres: PostgresServer, database_template: str, instance: str) -> Iterator[Site]:
-    """Serve the pages of a filled database; they refresh often, so that tests need not wait."""
+def site(
+    request: pytest.FixtureRequest, browser: "Browser", postgres: PostgresServer, database_template: str, instance: str
+) -> Iterator[Site]:
+    """Serve the pages of a filled database; they refresh often, so that tests need not wait.
+
+    A run has as many files as the tests' module says by `FILES`, or 1,200.
+    """
     with cloned(postgres, database_template) as url, pytest.MonkeyPatch.context() as patch:
         patch.setattr(live, "REFRESH_S", REFRESH_S)
         direct = connect(url, instance)
-        filled = fill(direct, runs=8, files=1200)
+        filled = fill(direct, runs=8, files=getattr(request.module, "FILES", 1200))
         way = TcpProxy(make_url(url).port or 5432)
         through = connect(make_url(url).set(port=way.port).render_as_string(hide_password=False), instance)
         app = create_app(through, Settings(instance=instance, timezone="Asia/Tokyo"))

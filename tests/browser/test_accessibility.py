@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.browser
 BAD = ("serious", "critical")
+FILES = 200
+"""Enough for cells of every kind. axe looks at each, and would look at 1,200 of them for most of a minute."""
 
 
 @pytest.fixture(scope="module")

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from headframe.consumers.broker import BrokerRefusedError, Names, connect
+from headframe.daemon import broker_doctor
 
 from .broker_help import eventually, gather, send
 from .cli_help import Ended, broker_config, headframe
@@ -18,8 +19,11 @@ Configure = Callable[..., Path]
 
 
 @pytest.fixture
-def configure(tmp_path: Path, rabbit: RabbitServer, rabbit_instance: str) -> Iterator[Configure]:
+def configure(
+    tmp_path: Path, rabbit: RabbitServer, rabbit_instance: str, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Configure]:
     """Give a maker of configurations; policies and users of the test are removed after it."""
+    monkeypatch.setattr(broker_doctor, "YOUNG_S", 2.0)  # this server's management API is half a second late
     users: list[str] = []
 
     def make(user: str = "", **broker: object) -> Path:
