@@ -84,6 +84,14 @@ def test_each_page_loads_without_an_error_and_fits_the_screen(
     assert wrong == []
 
 
+def test_all_numbers_of_the_runs_are_in_sight_on_a_small_desk(page: "Page", site: Site) -> None:
+    page.set_viewport_size({"width": 1280, "height": 800})
+    page.goto(address(site, "runs"))
+    assert page.locator("#runs thead th", has_text="cataloged").is_visible()
+    hidden = page.locator(".scroll").evaluate("table => table.scrollWidth - table.clientWidth")
+    assert hidden <= 0, f"{hidden} px of the table are out of sight"
+
+
 def test_a_run_of_1200_files_has_a_cell_for_each(page: "Page", site: Site) -> None:
     page.goto(address(site, "run"))
     assert page.locator(".cells .cell").count() == 1200
