@@ -6,6 +6,7 @@ from sqlalchemy import Connection, func, select
 
 from ..schema import queue_depth
 from .fields import View
+from .processes import Around
 
 FRESH = timedelta(seconds=30)
 """What is older says only how it was: no conductor runs, or the broker is away."""
@@ -32,3 +33,15 @@ def depths(conn: Connection) -> tuple[DepthRow, ...]:
     fresh = queue_depth.c.at > func.clock_timestamp() - FRESH
     rows = conn.execute(select(queue_depth, fresh.label("fresh")).order_by(queue_depth.c.queue))
     return tuple(DepthRow(**row._mapping) for row in rows)
+
+
+def broker_silent(conn: Connection, seen: Around) -> datetime | None:
+    """Give since when the broker has not answered a conductor that is alive; none where it does.
+
+    Who has just started has not looked yet, so only those count that have had the time.
+    """
+    had_time = [each for each in seen.alive if each.role == "conductor" and each.started_at < seen.now - FRESH]
+    if not had_time:
+        return None
+    last: datetime | None = conn.execute(select(func.max(queue_depth.c.at))).scalar_one()
+    return last if last is not None and last < seen.now - FRESH else None

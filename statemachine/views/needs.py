@@ -4,11 +4,13 @@ Few cheap questions, for the page that everybody looks at; what is wrong with ru
 """
 
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 
 from sqlalchemy import Connection, func, select, text
 
 from ..lanes import LANES
 from ..schema import dead_letter, site, step_rule
+from .depths import broker_silent
 from .fields import View
 from .processes import ProcessRow, around
 from .queues import takes
@@ -42,6 +44,7 @@ def service_needs(conn: Connection) -> tuple[Need, ...]:
     seen = around(conn)
     return (
         *missing_daemons(seen.alive),
+        *silent_broker(broker_silent(conn, seen)),
         *unused_input(open_letters(conn)),
         *_untaken(conn, seen.workers),
         *ill_sites(_sites(conn)),
@@ -62,6 +65,13 @@ def missing_daemons(alive: Sequence[ProcessRow]) -> Iterator[Need]:
     if conductors and not any(process.role == "sweeper" for process in alive):
         sentence = "no sweeper has been heard of lately: what dead workers had stays with them"
         yield Need("no-sweeper", sentence, "headframe sweeper")
+
+
+def silent_broker(since: datetime | None) -> Iterator[Need]:
+    """Say that the broker does not answer, since then."""
+    if since is not None:
+        said = f"the broker has not answered since {since.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+        yield Need("broker-away", f"{said}: no work goes out and no report comes in", "headframe doctor")
 
 
 def open_letters(conn: Connection) -> int:

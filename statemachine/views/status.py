@@ -8,8 +8,9 @@ from sqlalchemy import Connection, func, select
 
 from ..schema import campaign, settle, step_rule
 from .counts import Count, totals
+from .depths import broker_silent
 from .fields import View
-from .needs import MOST, Need, ill_sites, missing_daemons, no_worker, open_letters, unused_input
+from .needs import MOST, Need, ill_sites, missing_daemons, no_worker, open_letters, silent_broker, unused_input
 from .processes import PauseRow, ProcessRow, around, pauses
 from .queues import QueueRow, queues
 from .sites import SiteRow, sites
@@ -58,15 +59,16 @@ def status(conn: Connection) -> Status:
         pauses=pauses(conn),
         problems=(),
     )
-    return _with_problems(found)
+    return _with_problems(found, broker_silent(conn, seen))
 
 
-def _with_problems(found: Status) -> Status:
-    return msgspec.structs.replace(found, problems=tuple(_problems(found)))
+def _with_problems(found: Status, silent: datetime | None) -> Status:
+    return msgspec.structs.replace(found, problems=tuple(_problems(found, silent)))
 
 
-def _problems(found: Status) -> Iterator[Need]:
+def _problems(found: Status, silent: datetime | None) -> Iterator[Need]:
     yield from missing_daemons(found.processes)
+    yield from silent_broker(silent)
     undecided = found.failed - found.left_out
     if undecided:
         sentence = f"{undecided} failed: somebody must look and requeue or abandon"

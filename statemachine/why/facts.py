@@ -10,19 +10,21 @@ from ..pipeline import Pipeline
 from ..records import Record
 from ..schema import attempt, campaign, item, pipeline, step_rule
 from ..views import Around, AttemptRow, PauseRow, ProcessRow, around, attempts_of, obstacles
+from ..views.depths import broker_silent
 from ..views.queues import ahead, takes
 
 MOST_AHEAD = 1000
 
 
 class Machine(Record):
-    """What is alive, and what operators have stopped."""
+    """What is alive, what operators have stopped, since when the broker does not answer."""
 
     now: datetime
     alive: tuple[ProcessRow, ...]
     last_conductor: datetime | None
     pauses: tuple[PauseRow, ...]
     sites_down: tuple[str, ...]
+    broker_silent: datetime | None = None
 
     def has(self, role: str) -> bool:
         """Say whether a process of this role was heard of lately; `up` plays every role but the worker's."""
@@ -137,6 +139,7 @@ def machine(conn: Connection, known: Around | None = None) -> Machine:
         last_conductor=seen.last_conductor,
         pauses=paused,
         sites_down=tuple(f"site {name} is down: {reason}" for name, reason in down),
+        broker_silent=broker_silent(conn, seen),
     )
 
 

@@ -19,10 +19,8 @@ def why_item(facts: Facts) -> Why:
 def stopped(facts: Facts) -> Why | None:
     """Give what stands in the way of any work on the item; none where the machine runs."""
     machine, item = facts.machine, facts.item
-    if not machine.has("conductor"):
-        sentence = "no conductor has been heard of lately, so nothing changes state"
-        seen = f"the last conductor was heard of: {at(machine.last_conductor)}"
-        return _answer(facts, "no-conductor", sentence, Who.ADMINISTRATOR, evidence=(seen,), does="headframe conductor")
+    if (answer := _nothing_moves(facts)) is not None:
+        return answer
     for pause in machine.pauses:
         if (pause.what, pause.name) in (("step", item.step), ("lane", item.lane)):
             return _paused(facts, pause)
@@ -38,6 +36,21 @@ def stopped(facts: Facts) -> Why | None:
         sentence = f"it waits for step {item.step}, and no worker of that step{bulk} has been heard of lately"
         evidence = tuple(others[:5]) or ("no worker of any step has been heard of lately",)
         return _answer(facts, "no-worker", sentence, Who.ADMINISTRATOR, evidence=evidence, does="headframe worker")
+    return None
+
+
+def _nothing_moves(facts: Facts) -> Why | None:
+    """Give what keeps the whole machine from moving; none where it moves."""
+    machine = facts.machine
+    if not machine.has("conductor"):
+        sentence = "no conductor has been heard of lately, so nothing changes state"
+        seen = f"the last conductor was heard of: {at(machine.last_conductor)}"
+        return _answer(facts, "no-conductor", sentence, Who.ADMINISTRATOR, evidence=(seen,), does="headframe conductor")
+    if machine.broker_silent is not None:
+        sentence = "the broker does not answer, so no work goes out and no report comes in"
+        seen = f"a conductor last heard from the broker: {at(machine.broker_silent)}"
+        who, since = Who.ADMINISTRATOR, machine.broker_silent
+        return _answer(facts, "broker-away", sentence, who, evidence=(seen,), since=since, does="headframe doctor")
     return None
 
 

@@ -160,6 +160,8 @@ def _in_progress(found: RunDetail, around: Machine) -> Why | None:
     lines += _grouped(found, "ready")
     if not around.has("conductor"):
         return _no_conductor(found, around, lines)
+    if around.broker_silent is not None:
+        return _no_broker(found, around.broker_silent, lines)
     waiting = _steps_waiting(found)
     idle = [step for step in waiting if not around.workers(step)]
     if idle and not under_way["executing"]:
@@ -187,6 +189,13 @@ def _no_conductor(found: RunDetail, around: Machine, lines: tuple[str, ...]) -> 
     seen = f"the last conductor was heard of: {at(around.last_conductor)}"
     does = "headframe conductor"
     return _answer(found, "no-conductor", sentence, Who.ADMINISTRATOR, evidence=(seen, *lines), does=does)
+
+
+def _no_broker(found: RunDetail, since: datetime, lines: tuple[str, ...]) -> Why:
+    sentence = "the broker does not answer, so no work goes out and no report comes in"
+    evidence = (f"a conductor last heard from the broker: {at(since)}", *lines)
+    who = Who.ADMINISTRATOR
+    return _answer(found, "broker-away", sentence, who, evidence=evidence, since=since, does="headframe doctor")
 
 
 def _steps_waiting(found: RunDetail) -> tuple[str, ...]:

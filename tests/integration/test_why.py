@@ -11,6 +11,7 @@ from headframe.statemachine.pipeline import RunType, Step, build
 from headframe.statemachine.records import ExpectedFile, Trouble
 from headframe.statemachine.store import runs
 from headframe.statemachine.store.dead import bury
+from headframe.statemachine.views import service_needs, status
 from headframe.statemachine.why import Who, Why, why_file, why_run
 
 from .small_machine import SmallMachine, pipeline
@@ -208,6 +209,21 @@ def test_what_waits_for_a_site_that_is_down_names_it_and_who_must_act(machine: S
     assert "site work is down: /data: is not there" in of_all.sentence
     for answer in (of_one, of_all):
         assert (answer.who, answer.command) == (Who.ADMINISTRATOR, "headframe doctor")
+
+
+def test_a_broker_that_does_not_answer_is_named_by_the_first_page_and_by_why(machine: SmallMachine) -> None:
+    machine.arrive(5, 1)
+    machine.sql("update process set started_at = now() - interval '1 hour' where role = 'conductor'")
+    machine.sql("update run set closed_at = now(), expected = 1, source = 'manifests' where number = 5")
+    machine.sql("insert into queue_depth (queue, kind, at) values ('work', 'work', now() - interval '2 min')")
+    for answer in (of_file(machine, "5/1"), of_run(machine, 5)):
+        assert (answer.who, answer.command) == (Who.ADMINISTRATOR, "headframe doctor")
+    assert of_file(machine, "5/1").code == "broker-away"
+    with machine.engine.connect() as conn:
+        codes = [need.code for need in service_needs(conn)]
+        assert codes == [problem.code for problem in status(conn).problems] == ["broker-away"]
+    machine.sql("update queue_depth set at = now()")
+    assert of_file(machine, "5/1").code == "ready"
 
 
 def test_a_run_with_failed_files_names_the_held_ones_too(machine: SmallMachine) -> None:

@@ -18,6 +18,7 @@ PAGES = {
     "no-worker": ("workers.show",),
     "no-conductor": ("workers.show",),
     "no-sweeper": ("workers.show",),
+    "broker-away": ("queues.show",),
     "site-down": ("sites.show",),
     "site-full": ("sites.show",),
 }
