@@ -161,7 +161,6 @@ class ArrivedFile(Record):
     kind: str | None = None
     inbox: str = ""
     closed_ns: int | None = None
-    accept_new_content: bool = False
 
 
 class ExpectedFile(Record):

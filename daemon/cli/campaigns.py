@@ -75,7 +75,7 @@ def create(session: Session, /, name: str, reason: str, dry_run: bool, yes: bool
     _tell_plan(f"campaign {name}", counted)
     if dry_run:
         return _dry()
-    confirm(f"create campaign {printable(name)} of {_size(counted)}?", yes=yes)
+    confirm(f"create campaign {printable(name)} of {counted.size}?", yes=yes)
     with session.acting() as act:
         begun = act.create_campaign(wanted, reason)
     return _make(session, begun)
@@ -97,7 +97,7 @@ def grow(session: Session, /, name: str, reason: str, dry_run: bool, yes: bool, 
     _tell_plan(f"campaign {name} anew", counted)
     if dry_run:
         return _dry()
-    confirm(f"let campaign {printable(name)} grow by {_size(counted)}?", yes=yes)
+    confirm(f"let campaign {printable(name)} grow by {counted.size}?", yes=yes)
     with session.acting() as act:
         begun = act.grow_campaign(name, reason, other)
     return _make(session, begun)
@@ -186,13 +186,9 @@ def _utc(moment: datetime | None) -> datetime | None:
     return None if moment is None else moment.replace(tzinfo=UTC)
 
 
-def _size(counted: Plan) -> str:
-    return f"{plural(counted.files, 'file')} of {plural(counted.runs, 'run')}"
-
-
 def _tell_plan(what: str, counted: Plan) -> None:
     of = f"pipeline {counted.pipeline} {counted.version}, from {counted.start_state}"
-    click.echo(f"{printable(what)}: {_size(counted)}, {of}")
+    click.echo(f"{printable(what)}: {counted.size}, {of}")
     for left in counted.left_out:
         names = ", ".join(printable(name) for name in left.names)
         more = f", and {left.files - len(left.names):,} more" if left.files > len(left.names) else ""
@@ -209,7 +205,7 @@ def _dry() -> int:
 def _make(session: Session, begun: Begun) -> int:
     """Have its items made, and say so; a daemon makes what this leaves."""
     name = printable(begun.campaign)
-    click.echo(f"campaign {name} takes in {_size(begun.plan)}")
+    click.echo(f"campaign {name} takes in {begun.plan.size}")
     try:
         session.deeds.make(begun)
     except KeyboardInterrupt:

@@ -19,6 +19,8 @@ from .errors import NotFoundError, RefusedError
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
 RESERVED = ("attempts", "files", "logs", "new")
 REALTIME = "realtime"
+STATUSES = ("making", "open", "paused", "closed")
+HEAVIEST = 1_000_000
 REALTIME_WARNING = "nothing of it is done before it is resumed, live files too"
 
 
@@ -147,8 +149,8 @@ def _check(wanted: Wanted) -> None:
         )
     if wanted.lane not in LANES:
         raise RefusedError(f"there is no lane {wanted.lane}; give one of {', '.join(LANES)}")
-    if not 1 <= wanted.weight <= 1_000_000:
-        raise RefusedError("a weight is between 1 and 1,000,000")
+    if not 1 <= wanted.weight <= HEAVIEST:
+        raise RefusedError(f"a weight is between 1 and {HEAVIEST:,}")
 
 
 def _check_reason(reason: str) -> None:

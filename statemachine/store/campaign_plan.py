@@ -9,6 +9,7 @@ from sqlalchemy.exc import OperationalError
 
 from ..pipeline import Pipeline
 from ..records import Record
+from ..wording import plural
 from .campaign_query import RunChoice, check, where
 from .campaign_start import Need, needs
 from .errors import RefusedError
@@ -40,6 +41,11 @@ class LeftOut(Record, omit_defaults=False):
     files: int
     names: tuple[str, ...] = ()
 
+    @property
+    def size(self) -> str:
+        """Say how many files of how many runs."""
+        return _size(self.files, self.runs)
+
 
 class Plan(Record, omit_defaults=False):
     """What is taken in: so many runs and files anew, so many files that the campaign has, so many that cannot start.
@@ -55,6 +61,11 @@ class Plan(Record, omit_defaults=False):
     there: int
     left_out: tuple[LeftOut, ...] = ()
     numbers: tuple[int, ...] = ()
+
+    @property
+    def size(self) -> str:
+        """Say how many files of how many runs are taken in."""
+        return _size(self.files, self.runs)
 
 
 class Judged(Record, omit_defaults=False):
@@ -165,6 +176,10 @@ def sentence(code: str) -> str:
     """Say why files cannot start."""
     step = code.removeprefix("no-")
     return WHY.get(code) or f"step {step} has not been done for the file, and the campaign starts after it"
+
+
+def _size(files: int, runs: int) -> str:
+    return f"{plural(files, 'file')} of {plural(runs, 'run')}"
 
 
 def _left_out(code: str, runs: int, files: int, names: Sequence[str] = ()) -> LeftOut:

@@ -6,8 +6,6 @@ import msgspec
 
 from ..records import Outcome, Record, Reporter
 
-FINAL = ("succeed", "fail", "interrupt")
-
 
 class Said(Record):
     """One outcome and who reported it."""

@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, select
 
 from ..schema import campaign, item, run
-from .counts import Count, by_run
+from .counts import Count, by_phase, by_run, by_state, standing
 from .fields import View
 from .paging import Listed, Page, key, listed, named, size
 
@@ -61,20 +61,14 @@ def campaign_runs(conn: Connection, name: str, page: Page | None = None) -> List
 
 def _made(row: Row[Any], counts: list[Count]) -> CampaignRun:
     has = named(row)
-    files: dict[str, dict[str, int]] = {}
-    states: dict[str, int] = {}
-    phases: dict[str, int] = {}
-    for count in counts:
-        if count.scope == "file" and count.campaign_id == row.campaign_id:
-            files.setdefault(count.state, {})[count.phase] = count.n
-            states[count.state] = states.get(count.state, 0) + count.n
-            phases[count.phase] = phases.get(count.phase, 0) + count.n
+    files = standing(each for each in counts if each.scope == "file" and each.campaign_id == row.campaign_id)
+    phases = by_phase(files)
     return CampaignRun(
         **{name: has[name] for name in ("campaign", "kind", "quality", "state", "phase", "since", "reason")},
         run=has["number"],
         started=has["started_at"],
         total=sum(phases.values()),
-        states=states,
+        states=by_state(files),
         files=files,
         done=phases.get("done", 0),
         failed=phases.get("failed", 0),

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Row, Select, func, select
 
 from ..records import Record
 from ..schema import campaign, item, pipeline
-from .counts import Count, totals
+from .counts import Count, by_phase, by_state, standing, totals
 from .fields import View
 from .forecast import MOVING, Forecast, forecast_campaigns
 from .paging import Listed, Page, key, listed, size
@@ -149,21 +149,17 @@ def _ending(row: CampaignRow, end: Forecast | None) -> CampaignRow:
 
 
 def _made(row: Row[Any], counts: list[Count], samples: dict[str, int]) -> CampaignRow:
-    files = [count for count in counts if count.scope == "file"]
-    states, phases, both = dict[str, int](), dict[str, int](), dict[str, dict[str, int]]()
-    for count in files:
-        both.setdefault(count.state, {})[count.phase] = count.n
-        states[count.state] = states.get(count.state, 0) + count.n
-        phases[count.phase] = phases.get(count.phase, 0) + count.n
+    files = standing(count for count in counts if count.scope == "file")
+    phases = by_phase(files)
     plain = {name: row._mapping[name] for name in CampaignRow.__struct_fields__ if name not in COUNTED}
     return CampaignRow(
         **plain,
         runs=sum(count.n for count in counts if count.scope == "run"),
-        total=sum(count.n for count in files),
+        total=sum(phases.values()),
         left=sum(phases.get(phase, 0) for phase in MOVING),
-        states=states,
+        states=by_state(files),
         phases=phases,
-        files=both,
+        files=files,
         done=phases.get("done", 0),
         failed=phases.get("failed", 0),
         held=phases.get("held", 0),

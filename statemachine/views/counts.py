@@ -1,6 +1,6 @@
 """The kept counts: folded totals plus the deltas that are not folded yet."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import BigInteger, ColumnElement, Connection, Subquery, cast, func, select, union_all
@@ -40,6 +40,29 @@ def by_run(conn: Connection, run_ids: Sequence[int]) -> dict[int, list[Count]]:
     found: dict[int, list[Count]] = {run_id: [] for run_id in run_ids}
     for run_id, campaign_id, scope, state, phase, site, n in conn.execute(_summed(KEYS, run_ids=run_ids)):
         found[run_id].append(Count(campaign_id=campaign_id, scope=scope, state=state, phase=phase, site=site, n=n))
+    return found
+
+
+def standing(counts: Iterable[Count]) -> dict[str, dict[str, int]]:
+    """Give how many there are by state and then phase."""
+    found: dict[str, dict[str, int]] = {}
+    for count in counts:
+        phases = found.setdefault(count.state, {})
+        phases[count.phase] = phases.get(count.phase, 0) + count.n
+    return found
+
+
+def by_state(files: Mapping[str, Mapping[str, int]]) -> dict[str, int]:
+    """Give how many there are by state."""
+    return {state: sum(phases.values()) for state, phases in files.items()}
+
+
+def by_phase(files: Mapping[str, Mapping[str, int]]) -> dict[str, int]:
+    """Give how many there are by phase."""
+    found: dict[str, int] = {}
+    for phases in files.values():
+        for phase, n in phases.items():
+            found[phase] = found.get(phase, 0) + n
     return found
 
 

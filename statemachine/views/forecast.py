@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, select, text
 from ..forecasting import SPAN_S, Line, bottleneck, times
 from ..records import Record
 from ..schema import campaign, measure_rate, step_rule
-from .counts import totals
+from .counts import standing, totals
 from .fields import View
 from .pace import Pace, paces, paces_of_campaigns
 from .processes import Around, around
@@ -105,9 +105,7 @@ def forecast_campaign(conn: Connection, name: str) -> Forecast | None:
     own = _campaign(conn, name)
     if not own.id:
         return None
-    files: dict[str, dict[str, int]] = {}
-    for each in totals(conn, scope=("file",), campaigns=[own.id]):
-        files.setdefault(each.state, {})[each.phase] = each.n
+    files = standing(totals(conn, scope=("file",), campaigns=[own.id]))
     pace = paces_of_campaigns(conn, [own.id])
     return _of_campaign(own, files, pace, around(conn))
 

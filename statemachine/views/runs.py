@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, Select, func, select, true
 
 from ..schema import campaign, item, run
-from .counts import GOOD, Count, by_run
+from .counts import GOOD, Count, by_phase, by_run, by_state, standing
 from .fields import View
 from .paging import Listed, Page, listed, named
 
@@ -89,16 +89,11 @@ def selected() -> Select[Any]:
 
 def _made(row: Row[Any], counts: list[Count]) -> RunRow:
     has = named(row)
-    files: dict[str, dict[str, int]] = {}
-    states: dict[str, int] = {}
-    phases: dict[str, int] = {}
+    files = standing(c for c in counts if c.scope == "file" and c.campaign_id == row.campaign_id)
+    phases = by_phase(files)
     copies: dict[str, dict[str, int]] = {}
     for c in counts:
-        if c.scope == "file" and c.campaign_id == row.campaign_id:
-            files.setdefault(c.state, {})[c.phase] = c.n
-            states[c.state] = states.get(c.state, 0) + c.n
-            phases[c.phase] = phases.get(c.phase, 0) + c.n
-        elif c.scope == "replica" and c.phase in GOOD:
+        if c.scope == "replica" and c.phase in GOOD:
             roles = copies.setdefault(c.site, {})
             roles[c.state] = roles.get(c.state, 0) + c.n
     registered = sum(phases.values())
@@ -111,7 +106,7 @@ def _made(row: Row[Any], counts: list[Count]) -> RunRow:
         registered=registered,
         missing=None if expected is None else max(0, expected - registered - has["waived"]),
         files=files,
-        states=states,
+        states=by_state(files),
         phases=phases,
         failed=phases.get("failed", 0),
         held=phases.get("held", 0),

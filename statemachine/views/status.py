@@ -7,7 +7,7 @@ import msgspec
 from sqlalchemy import Connection, func, select
 
 from ..schema import campaign, settle, step_rule
-from .counts import Count, totals
+from .counts import Count, standing, totals
 from .depths import broker_silent
 from .fields import View
 from .needs import MOST, Need, ill_sites, missing_daemons, no_worker, open_letters, silent_broker, unused_input
@@ -43,10 +43,10 @@ def status(conn: Connection) -> Status:
     """Give the summary."""
     counts = totals(conn)
     seen = around(conn)
-    files = _by_state(counts, "file")
+    files = standing(each for each in counts if each.scope == "file")
     found = Status(
         at=seen.now,
-        runs=_by_state(counts, "run"),
+        runs=standing(each for each in counts if each.scope == "run"),
         files=files,
         failed=sum(c.n for c in counts if c.phase == "failed" and c.scope != "replica"),
         left_out=_left_out(conn, counts),
@@ -98,15 +98,6 @@ def _left_out(conn: Connection, counts: Sequence[Count]) -> int:
     )
     accepting = set(conn.execute(select(campaign.c.id).where(first)).scalars())
     return sum(count.n for count in failed if count.campaign_id in accepting)
-
-
-def _by_state(counts: Sequence[Count], scope: str) -> dict[str, dict[str, int]]:
-    found: dict[str, dict[str, int]] = {}
-    for count in counts:
-        if count.scope == scope:
-            phases = found.setdefault(count.state, {})
-            phases[count.phase] = phases.get(count.phase, 0) + count.n
-    return found
 
 
 def _clean_ups(conn: Connection) -> int:

@@ -46,8 +46,8 @@ class Office:
         self.machine, self.names, self.broker = machine, Names("headframe"), MemoryBroker(MemoryHub())
         self.broker.declare(self.names.topology(steps))
 
-    def outbox(self, chunk: int = 0, **windows: int) -> Outbox:
-        return Outbox(self.machine.engine, self.broker, self.names, "conductor", windows, chunk=chunk)
+    def outbox(self, **windows: int) -> Outbox:
+        return Outbox(self.machine.engine, self.broker, self.names, "conductor", windows)
 
     def sweeper(self, page: int = 500) -> Sweeper:
         return Sweeper(self.machine.engine, self.broker, self.names, SweeperSettings(page=page))
@@ -255,20 +255,6 @@ def test_a_campaign_that_is_paused_sends_nothing_new(machine: SmallMachine) -> N
     machine.sql("update campaign set status = 'open'")
     office.outbox().refill()
     assert office.depth("salt") == 2
-
-
-def test_campaigns_share_the_bulk_lane_by_their_weights_whichever_was_first(machine: SmallMachine) -> None:
-    office = Office(machine)
-    machine.arrive(1, *range(1, 31))
-    machine.sql("update item set lane = 'bulk'")
-    machine.sql("insert into campaign (name, pipeline_id, weight) select 'heavy', pipeline_id, 300 from campaign")
-    machine.sql("update item set campaign_id = (select max(id) from campaign) where id > 15")
-    box = office.outbox(chunk=1, salt=12)
-    for _ in range(12):
-        box.refill()
-    statement = text("select c.weight from item i join campaign c on c.id = i.campaign_id where i.phase = 'submitted'")
-    with machine.engine.connect() as conn:
-        assert sorted(conn.execute(statement).scalars()) == [100] * 3 + [300] * 9
 
 
 def test_lost_hints_whose_input_is_gone_fail_and_block_no_others(machine: SmallMachine) -> None:

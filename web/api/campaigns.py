@@ -25,7 +25,6 @@ from ...statemachine.views import (
 )
 from ...statemachine.views import campaigns as list_campaigns
 from ...statemachine.views.campaigns import Order
-from ...statemachine.wording import plural
 from ..access.identity import Role, needs, who
 from ..campaigning import Ended, close_campaign, follow_up, left_out, patiently, start
 from ..context import here, reading
@@ -36,7 +35,6 @@ from .document import PREFIX, gives, or_later
 from .done import Done
 from .once import once
 
-STATUSES = ("making", "open", "paused", "closed")
 CHOICE = {"kind": ["science"], "numbers": [[1201, 1300]], "quality": ["good"]}
 blueprint = APIBlueprint("api_campaigns", __name__, url_prefix=f"{PREFIX}/campaigns", tag="campaigns")
 CampaignName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$", max_length=80)]
@@ -46,7 +44,7 @@ class CampaignsAsked(asks.Part):
     """Which campaigns."""
 
     text = asks.word("any part of the name")
-    status = asks.choice("in this status", STATUSES)
+    status = asks.choice("in this status", campaign_operate.STATUSES)
     kind = asks.choice("realtime ones, or those that operators begin", ("realtime", "bulk"))
     order = asks.sort("the order", get_args(Order))
 
@@ -60,7 +58,7 @@ class Create(Reasoned):
     version: Name | None = None
     start_state: Name | None = None
     lane: Annotated[str, Meta(pattern="^(live|bulk)$")] = "bulk"
-    weight: Annotated[int, Meta(ge=1, le=1_000_000)] = 100
+    weight: Annotated[int, Meta(ge=1, le=campaign_operate.HEAVIEST)] = 100
     note: Annotated[str, Meta(max_length=2000)] = ""
 
 
@@ -242,10 +240,6 @@ def _unknown(name: str) -> NotFound:
     return NotFound(f"There is no campaign {name} here.")
 
 
-def _size(counted: Plan) -> str:
-    return f"{plural(counted.files, 'file')} of {plural(counted.runs, 'run')}"
-
-
 def _link(name: str) -> str:
     return f"/campaigns/{name}"
 
@@ -257,11 +251,11 @@ def _take(asked: Any, name: str, begin: Callable[[Connection], Begun | Plan], *,
         patiently(connection)
         begun = begin(connection)
         if isinstance(begun, Plan):
-            sentence = f"{_size(begun)} would be taken in"
+            sentence = f"{begun.size} would be taken in"
             return Taken(done=sentence, changed=0, link=_link(name), dry_run=True, operation=0, waits=False, plan=begun)
         waits = start(connection, begun, made)
         return Taken(
-            done=f"campaign {name} takes in {_size(begun.plan)}",
+            done=f"campaign {name} takes in {begun.plan.size}",
             changed=begun.plan.files,
             link=_link(name),
             dry_run=False,

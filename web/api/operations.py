@@ -1,8 +1,7 @@
 """What operators do to files and runs: one by one, or many at once by a filter, and how far that is."""
 
-from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
 import msgspec
 from apiflask import APIBlueprint
@@ -23,11 +22,10 @@ from ..context import changing, reading
 from . import asked
 from .answer import Rows, as_json, one, rows
 from .body import Name, Natural, Reasoned, takes
-from .document import PREFIX, gives
+from .document import PREFIX, gives, or_later
 from .done import answered
 from .once import key
 
-View = TypeVar("View", bound=Callable[..., Any])
 MOST_FILES, MOST_NAMED = 1000, 10_000
 """Names of files are looked up one by one; numbers all at once."""
 STATUSES = ("waiting", "running", "done", "failed", "cancelled", "stopped")
@@ -81,13 +79,6 @@ class Ordered(Reasoned):
     selected: Annotated[str, Meta(pattern=r"^[0-9]{1,18}-[0-9a-f]{32}$")] | None = None
 
 
-def _or_later(view: View) -> View:
-    """Say in the document that the answer may also be that it is done later."""
-    responses = view._spec["responses"]  # type: ignore[attr-defined]
-    responses[202] = {**responses[200], "description": "accepted: a daemon does it; Location says how far it is"}
-    return view
-
-
 @blueprint.get("")
 @blueprint.input(OperationsAsked, location="query")
 @gives(Rows[OperationRow])
@@ -110,7 +101,7 @@ def show(number: int, query_data: dict[str, Any]) -> Response:
 
 @blueprint.post("")
 @blueprint.input(asked.Changing, location="query")
-@_or_later
+@or_later
 @gives(OperationRow, refuses=(404, 409))
 @takes(Ordered, {"action": "requeue", "selection": {"runs": [1201], "phase": "failed"}, "reason": "the disk is back"})
 @needs(Role.OPERATOR)

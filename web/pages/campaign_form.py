@@ -18,14 +18,13 @@ from ...statemachine.store.campaign_plan import Plan
 from ...statemachine.store.campaign_query import MOST, RunChoice
 from ...statemachine.store.campaigns import Book
 from ...statemachine.store.errors import NotFoundError, RefusedError
+from ...statemachine.store.runs import QUALITIES
 from .. import asked, campaigning
 from ..access.identity import Role, needs
 from ..context import changing, here, reading
 from . import acting
 
-QUALITIES = ("unknown", "good", "questionable", "bad")
 SPAN = re.compile(r"(\d{1,18})(?:-(\d{1,18}))?")
-HEAVIEST = 1_000_000
 blueprint = Blueprint("campaign_form", __name__)
 
 
@@ -105,7 +104,7 @@ def _choices() -> Choices:
 
 def _wanted() -> Wanted:
     """Read the form. Raises `BadRequest` naming what cannot be read."""
-    weight = asked.whole(acting.field("weight") or "100", HEAVIEST)
+    weight = asked.whole(acting.field("weight") or "100", campaign_operate.HEAVIEST)
     if not weight:
         raise BadRequest("Weight: a whole number, please.")
     return Wanted(
@@ -156,6 +155,8 @@ def command(wanted: Wanted, reason: str) -> str:
     query = wanted.query
     words = ["headframe", "campaign", "create", wanted.name, "--pipeline", wanted.pipeline]
     pairs = [("--version", wanted.version), ("--start", wanted.start_state), ("--of", query.campaign)]
+    pairs += [("--lane", wanted.lane if wanted.lane != "bulk" else None), ("--note", wanted.note or None)]
+    pairs += [("--weight", str(wanted.weight) if wanted.weight != 100 else None)]
     pairs += [("--run", str(first) if first == last else f"{first}-{last}") for first, last in query.numbers]
     for option, values in (("--type", query.kind), ("--quality", query.quality), ("--state", query.state)):
         pairs += [(option, value) for value in values]

@@ -10,7 +10,7 @@ from werkzeug.exceptions import BadRequest, NotFound
 
 from ...statemachine.store import campaign_operate
 from ...statemachine.store.campaign_make import Made
-from ...statemachine.store.campaign_plan import LeftOut, Plan, sentence
+from ...statemachine.store.campaign_plan import sentence
 from ...statemachine.views import (
     CampaignFilter,
     CampaignRow,
@@ -21,7 +21,6 @@ from ...statemachine.views import (
     forecast_campaign,
 )
 from ...statemachine.views import campaigns as list_campaigns
-from ...statemachine.wording import plural
 from .. import asked, bars, campaigning, orders
 from ..access.identity import Role, needs
 from ..context import changing, reading
@@ -32,7 +31,6 @@ from .acting import Act
 ROWS = 50
 OPENED = 10
 """How many runs of a campaign the list shows beneath it."""
-STATUSES = ("making", "open", "paused", "closed")
 SAYS = {
     "pause": "Nothing more is sent out for it; what is with workers runs on to its end.",
     "resume": "What waits goes out again, in its order.",
@@ -75,7 +73,7 @@ def show() -> Response:
         page=page,
         where=where,
         opened=opened,
-        statuses=STATUSES,
+        statuses=campaign_operate.STATUSES,
         operator=acting.operator(),
         did=acting.did(),
     )
@@ -196,17 +194,11 @@ def _offered(connection: Connection, row: CampaignRow) -> Act | None:
 def _growth(connection: Connection, row: CampaignRow) -> str:
     campaigning.patiently(connection)
     plan = campaign_operate.count_growth(connection, row.name)
-    left = "".join(
-        f" Left out: {_size(each)}: {each.sentence}{_few(each.names, each.files)}." for each in plan.left_out
-    )
+    left = "".join(f" Left out: {each.size}: {each.sentence}{_few(each.names, each.files)}." for each in plan.left_out)
     numbers = _few([str(number) for number in plan.numbers], plan.runs)
-    return f"It would take in {_size(plan)}{numbers}, besides the {plan.there:,} it has.{left}"
+    return f"It would take in {plan.size}{numbers}, besides the {plan.there:,} it has.{left}"
 
 
 def _few(names: Sequence[str], of: int) -> str:
     """Name the first few."""
     return f" ({', '.join(names)}{', ...' if of > len(names) else ''})" if names else ""
-
-
-def _size(counted: Plan | LeftOut) -> str:
-    return f"{plural(counted.files, 'file')} of {plural(counted.runs, 'run')}"
