@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Row, select
 from ..schema import campaign, item, run
 from .counts import Count, by_phase, by_run, by_state, standing
 from .fields import View
-from .paging import Listed, Page, key, listed, named, size
+from .paging import Listed, Page, key, listed, size
 
 
 class CampaignRun(View):
@@ -60,13 +60,12 @@ def campaign_runs(conn: Connection, name: str, page: Page | None = None) -> List
 
 
 def _made(row: Row[Any], counts: list[Count]) -> CampaignRun:
-    has = named(row)
     files = standing(each for each in counts if each.scope == "file" and each.campaign_id == row.campaign_id)
     phases = by_phase(files)
     return CampaignRun(
-        **{name: has[name] for name in ("campaign", "kind", "quality", "state", "phase", "since", "reason")},
-        run=has["number"],
-        started=has["started_at"],
+        **{name: getattr(row, name) for name in ("campaign", "kind", "quality", "state", "phase", "since", "reason")},
+        run=row.number,
+        started=row.started_at,
         total=sum(phases.values()),
         states=by_state(files),
         files=files,

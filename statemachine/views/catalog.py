@@ -4,12 +4,12 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, func, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Row, Select, func, literal, null, select, tuple_
 
 from ..schema import campaign, catalog_entry, file, item, product, replica, run
 from .counts import GOOD
 from .fields import View
-from .paging import Listed, Page, cursor, key, size
+from .paging import Listed, Page, among, cursor, key, size
 
 NO_SEQUENCE = 2**31
 """Comes after all sequence numbers."""
@@ -110,7 +110,9 @@ def _entries(
 
 
 def _raw(run_id: int, event: int | None) -> Select[Any]:
-    wanted = select(file, file.c.id.label("file")).where(
+    of_products = [literal("").label(name) for name in ("step", "campaign", "software", "configuration")]
+    columns = (file.c.id.label("file"), null().label("product"), literal("raw").label("type"), *of_products)
+    wanted = select(file, *columns).where(
         file.c.run_id == run_id, file.c.registered_at.is_not(None), *_covers(file.c, event)
     )
     return wanted.order_by(file.c.sequence, file.c.id)
@@ -142,14 +144,14 @@ def _covers(columns: Any, event: int | None) -> list[ColumnElement[bool]]:
 
 def _which(row: Row[Any]) -> tuple[str, int]:
     """Name an entry: raw files and products are numbered apart."""
-    made = row._mapping.get("product")
-    return ("raw", row.file) if made is None else ("product", made)
+    return ("raw", row.file) if row.product is None else ("product", row.product)
 
 
 def _places(conn: Connection, rows: Sequence[Row[Any]], site: str | None) -> dict[tuple[str, int], list[Place]]:
     raw = [number for role, number in map(_which, rows) if role == "raw"]
     made = [number for role, number in map(_which, rows) if role == "product"]
-    of_these = replica.c.product_id.in_(made) if made else replica.c.file_id.in_(raw) & replica.c.product_id.is_(None)
+    of_raw = (replica.c.file_id == func.any(among(raw))) & replica.c.product_id.is_(None)
+    of_these = replica.c.product_id == func.any(among(made)) if made else of_raw
     wanted = select(replica).where(of_these, replica.c.status.in_(GOOD), replica.c.retired_at.is_(None))
     if site is not None:
         wanted = wanted.where(replica.c.site == site)
@@ -163,7 +165,7 @@ def _places(conn: Connection, rows: Sequence[Row[Any]], site: str | None) -> dic
 def _facts(conn: Connection, run_id: int, rows: Sequence[Row[Any]]) -> dict[int | None, dict[str, Any]]:
     """Give the facts about these entries' files; under none those about the whole run."""
     files = {row.file for row in rows if row.file is not None}
-    about: list[ColumnElement[bool]] = [item.c.file_id.in_(files)] if files else []
+    about: list[ColumnElement[bool]] = [item.c.file_id == func.any(among(files))] if files else []
     if any(row.file is None for row in rows):
         about.append((item.c.run_id == run_id) & (item.c.scope == "run"))
     found: dict[int | None, dict[str, Any]] = {}
@@ -178,24 +180,23 @@ def _facts(conn: Connection, run_id: int, rows: Sequence[Row[Any]]) -> dict[int 
 def _made(
     row: Row[Any], number: int, kind: str, locations: tuple[Place, ...], facts: dict[int | None, dict[str, Any]]
 ) -> CatalogEntry:
-    has: Any = row._mapping
     return CatalogEntry(
         run=number,
         kind=kind or "",
         sequence=row.sequence,
-        type=has.get("type", "raw"),
-        step=has.get("step", ""),
+        type=row.type,
+        step=row.step,
         name=row.name,
-        campaign=has.get("campaign") or "",
+        campaign=row.campaign or "",
         size=row.size,
         adler32=row.adler32 or "",
         blake3=row.blake3 or "",
         event_first=row.event_first,
         event_last=row.event_last,
         events=row.events,
-        software=has.get("software", ""),
-        configuration=has.get("configuration", ""),
-        product=has.get("product"),
+        software=row.software,
+        configuration=row.configuration,
+        product=row.product,
         file=row.file,
         locations=locations,
         facts=facts.get(row.file, {}),

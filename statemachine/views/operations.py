@@ -104,7 +104,7 @@ def _selected() -> Select[Any]:
 
 
 def _made(row: Row[Any]) -> OperationRow:
-    values: dict[str, Any] = {name: row._mapping[name] for name in PLAIN}
+    values: dict[str, Any] = {name: getattr(row, name) for name in PLAIN}
     values |= {"action": NAMES.get(row.action, row.action), "names": tuple(row.names)}
     rate = row.done / row.took if row.took and row.done else None
     meanwhile = row.done - row.changed if row.action in NAMES else 0

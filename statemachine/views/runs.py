@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Row, Select, func, select, true
 from ..schema import campaign, item, run
 from .counts import GOOD, Count, by_phase, by_run, by_state, standing
 from .fields import View
-from .paging import Listed, Page, listed, named
+from .paging import Listed, Page, listed
 
 began = func.coalesce(run.c.started_at, run.c.created_at)
 """When a run started, or was first heard of where nobody has said that."""
@@ -88,7 +88,6 @@ def selected() -> Select[Any]:
 
 
 def _made(row: Row[Any], counts: list[Count]) -> RunRow:
-    has = named(row)
     files = standing(c for c in counts if c.scope == "file" and c.campaign_id == row.campaign_id)
     phases = by_phase(files)
     copies: dict[str, dict[str, int]] = {}
@@ -97,14 +96,14 @@ def _made(row: Row[Any], counts: list[Count]) -> RunRow:
             roles = copies.setdefault(c.site, {})
             roles[c.state] = roles.get(c.state, 0) + c.n
     registered = sum(phases.values())
-    expected = has["expected"]
-    plain: dict[str, Any] = {name: has[name] for name in PLAIN}
-    words: dict[str, Any] = {name: has[name] or "" for name in NAMED}
+    expected = row.expected
+    plain: dict[str, Any] = {name: getattr(row, name) for name in PLAIN}
+    words: dict[str, Any] = {name: getattr(row, name) or "" for name in NAMED}
     return RunRow(
         **plain,
         **words,
         registered=registered,
-        missing=None if expected is None else max(0, expected - registered - has["waived"]),
+        missing=None if expected is None else max(0, expected - registered - row.waived),
         files=files,
         states=by_state(files),
         phases=phases,

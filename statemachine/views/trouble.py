@@ -3,70 +3,67 @@
 A run whose own item is done misses nothing, so only the others are counted, besides those that have files in trouble.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from sqlalchemy import BigInteger, Boolean, ColumnElement, Connection, column, func, select, text, union_all
+from sqlalchemy import BigInteger, ColumnElement, Connection, Text, column, func, select, text, union_all
 
 from ..schema import count_delta, count_total, run
 from .fields import View
 from .gaps import Range
 
 MOST = 20_000
-"""How many runs that are not done, and how many counts of files in trouble, are looked at; more are a storm, and said
-as such."""
+"""How many runs that are not done are looked at; more are a storm, and said as such."""
 NAMED = 3
 
-COUNTED = text("""
+FOUND = text("""
 with undone as materialized (
-  select i.run_id from item i join run on run.id = i.run_id and run.campaign_id = i.campaign_id
+  select run.id, run.campaign_id, run.closed_at, run.expected, run.waived
+  from item i join run on run.id = i.run_id and run.campaign_id = i.campaign_id
   where i.scope = 'run' and i.phase in ('waiting', 'ready', 'submitted', 'executing', 'failed', 'held', 'abandoned')
   limit :most
-), in_trouble as materialized (
-  select run_id from count_total where scope = 'file' and phase in ('failed', 'held', 'abandoned') limit :most
-), wanted as (
-  select run_id from undone union select run_id from in_trouble
-  union select run_id from count_delta where scope = 'file' and phase in ('failed', 'held', 'abandoned')
-), looked as materialized (
-  select (select count(*) from undone) >= :most or (select count(*) from in_trouble) >= :most as stopped
-), counted as (
-  select r.id, r.number, r.closed_at, r.expected, r.waived, c.*, looked.stopped
-  from looked cross join wanted join run r on r.id = wanted.run_id
-  cross join lateral (
-    select coalesce(sum(n), 0) as registered, coalesce(sum(n) filter (where phase = 'failed'), 0) as failed,
-      coalesce(sum(n) filter (where phase = 'held'), 0) as held,
-      coalesce(sum(n) filter (where phase = 'abandoned'), 0) as abandoned
-    from (
-      select phase, n from count_total where run_id = r.id and campaign_id = r.campaign_id and scope = 'file'
-      union all
-      select phase, n from count_delta where run_id = r.id and campaign_id = r.campaign_id and scope = 'file'
-    ) both_tables
-  ) c
 )
-select id, number, closed_at is null as is_open, failed, held, abandoned, stopped,
-  case when closed_at is null then 0 else greatest(0, coalesce(expected, 0) - registered - waived) end as missing
-from counted
+select f.run_id, f.phase as what, sum(f.n) as n from (
+  select run_id, campaign_id, phase, n from count_total
+  where scope = 'file' and phase in ('failed', 'held', 'abandoned')
+  union all
+  select run_id, campaign_id, phase, n from count_delta
+  where scope = 'file' and phase in ('failed', 'held', 'abandoned')
+) f join run r on r.id = f.run_id and r.campaign_id = f.campaign_id group by f.run_id, f.phase having sum(f.n) > 0
+union all
+select id, 'open', 1 from undone where closed_at is null
+union all
+select s.id, 'missing', s.missing from (
+  select u.id, coalesce(u.expected, 0) - u.waived - c.came as missing from undone u cross join lateral (
+    select coalesce(sum(n), 0) as came from (
+      select n from count_total where run_id = u.id and campaign_id = u.campaign_id and scope = 'file'
+      union all
+      select n from count_delta where run_id = u.id and campaign_id = u.campaign_id and scope = 'file'
+    ) both_tables
+  ) c where u.closed_at is not null
+) s where s.missing > 0
+union all
+select null, 'stopped', 0 from (select count(*) as n from undone) seen where seen.n >= :most
 """)
-NUMBERS = ("id", "number", "failed", "held", "abandoned", "missing")
-BY_YES = ("is_open", "stopped")
-TROUBLED = COUNTED.columns(
-    *(column(name, BigInteger) for name in NUMBERS), *(column(name, Boolean) for name in BY_YES)
-).cte("troubled")
-T = TROUBLED.c
+"""A line for each run and each thing that is so with it, and how many files that are; each part can be asked alone."""
+WHAT = FOUND.columns(column("run_id", BigInteger), column("what", Text), column("n", BigInteger)).cte("found")
+W = WHAT.c
 BOTH = union_all(
     *(
         select(*(table.c[name] for name in ("run_id", "campaign_id", "phase", "n"))).where(table.c.scope == "file")
         for table in (count_total, count_delta)
     )
 ).subquery("both_tables")
-TESTS: dict[str, ColumnElement[bool]] = {
-    "missing": T.missing > 0,
-    "failed": T.failed > 0,
-    "held": T.held > 0,
-    "abandoned": T.abandoned > 0,
-    "open": T.is_open,
-    "trouble": T.failed + T.held + T.missing > 0,
+TESTS: Mapping[str, Sequence[str]] = {
+    "missing": ("missing",),
+    "failed": ("failed",),
+    "held": ("held",),
+    "abandoned": ("abandoned",),
+    "open": ("open",),
+    "trouble": ("failed", "held", "missing"),
 }
-"""What can be asked of a run by yes or no."""
+"""What can be asked of a run by yes or no, and of which of the things found it is enough to have one."""
+COUNTED = ("failed", "held", "abandoned")
+"""What is found without looking at the runs that are not done."""
 FIRST_HOLES = text("""
 with wanted as (
   select id as run_id, coalesce(first_sequence, 1) as first, coalesce(first_sequence, 1) + expected - 1 as last
@@ -108,29 +105,27 @@ class TroubleSummary(View):
 
 def trouble_summary(conn: Connection) -> TroubleSummary:
     """Sum up what needs somebody."""
-    sums = [func.coalesce(func.sum(T[word]), 0).label(word) for word in ("failed", "held", "missing", "abandoned")]
-    tests = {f"runs_{word}": test for word, test in TESTS.items() if word != "trouble"}
-    runs = {"runs": TESTS["trouble"], **tests}
-    counts = [func.count().filter(test).label(name) for name, test in runs.items()]
-    stopped = func.coalesce(func.bool_or(T.stopped), False).label("at_least")
-    row = conn.execute(select(*sums, *counts, stopped), {"most": MOST}).one()
+    files = ("failed", "held", "missing", "abandoned")
+    sums = [func.coalesce(func.sum(W.n).filter(W.what == word), 0).label(word) for word in files]
+    counts = [func.count().filter(W.what == word).label(f"runs_{word}") for word in (*files, "open")]
+    runs = func.count(W.run_id.distinct()).filter(W.what.in_(TESTS["trouble"])).label("runs")
+    stopped = func.coalesce(func.bool_or(W.what == "stopped"), False).label("at_least")
+    row = conn.execute(select(*sums, *counts, runs, stopped), {"most": MOST}).one()
     numbers = {name: int(n) for name, n in row._mapping.items() if name != "at_least"}
     return TroubleSummary(**numbers, at_least=row.at_least)
 
 
 def lacking(conn: Connection) -> tuple[dict[int, int], bool]:
-    """Give how many files each run misses, by its id; only those that miss some, of the runs that are looked at. And
-    whether there may be more of them, for it stopped at `MOST`.
-    """
-    wanted = select(T.id, T.missing, T.stopped).where(TESTS["missing"] | T.stopped)
-    rows = conn.execute(wanted, {"most": MOST}).all()
-    return {row.id: int(row.missing) for row in rows if row.missing}, any(row.stopped for row in rows)
+    """Give how many files each run misses, by its id, for those that miss some; and whether there may be more."""
+    rows = conn.execute(select(W.run_id, W.n).where(W.what.in_(("missing", "stopped"))), {"most": MOST}).all()
+    return {row.run_id: int(row.n) for row in rows if row.run_id}, any(row.run_id is None for row in rows)
 
 
 def having(conn: Connection, name: str) -> list[int] | None:
     """Give the ids of the runs of which one of `TESTS` holds; none where not all could be looked at."""
-    rows = conn.execute(select(T.id, T.stopped).where(TESTS[name] | T.stopped), {"most": MOST}).all()
-    return None if any(row.stopped for row in rows) else [row.id for row in rows]
+    wanted = TESTS[name] if name in COUNTED else (*TESTS[name], "stopped")
+    ids = conn.execute(select(W.run_id).where(W.what.in_(wanted)).distinct(), {"most": MOST}).scalars().all()
+    return None if None in ids else list(ids)
 
 
 def holds(name: str) -> ColumnElement[bool]:

@@ -11,7 +11,7 @@ from werkzeug.exceptions import NotFound
 from ...statemachine.records import Record
 from ...statemachine.store import notes as desk
 from ...statemachine.store import runs
-from ...statemachine.views import NoteRow, Operation, note_of, notes
+from ...statemachine.views import NoteRow, Operation, note_of, notes, unknown_runs
 from ...statemachine.views import run as find_run
 from ..access.identity import Role, needs, who
 from ..context import reading
@@ -48,7 +48,7 @@ def index(number: int, query_data: dict[str, Any]) -> Response:
     """List what people wrote about a run and its files, newest first."""
     with reading() as connection:
         listed = notes(connection, number, asked.page(query_data))
-        if not listed.rows and find_run(connection, number) is None:
+        if not listed.rows and unknown_runs(connection, (number,)):
             raise NotFound(f"There is no run {number} here.")
     return rows(listed, query_data["wanted"])
 
