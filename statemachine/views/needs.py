@@ -116,7 +116,7 @@ def _untaken(conn: Connection, workers: Sequence[ProcessRow]) -> Iterator[Need]:
     if not left:
         return
     waiting = conn.execute(WAITS, {"steps": [step for step, _ in left], "lanes": [lane for _, lane in left]})
-    for step, lane in waiting.tuples():
+    for step, lane in waiting:
         yield no_worker(step, lane, elsewhere=any(takes(worker, step) for worker in workers))
 
 

@@ -28,8 +28,8 @@ FILES = "select count(*) from file f join run r on r.id = run_id where number = 
 ITEMS = "select count(*) from item i join run r on r.id = run_id where number = :n"
 FAILED = "select min(file_id) from item i join run r on r.id = run_id where number = :n and phase = 'failed'"
 QUESTIONS = {
-    "/": 8,
-    "/?sort=missing": 11,
+    "/": 12,
+    "/?sort=missing": 15,
     "/runs/{newest}": 22,
     "/runs/{newest}/files": 6,
     "/files/{file}": 14,
@@ -230,9 +230,9 @@ def test_every_answer_forbids_what_is_inline_or_from_elsewhere(site: Site) -> No
         ("/nothing", 404, "nothing at this address"),
         ("/runs/77", 404, "There is no run 77 here"),
         ("/runs/77/files", 404, "There is no run 77 here"),
-        ("/runs/99999999999999999999", 404, "There is no run"),
+        ("/runs/99999999999999999999", 404, "There is no number 99999999999999999999"),
         ("/runs/-1", 404, "nothing at this address"),
-        ("/files/9223372036854775808", 404, "There is no file"),
+        ("/files/9223372036854775808", 404, "There is no number 9223372036854775808"),
         ("/?number=abc", 400, "“abc” is no run number"),
         ("/?kind=%00", 400, "kind: this is too long"),
         ("/?after=zzz", 400, "no place in this list"),

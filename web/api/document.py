@@ -7,8 +7,8 @@ from typing import Any, TypeVar
 import msgspec
 from apiflask import APIBlueprint
 from flask import Flask, Response, current_app, request
-from werkzeug.exceptions import BadRequest
-from werkzeug.routing import IntegerConverter
+from werkzeug.exceptions import BadRequest, NotFound
+from werkzeug.routing import IntegerConverter, ValidationError
 
 from ..access.identity import needs
 from .answer import as_json
@@ -26,6 +26,13 @@ class Number(IntegerConverter):
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **{"max": 2**63 - 1, **options})
+
+    def to_python(self, value: str) -> int:
+        """Read the number. Raises `NotFound` naming one that is too large."""
+        try:
+            return int(super().to_python(value))
+        except ValidationError as error:
+            raise NotFound(f"There is no number {value} here.") from error
 
 
 def install(app: Flask) -> None:
