@@ -112,7 +112,7 @@ KEYS: dict[str, ColumnElement[Any]] = {
 def files(
     conn: Connection, where: FileFilter | None = None, page: Page | None = None, *, order: Order | None = None
 ) -> Listed[FileRow]:
-    """List files; the module says in which order, where none of `ORDERS` is asked for.
+    """List files; the module says in which order, where no `order` is asked for.
 
     Where the order is one of items alone, these are chosen before anything is joined to them.
     Raises `TooWideError` for a filter that needs a narrower one, and for an order of more than a run.

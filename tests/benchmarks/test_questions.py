@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 from flask.testing import FlaskClient
-from sqlalchemy import Engine, event
+from sqlalchemy import Engine
 
 from headframe.statemachine.database import connect
 from headframe.web.app import create_app
@@ -13,6 +13,7 @@ from headframe.web.settings import Settings
 
 from ..integration.servers import PostgresServer
 from ..integration.web_filled import cloned, fill
+from ..statements import statements
 from .cpu import Cpu
 
 TIMES = 9
@@ -44,15 +45,9 @@ def client(engine: Engine, instance: str) -> FlaskClient:
 
 @pytest.mark.parametrize("page", MOST)
 def test_a_page_asks_few_questions(engine: Engine, client: FlaskClient, page: str) -> None:
-    asked: list[str] = []
-
-    def note(*of: object) -> None:
-        asked.append(str(of[2]))
-
     assert client.get(page).status_code == 200  # what a process asks once is asked
-    event.listen(engine, "before_cursor_execute", note)
-    client.get(page)
-    event.remove(engine, "before_cursor_execute", note)
+    with statements(engine) as asked:
+        client.get(page)
     cpu, took = Cpu(engine), []
     for _ in range(TIMES):
         before = cpu.all()

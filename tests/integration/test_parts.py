@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy import Engine, event, text
+from sqlalchemy import Engine, text
 
 from headframe.statemachine.database import connect
 from headframe.web.access.identity import Identity, Role
@@ -15,6 +15,7 @@ from headframe.web.app import create_app
 from headframe.web.live import parts
 from headframe.web.settings import Settings
 
+from ..statements import statements
 from .web_filled import fill
 
 RUN = "/runs/1203?part=1"
@@ -42,14 +43,8 @@ def client(app: Flask) -> FlaskClient:
 
 @pytest.fixture
 def asked(engine: Engine) -> Iterator[list[str]]:
-    said: list[str] = []
-
-    def note(_c: object, _cursor: object, statement: str, *_: object) -> None:
-        said.append(statement)
-
-    event.listen(engine, "before_cursor_execute", note)
-    yield said
-    event.remove(engine, "before_cursor_execute", note)
+    with statements(engine) as said:
+        yield said
 
 
 def test_parts_are_made_once_while_nothing_changes(app: Flask, client: FlaskClient, asked: list[str]) -> None:

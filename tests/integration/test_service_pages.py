@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 from flask.testing import FlaskClient
-from sqlalchemy import Engine, event, text
+from sqlalchemy import Engine, text
 from werkzeug.test import TestResponse
 
 from headframe.statemachine.database import connect
@@ -14,6 +14,7 @@ from headframe.web.app import create_app
 from headframe.web.settings import Settings
 
 from ..patience import least, within
+from ..statements import statements
 from .servers import PostgresServer
 from .service_filled import fill_service
 from .signed import client_of, signed_app
@@ -92,16 +93,8 @@ def test_each_page_is_quick_at_the_server(viewer: FlaskClient, address: str, lim
 @pytest.mark.parametrize(("address", "most"), PAGES.items())
 def test_a_page_asks_a_fixed_number_of_questions(viewer: FlaskClient, engine: Engine, address: str, most: int) -> None:
     viewer.get(address)
-    asked: list[str] = []
-
-    def note(_c: object, _cursor: object, statement: str, *_: object) -> None:
-        asked.append(statement)
-
-    event.listen(engine, "before_cursor_execute", note)
-    try:
+    with statements(engine) as asked:
         viewer.get(address)
-    finally:
-        event.remove(engine, "before_cursor_execute", note)
     assert 1 <= len(asked) <= most, asked
 
 

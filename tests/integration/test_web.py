@@ -12,7 +12,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from prometheus_client.parser import text_string_to_metric_families
-from sqlalchemy import Engine, event, text
+from sqlalchemy import Engine, text
 from werkzeug.test import TestResponse
 
 from headframe.statemachine.database import connect
@@ -21,6 +21,7 @@ from headframe.web.serve import Listener
 from headframe.web.settings import Settings
 
 from ..patience import least, within
+from ..statements import statements
 from .servers import PostgresServer, free_ports
 from .web_filled import ODD_NAME, Filled, cloned, fill
 
@@ -108,16 +109,8 @@ def test_each_page_is_quick_at_the_server(site: Site, address: str, limit_s: flo
 @pytest.mark.parametrize(("address", "most"), QUESTIONS.items())
 def test_a_page_asks_a_fixed_number_of_questions(site: Site, address: str, most: int) -> None:
     site.get(address)
-    asked: list[str] = []
-
-    def note(_c: object, _cursor: object, statement: str, *_: object) -> None:
-        asked.append(statement)
-
-    event.listen(site.engine, "before_cursor_execute", note)
-    try:
+    with statements(site.engine) as asked:
         site.client.get(address.format(newest=site.filled.newest, file=site.file()))
-    finally:
-        event.remove(site.engine, "before_cursor_execute", note)
     assert 1 <= len(asked) - 1 <= most, asked  # one of them is this test's own
 
 
