@@ -14,6 +14,7 @@ from ..statemachine.records import (
     Content,
     Location,
     Outcome,
+    PilotWord,
     Record,
     Reporter,
     Resources,
@@ -57,10 +58,14 @@ class WorkItem(Record):
     resources: Resources = Resources()
     metadata: dict[str, Any] = {}
     trace: str = ""
+    ready_at: datetime | None = None
 
 
 class Work(Message, tag="work", kw_only=True):
-    """A parcel of items of one step and lane. `use` names the entry point or `command:<name>`."""
+    """A parcel of items of one step and lane. `use` names the entry point or `command:<name>`.
+
+    `large`: its items ran out of time or memory, and are tried once more where there is more of both.
+    """
 
     step: str
     lane: str
@@ -72,6 +77,7 @@ class Work(Message, tag="work", kw_only=True):
     parcel: tuple[WorkItem, ...]
     options: dict[str, Any] = {}
     id: str = ""
+    large: bool = False
 
 
 class SettleItem(Record):
@@ -102,7 +108,8 @@ class Report(Message, tag="report", kw_only=True):
     """What a worker says: outcomes of attempts, heartbeats of running ones, settle items done.
 
     `beats` are (item, epoch) pairs still being worked on; `beats` empty with no outcomes says "I am here".
-    `halted` is what the newest `Halt` said. No `lanes`: all.
+    `halted` is what the newest `Halt` said. No `lanes`: all. A `pilot` that speaks for itself does no work: it has no
+    outcomes, no beats and no steps.
     """
 
     reporter: Reporter
@@ -115,6 +122,7 @@ class Report(Message, tag="report", kw_only=True):
     draining: bool = False
     halted: tuple[str, ...] = ()
     sent_at: datetime | None = None
+    pilot: PilotWord | None = None
 
 
 class Marker(Message, tag="marker", kw_only=True):

@@ -96,11 +96,15 @@ class SealedSalt(Record):
 
 
 class Usage(Record):
-    """What an attempt used: wall and CPU time in seconds, peak resident memory in bytes."""
+    """What an attempt used: wall and CPU time in seconds, peak resident memory in bytes.
+
+    `queue_s` is how long its item had been ready before, in seconds.
+    """
 
     wall_s: float = 0.0
     cpu_s: float = 0.0
     memory_peak: int = 0
+    queue_s: float = 0.0
 
 
 class Resources(Record):
@@ -139,13 +143,34 @@ class Outcome(Record):
 
 
 class Reporter(Record):
-    """Who reports: the worker's random id for this process, its host and, on a cluster, its job; its headframe."""
+    """Who reports: the worker's random id for this process, its host and, on a cluster, its job; its headframe.
+
+    On a cluster `host` is the batch system's name of the node, and `pilot` the token of the pilot that it works for.
+    """
 
     owner: str
     host: str
     job: str = ""
     worker: str = ""
     version: str = ""
+    pilot: str = ""
+
+
+class PilotWord(Record):
+    """What a pilot says of itself: where it runs, what it has, and that it begins, drains or leaves (and why).
+
+    `memory` is in bytes, 0 where that is not known; `ends_at` is when its walltime is over.
+    """
+
+    token: str
+    what: Literal["running", "draining", "left"]
+    job: str = ""
+    node: str = ""
+    cpus: int = 0
+    memory: int = 0
+    workers: int = 0
+    ends_at: datetime | None = None
+    reason: str = ""
 
 
 class ArrivedFile(Record):

@@ -53,7 +53,7 @@ def _database(config: Config, mistakes: Mistakes) -> None:
     database = config.database
     if database.url and database.embedded:
         mistakes.add("database.embedded", "is set beside database.url; only one of them is possible")
-    elif not database.url and not database.embedded:
+    elif not database.url and not database.embedded and not config.launcher.url:
         mistakes.add("database.url", "is missing; set it (postgresql://host/name) or database.embedded (a folder)")
     elif database.url and not database.url.startswith(("postgresql://", "postgresql+psycopg2://")):
         mistakes.add("database.url", f'"{_scheme(database.url)}" is not possible; expected postgresql://host/name')

@@ -10,6 +10,7 @@ from ...statemachine.lanes import LANES
 from ...statemachine.pipeline import Pipeline, RunType, Step, build
 from ...statemachine.records import Record
 from .access import Access
+from .launching import LauncherConfig, PilotConfig
 from .types import Count, FileMode, FolderMode, Port, Prefix, Seconds, Share
 
 LARGEST_RUN = 2**63 - 1
@@ -204,6 +205,8 @@ class Config(Record):
     worker: WorkerConfig = WorkerConfig()
     conductor: ConductorConfig = ConductorConfig()
     sweeper: SweeperConfig = SweeperConfig()
+    launcher: LauncherConfig = LauncherConfig()
+    pilots: dict[str, PilotConfig] = msgspec.field(name="pilot", default_factory=dict)
     private: dict[str, dict[str, Any]] = {}
     log: Log = Log()
     folder: Path = Path()

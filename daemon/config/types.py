@@ -1,5 +1,6 @@
 """The kinds of value that configuration knows beside those of TOML."""
 
+import re
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -22,12 +23,24 @@ class FileMode(int):
     """The mode of files; the owner may read, nobody may execute."""
 
 
+class Memory(int):
+    """An amount of memory in bytes, written as SLURM writes it: `64G` is 64 GiB."""
+
+
+class Walltime(int):
+    """A time limit in seconds, written as SLURM writes it: `4:00:00` or `1-12:00:00`."""
+
+
 def hook(folder: Path, kind: type, value: Any) -> Any:
     """Make a value of `kind` from one of TOML; relative paths start at `folder`. Raises `ValueError`."""
     if kind is Path:
         return absolute(folder, value)
-    if issubclass(kind, int):
+    if kind in (FolderMode, FileMode):
         return _mode(kind, value)
+    if kind is Memory:
+        return _memory(value)
+    if kind is Walltime:
+        return _walltime(value)
     raise NotImplementedError(kind)
 
 
@@ -36,6 +49,23 @@ def absolute(folder: Path, value: object) -> Path:
     if not isinstance(value, str) or not value or "\0" in value:
         raise ValueError("expected a path in quotation marks")
     return folder / Path(value).expanduser()
+
+
+def _memory(value: object) -> Memory:
+    found = re.fullmatch(r"(\d+)([KMGT])(?:i?B)?", value) if isinstance(value, str) else None
+    if found is not None:
+        return Memory(int(found[1]) << 10 * (1 + "KMGT".index(found[2])))
+    if value == 0 and not isinstance(value, bool):
+        return Memory(0)
+    raise ValueError('expected an amount such as "64G", or 0 for what the partition gives')
+
+
+def _walltime(value: object) -> Walltime:
+    found = re.fullmatch(r"(?:(\d+)-)?(\d{1,3}):([0-5]\d):([0-5]\d)", value) if isinstance(value, str) else None
+    if found is None:
+        raise ValueError('expected hours, minutes and seconds such as "4:00:00", or "1-12:00:00" with days')
+    days, hours, minutes, seconds = (int(part or 0) for part in found.groups())
+    return Walltime(((days * 24 + hours) * 60 + minutes) * 60 + seconds)
 
 
 def _mode(kind: type[int], value: object) -> int:

@@ -54,6 +54,9 @@ measure_rate = Table(
     number("failed"),
     number("interrupted"),
     _seconds("busy_s"),
+    _seconds("cpu_s"),
+    _seconds("queue_s"),
+    number("memory_peak"),
     PrimaryKeyConstraint(*RATE),
     comment="what each step did, by spans of minutes",
 )

@@ -73,6 +73,7 @@ attempt = Table(
     Index("attempt_host", "host", "ended_at"),
     Index("attempt_step", "step", "ended_at"),
     Index("attempt_trouble", "ended_at", postgresql_where=text("outcome <> 'succeeded'")),
+    Index("attempt_job", "job", "ended_at", postgresql_where=text("job <> ''")),
     Index("attempt_family", "family", "ended_at", postgresql_where=text("family is not null")),
     Index("attempt_failed", "item_id", postgresql_where=text("family is not null")),
     Index("attempt_unnamed", "ended_at", postgresql_where=text(UNNAMED)),

@@ -1,0 +1,45 @@
+"""pilots: jobs of workers with all that is known of them; what attempts used."""
+
+from alembic import op
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
+
+revision = '0011_pilots'
+down_revision = '0010_queue_depth'
+branch_labels = None
+depends_on = None
+
+WORDS = ('launcher', 'name', 'state', 'code', 'log', 'told', 'told_by', 'told_reason')
+MOMENTS = ('ends_at', 'seen_at', 'heard_at', 'told_at')
+
+
+def upgrade() -> None:
+    op.execute("comment on column pilot.token is 'the name of its job, by which it is found again'")
+    op.execute("comment on table pilot is 'jobs of workers, each written down before it is asked for'")
+    for name in WORDS:
+        op.add_column('pilot', sa.Column(name, sa.Text(), server_default='', nullable=False))
+    for name in MOMENTS:
+        op.add_column('pilot', sa.Column(name, sa.DateTime(timezone=True), nullable=True))
+    for name in ('detail', 'usage'):
+        op.add_column('pilot', sa.Column(name, postgresql.JSONB(astext_type=sa.Text()), server_default=sa.text("'{}'::jsonb"), nullable=False))
+    op.add_column('pilot', sa.Column('large', sa.Boolean(), server_default=sa.text('false'), nullable=False, comment='for what ran out of time or memory'))
+    op.add_column('pilot', sa.Column('restarts', sa.BigInteger(), server_default='0', nullable=False))
+    op.create_index('pilot_open', 'pilot', ['launcher', 'id'], unique=False, postgresql_where=sa.text('ended_at is null'))
+    op.create_index('pilot_of_name', 'pilot', ['launcher', 'name', 'id'], unique=False)
+    op.create_index('pilot_job', 'pilot', ['job', 'id'], unique=False, postgresql_where=sa.text("job <> ''"))
+    op.create_index('attempt_job', 'attempt', ['job', 'ended_at'], unique=False, postgresql_where=sa.text("job <> ''"))
+    for name in ('cpu_s', 'queue_s'):
+        op.add_column('measure_rate', sa.Column(name, sa.Double(), server_default='0', nullable=False))
+    op.add_column('measure_rate', sa.Column('memory_peak', sa.BigInteger(), server_default='0', nullable=False))
+
+
+def downgrade() -> None:
+    for name in ('memory_peak', 'queue_s', 'cpu_s'):
+        op.drop_column('measure_rate', name)
+    op.drop_index('attempt_job', 'attempt')
+    for name in ('pilot_job', 'pilot_of_name', 'pilot_open'):
+        op.drop_index(name, 'pilot')
+    for name in ('restarts', 'large', 'usage', 'detail', *MOMENTS, *WORDS):
+        op.drop_column('pilot', name)
+    op.execute("comment on table pilot is null")
+    op.execute("comment on column pilot.token is null")

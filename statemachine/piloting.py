@@ -1,0 +1,134 @@
+"""What the launcher and the service say to each other about pilots, and what the end of a pilot means for its work."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from .records import Record
+
+Name = Annotated[str, msgspec.Meta(min_length=1, max_length=100, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+Words = Annotated[str, msgspec.Meta(max_length=2000)]
+
+
+class PilotStatus(StrEnum):
+    """What is known of a pilot. The last two are ends.
+
+    `intended`: written down; whether the batch system has it is not known yet. `refused`: it said no.
+    """
+
+    INTENDED = "intended"
+    PENDING = "pending"
+    RUNNING = "running"
+    ENDED = "ended"
+    REFUSED = "refused"
+
+
+OVER = (PilotStatus.ENDED, PilotStatus.REFUSED)
+
+ENDS = {
+    "done": "it left by itself",
+    "failed": "its script failed",
+    "cancelled": "it was cancelled",
+    "preempted": "it was preempted",
+    "walltime": "its walltime was over",
+    "memory": "it ran out of memory",
+    "node-failed": "its node failed",
+    "refused": "the batch system refused it",
+    "withdrawn": "it was not needed any more",
+    "vanished": "the batch system does not know it, and it was not heard of",
+}
+"""Why a pilot is over: the codes, and what they say to a person."""
+
+
+class PilotWish(Record, forbid_unknown_fields=True):
+    """A pilot that a launcher is about to submit. `token` is the name of its job: unique, and never used again.
+
+    `request` is what is asked for, as people are shown it.
+    """
+
+    token: Name
+    name: Name
+    steps: tuple[Name, ...]
+    large: bool = False
+    request: dict[str, Any] = {}
+
+
+class PilotSeen(Record, forbid_unknown_fields=True):
+    """What a launcher has learned of a pilot. What it does not name stays as it was."""
+
+    token: Name
+    status: Literal["pending", "running", "ended", "refused"]
+    job: Words = ""
+    node: Words = ""
+    state: Words = ""
+    code: Words = ""
+    reason: Words = ""
+    log: Words = ""
+    restarts: Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)] = 0
+    submitted_at: datetime | None = None
+    started_at: datetime | None = None
+    ends_at: datetime | None = None
+    ended_at: datetime | None = None
+    usage: dict[str, float] = {}
+
+
+class Round(Record, forbid_unknown_fields=True):
+    """What a launcher says each interval: who it is, what it has seen change, and what stops it (by pilot name)."""
+
+    host: Words = ""
+    owner: Words = ""
+    version: Words = ""
+    back_end: Words = ""
+    cluster: Words = ""
+    trouble: dict[str, Words] = {}
+    seen: Annotated[tuple[PilotSeen, ...], msgspec.Meta(max_length=5000)] = ()
+    names: Annotated[tuple[Name, ...], msgspec.Meta(max_length=200)] = ()
+
+
+class StepDemand(Record):
+    """The work of a step: what waits and may go out, what runs; how long one takes, as measured lately (0: not yet).
+
+    `waiting` leaves out what is paused, held or not due; `large` of them ran out of time or memory before.
+    """
+
+    step: str
+    waiting: int = 0
+    large: int = 0
+    executing: int = 0
+    mean_s: float = 0.0
+    p95_s: float = 0.0
+    done_per_minute: float = 0.0
+
+
+class LivePilot(Record):
+    """A pilot of a launcher, as far as that has to know it; those that ended lately too."""
+
+    token: str
+    name: str
+    status: str
+    created_at: datetime
+    large: bool = False
+    job: str = ""
+    node: str = ""
+    state: str = ""
+    code: str = ""
+    reason: str = ""
+    restarts: int = 0
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    heard_at: datetime | None = None
+    told: str = ""
+
+
+class Orders(Record):
+    """What a launcher is told: the time, its pilots, the work by step, and which nodes are set aside, and why.
+
+    A pilot whose `told` is `drain` or `cancel` is to be drained or cancelled.
+    """
+
+    now: datetime
+    pilots: tuple[LivePilot, ...] = ()
+    demand: tuple[StepDemand, ...] = ()
+    set_aside: dict[str, str] = {}
