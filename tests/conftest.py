@@ -7,14 +7,15 @@ import os
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pytest
 
 from .integration.rabbit_server import RabbitServer
 from .integration.servers import PostgresServer, ServerMissing
+from .integration.slurm_server import Slurm
 
-Server = TypeVar("Server", PostgresServer, RabbitServer)
+Server = TypeVar("Server", PostgresServer, RabbitServer, Slurm)
 
 
 def started(make: Callable[[], Server]) -> Server:
@@ -98,6 +99,28 @@ def rabbit_instance(rabbit: RabbitServer) -> Iterator[str]:
     prefix = f"t{secrets.token_hex(4)}"
     yield prefix
     rabbit.delete(f"{prefix}.")
+
+
+@pytest.fixture
+def start_slurm() -> Iterator[Callable[..., Slurm]]:
+    """Give a starter of private SLURMs (up in a second); all that it started is ended after the test."""
+    made: list[Slurm] = []
+
+    def start(**settings: Any) -> Slurm:
+        made.append(started(lambda: Slurm(**settings)))
+        return made[-1]
+
+    yield start
+    for one in made:
+        one.remove()
+
+
+@pytest.fixture
+def slurm(start_slurm: Callable[..., Slurm], monkeypatch: pytest.MonkeyPatch) -> Slurm:
+    """Give a private SLURM of four nodes, and make it the one that SLURM's commands speak to in this test."""
+    server = start_slurm()
+    monkeypatch.setenv("SLURM_CONF", str(server.config))
+    return server
 
 
 def on_server(postgres: PostgresServer, statement: str) -> None:

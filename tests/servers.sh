@@ -5,6 +5,14 @@ missing=""
 [ -x /usr/lib/rabbitmq/bin/rabbitmq-server ] || missing="$missing rabbitmq-server"
 ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || missing="$missing postgresql"
 command -v chromium >/dev/null 2>&1 || missing="$missing chromium"
+# SLURM for the tests of pilots, and what it keeps its accounting in.
+for pair in slurmctld:slurmctld slurmd:slurmd sbatch:slurm-client slurmdbd:slurmdbd \
+    mariadbd:mariadb-server-core mariadb-install-db:mariadb-server-core my_print_defaults:mariadb-client-core; do
+    PATH="$PATH:/usr/sbin" command -v "${pair%%:*}" >/dev/null 2>&1 || case "$missing " in
+    *" ${pair#*:} "*) ;; *) missing="$missing ${pair#*:}" ;; esac
+done
+ls /usr/lib/*/slurm-wlm/accounting_storage_mysql.so >/dev/null 2>&1 || missing="$missing slurm-wlm-mysql-plugin"
+ls /usr/lib/*/slurm-wlm/openapi_v0*.so >/dev/null 2>&1 || missing="$missing slurm-wlm-basic-plugins"
 provider="${HEADFRAME_TEST_OIDC:-$HOME/.cache/headframe/oidc}"
 
 # The OpenID provider that sign-in is tested with: a package of npm, which needs a Node.js newer than Debian 12's.
@@ -28,5 +36,8 @@ fi
 echo "installing$missing"
 export DEBIAN_FRONTEND=noninteractive
 apt-get update -qq
+# The tests start their own servers: installing these must not start Debian's.
+policy=/usr/sbin/policy-rc.d
+[ -e "$policy" ] || { printf '#!/bin/sh\nexit 101\n' >"$policy"; chmod 755 "$policy"; trap 'rm -f "$policy"' EXIT; }
 # shellcheck disable=SC2086
 apt-get install -y -qq --no-install-recommends $missing >/dev/null
