@@ -25,7 +25,8 @@ class CommandSpec(Record):
 class WorkerSettings(Record):
     """`steps` in order of preference; `lanes` that it takes, live first. Times in seconds: a step longer than `quick_s`
     says that it has started. `preload` names modules that the steps' process imports before its first step. Steps of
-    the bulk lane run in a process of their own, nicer than the others by `bulk_nice`.
+    the bulk lane run in a process of their own, nicer than the others by `bulk_nice`. `large` says what becomes of work
+    that ran out of time or memory before: None takes it like any other, False leaves it, True takes it first.
     """
 
     steps: tuple[str, ...]
@@ -42,6 +43,7 @@ class WorkerSettings(Record):
     threads: int = 1
     preload: tuple[str, ...] = ()
     bulk_nice: int = 0
+    large: bool | None = None
 
 
 def new_owner() -> str:
