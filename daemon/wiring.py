@@ -1,27 +1,32 @@
-"""From the configuration to the parts: the one place that knows both."""
+"""From the configuration to the parts: the one place that knows both.
+
+What speaks to the database is imported where it is used: a worker never does, and a pilot has little time to start.
+"""
+
+from __future__ import annotations
 
 import select
 import threading
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
-from sqlalchemy import Engine, text
 
 from ..consumers.broker import Broker, BrokerRefusedError, BrokerUnavailableError, Names, Topology
 from ..consumers.broker.connect import Tls, connect, vhost_of
 from ..consumers.broker.management import Management
 from ..consumers.worker.settings import SETTLE, CommandSpec, WorkerSettings
-from ..statemachine import database
 from ..statemachine.lanes import LANES
-from ..statemachine.pipeline import Pipeline
 from ..statemachine.records import ArrivedFile
-from ..statemachine.store.arrivals import known
-from ..statemachine.store.campaigns import Book
-from ..statemachine.store.sites import SiteRow
-from ..web.settings import Settings
-from . import access, embedded
 from .config import Config, ConfigError, read_secret
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+    from ..statemachine.pipeline import Pipeline
+    from ..statemachine.store.campaigns import Book
+    from ..statemachine.store.sites import SiteRow
+    from ..web.settings import Settings
 
 log = structlog.get_logger("headframe.wiring")
 DAEMON_S, COMMAND_S = 15.0, 5.0
@@ -34,6 +39,9 @@ DAEMONS = {"conductor", "sweeper", "watch", "web"}
 
 def engine(config: Config, role: str, pool: int | None = None) -> Engine:
     """Make the engine for one process. Nothing is connected yet."""
+    from ..statemachine import database
+    from . import embedded
+
     settings = config.database
     password = read_secret(settings.password_file, "database.password_file") if settings.password_file else None
     size = pool or settings.pool
@@ -107,6 +115,8 @@ def step_names(config: Config) -> tuple[str, ...]:
 
 def book(config: Config) -> Book:
     """Say which pipeline each run type follows. Raises `ConfigError` where there is no pipeline."""
+    from ..statemachine.store.campaigns import Book
+
     pipelines: dict[str, Pipeline] = config.pipelines()
     if not pipelines:
         raise ConfigError(["pipeline: there is none; add [[pipeline.default.step]]"])
@@ -117,6 +127,9 @@ def book(config: Config) -> Book:
 
 def web_settings(config: Config) -> Settings:
     """Say what the pages and the API need to know of this instance."""
+    from ..web.settings import Settings
+    from . import access
+
     return Settings(
         instance=config.instance,
         timezone=config.timezone,
@@ -169,6 +182,8 @@ def private(config: Config) -> dict[str, dict[str, object]]:
 
 def site_rows(config: Config) -> tuple[SiteRow, ...]:
     """Give the configured sites as the database knows them."""
+    from ..statemachine.store.sites import SiteRow
+
     return tuple(SiteRow(name=name, kind=site.kind, path=config.site(name).root) for name, site in config.sites.items())
 
 
@@ -179,6 +194,7 @@ def site_roots(config: Config) -> dict[str, str]:
 
 def known_to(engine: Engine) -> Callable[[Sequence[ArrivedFile]], list[bool]]:
     """Give the watcher's question to the database: which of these have been dealt with?"""
+    from ..statemachine.store.arrivals import known
 
     def ask(files: Sequence[ArrivedFile]) -> list[bool]:
         with engine.begin() as connection:
@@ -189,6 +205,8 @@ def known_to(engine: Engine) -> Callable[[Sequence[ArrivedFile]], list[bool]]:
 
 def listen(engine: Engine, instance: str, wake: Callable[[], None], stop: threading.Event) -> None:
     """Call `wake` whenever something commits a notice for the conductors, until `stop`; reconnects by itself."""
+    from ..statemachine import database
+
     while not stop.is_set():
         try:
             _listen_once(engine, instance, wake, stop)
@@ -197,6 +215,8 @@ def listen(engine: Engine, instance: str, wake: Callable[[], None], stop: thread
 
 
 def _listen_once(engine: Engine, instance: str, wake: Callable[[], None], stop: threading.Event) -> None:
+    from sqlalchemy import text
+
     with engine.connect() as connection:
         connection.execute(text(f"listen headframe_{instance}"))
         connection.commit()
