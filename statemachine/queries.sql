@@ -728,6 +728,25 @@ with seen as (
 )
 select what, name from pause where what <> 'site';
 
+-- name: hear_pilots
+-- Pilots have said where they run and what they have; one that is over stays so. A row that its launcher is just
+-- writing is left out: the pilot says it again soon, and nobody waits crosswise. Gives the tokens that are known.
+with said as (
+  select * from jsonb_to_recordset(cast(:rows as jsonb))
+    as w(token text, job text, node text, ends_at timestamptz, detail jsonb)
+), locked as (
+  select p.id, w.* from pilot p join said w on w.token = p.token
+  where p.status <> all(:over)
+  order by p.id for no key update of p skip locked
+), heard as (
+  update pilot p set
+    status = 'running', node = coalesce(nullif(l.node, ''), p.node), job = coalesce(nullif(l.job, ''), p.job),
+    started_at = coalesce(p.started_at, clock_timestamp()), heard_at = clock_timestamp(),
+    ends_at = coalesce(l.ends_at, p.ends_at), detail = p.detail || l.detail
+  from locked l where p.id = l.id
+)
+select p.token from pilot p where p.token in (select token from said);
+
 -- name: forget_silent
 delete from process p where p.seen_at < clock_timestamp() - interval '7 days'
   and exists (select from process o where o.role = p.role and o.seen_at > p.seen_at);

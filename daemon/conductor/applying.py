@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Engine
 
 from ... import __version__
 from ...consumers.messages import Report
-from ...statemachine.records import Record, Trouble
+from ...statemachine.records import PilotWord, Record, Trouble
 from ...statemachine.store.announced import items_announced
 from ...statemachine.store.arrivals import register
 from ...statemachine.store.campaigns import Book
@@ -16,6 +16,7 @@ from ...statemachine.store.core import Ready, Touched, execute, lock_items
 from ...statemachine.store.dead import bury
 from ...statemachine.store.gather import RunMoved, gather
 from ...statemachine.store.pauses import Told, WorkerSeen, to_tell
+from ...statemachine.store.pilots_heard import heard
 from ...statemachine.store.pin import hold_runs, items_to_pin
 from ...statemachine.store.reports import Stale, apply_reports, renew
 from ...statemachine.store.runs import campaigns_of, inform
@@ -70,6 +71,7 @@ def apply(connection: Connection, batch: Sorted, book: Book, reign: str = "") ->
     stale = [*reports.stale, *renew(connection, batch.beats)]
     settled(connection, [(entry.id, entry.done, entry.error) for entry in batch.settled])
     told = see(connection, batch.workers.values())
+    heard(connection, batch.pilots)
     mark_applied(connection, _marks(batch, reign))
     return Effects(
         ready=(*arrived.ready, *reports.ready),
@@ -114,9 +116,10 @@ def _seen(report: Report) -> WorkerSeen:
 
 
 def see(connection: Connection, reports: Collection[Report]) -> list[Told]:
-    """Write down which workers were heard of; give what they have to be told."""
-    paused = execute(connection, "see_process", [_worker_row(report) for report in reports])
-    return to_tell(map(_seen, reports), ((row.what, row.name) for row in paused))
+    """Write down which workers and pilots were heard of; give what workers have to be told."""
+    paused = execute(connection, "see_process", [_process_row(report) for report in reports])
+    workers = [_seen(report) for report in reports if report.pilot is None]
+    return to_tell(workers, ((row.what, row.name) for row in paused))
 
 
 def see_self(connection: Connection, owner: str, role: str, host: str, detail: dict[str, Any]) -> None:
@@ -125,21 +128,37 @@ def see_self(connection: Connection, owner: str, role: str, host: str, detail: d
     execute(connection, "see_process", [row])
 
 
-def _worker_row(report: Report) -> dict[str, Any]:
+def _process_row(report: Report) -> dict[str, Any]:
     reporter = report.reporter
     return {
         "owner": reporter.owner,
-        "role": "worker",
+        "role": "worker" if report.pilot is None else "pilot",
         "host": reporter.host,
         "pid": None,
         "version": reporter.version,
-        "detail": {
-            "steps": report.steps,
-            "lanes": report.lanes,
-            "job": reporter.job,
-            "draining": report.draining,
-            "halted": report.halted,
-            "name": reporter.worker,
-            "busy": len(report.beats),
-        },
+        "detail": _worker_detail(report) if report.pilot is None else _pilot_detail(report, report.pilot),
+    }
+
+
+def _worker_detail(report: Report) -> dict[str, Any]:
+    reporter = report.reporter
+    return {
+        "steps": report.steps,
+        "lanes": report.lanes,
+        "job": reporter.job,
+        "draining": report.draining,
+        "halted": report.halted,
+        "name": reporter.worker,
+        "busy": len(report.beats),
+        **({"pilot": reporter.pilot} if reporter.pilot else {}),
+    }
+
+
+def _pilot_detail(report: Report, word: PilotWord) -> dict[str, Any]:
+    return {
+        "name": report.reporter.worker,
+        "pilot": word.token,
+        "job": word.job,
+        "draining": word.what != "running",
+        "workers": word.workers,
     }

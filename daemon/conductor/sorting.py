@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from ...consumers.broker import Delivery
 from ...consumers.messages import Arrived, Marker, Report, Settled
-from ...statemachine.records import ArrivedFile, Reporter, RunInfo, Trouble
+from ...statemachine.records import ArrivedFile, PilotWord, Reporter, RunInfo, Trouble
 from ...statemachine.store.dead import cut, place_of
 from ...statemachine.store.fold import Said
 from .parts import Part
@@ -22,6 +22,7 @@ class Sorted:
         self.settled: list[Settled] = []
         self.marks: dict[str, tuple[Marker, int]] = {}
         self.workers: dict[str, Report] = {}
+        self.pilots: list[PilotWord] = []
         self.files: list[ArrivedFile] = []
         self.runs: list[RunInfo] = []
         self.troubles: list[Trouble] = []
@@ -44,6 +45,7 @@ class Sorted:
         reporter: Reporter = report.reporter
         if whole:
             self.workers[reporter.owner] = report
+            self.pilots += [report.pilot] if report.pilot is not None else []
         self.said += [Said(outcome=outcome, reporter=reporter) for outcome in report.outcomes]
         self.beats += [(item, epoch, reporter.owner) for item, epoch in report.beats]
         self.settled += report.settled

@@ -18,7 +18,7 @@ from .share import give_way
 
 COUNTED = ("lost-lease", "worker-died", "over-limit", "node-failed", "delivery-limit")
 ESCALATED = ("walltime", "memory")
-POLITE = ("drain", "given-back")
+POLITE = ("drain", "given-back", "preempted", "pilot-ended")
 """Reason codes of an interrupt: which may be the item's own fault, ask for more, or cost nothing at all."""
 ON_FEW_NODES = 4
 """How many times as many workers must die where there are too few nodes to tell an item's fault from a node's."""
