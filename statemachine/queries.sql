@@ -751,6 +751,103 @@ select p.token from pilot p where p.token in (select token from said);
 delete from process p where p.seen_at < clock_timestamp() - interval '7 days'
   and exists (select from process o where o.role = p.role and o.seen_at > p.seen_at);
 
+-- name: lock_launcher
+-- One round of a launcher at a time, so that of two of one name only one goes on.
+select pg_advisory_xact_lock(hashtext(current_schema() || '.launcher'), hashtext(:launcher));
+
+-- name: other_launchers
+-- Launchers that call themselves alike and were heard of lately.
+select host, owner, extract(epoch from clock_timestamp() - seen_at) as silent_s from process
+where role = 'launcher' and detail ->> 'launcher' = :launcher and owner <> :owner
+  and seen_at > clock_timestamp() - make_interval(secs => :lately_s)
+order by seen_at desc;
+
+-- name: intend_pilots
+-- Pilots are written down before they are asked for; what is there already stays as it is.
+insert into pilot (token, launcher, name, steps, large, request)
+select w.token, :launcher, w.name, w.steps, w.large, w.request
+from jsonb_to_recordset(cast(:rows as jsonb))
+  as w(token text, name text, steps text, large boolean, request jsonb)
+order by w.token
+on conflict (token) do nothing returning id;
+
+-- name: tokens_of_others
+-- Those of these tokens that stand for pilots of another launcher, or of another name.
+select p.token, p.launcher, p.name
+from jsonb_to_recordset(cast(:rows as jsonb)) as w(token text, name text)
+join pilot p on p.token = w.token where p.launcher <> :launcher or p.name <> w.name
+order by p.token;
+
+-- name: see_pilots
+-- intended -> pending -> running -> ended or refused, never back; only a job that was requeued begins anew. What comes
+-- after the end fills in what was not known, and what accounting says of it. What is not said stays as it was.
+with said as (
+  select w.*, array_position(:order, w.status) as place
+  from jsonb_to_recordset(cast(:rows as jsonb)) as w(token text, status text, job text, node text, state text, code text,
+    reason text, log text, restarts bigint, submitted_at timestamptz, started_at timestamptz, ends_at timestamptz,
+    ended_at timestamptz, usage jsonb)
+), locked as (
+  select p.id, p.status as was, w.*, p.status = any(:over) as was_over, w.restarts > p.restarts as again,
+    w.status = any(:over) as is_over, w.place < array_position(:order, p.status) and w.restarts <= p.restarts as stale
+  from said w join pilot p on p.token = w.token
+  where p.launcher = :launcher
+  order by p.id for no key update of p
+)
+update pilot p set
+  status = case when l.was_over or l.stale then p.status else l.status end,
+  job = case when l.was_over or l.job = '' then coalesce(nullif(p.job, ''), l.job) else l.job end,
+  node = case when l.was_over or l.stale then coalesce(nullif(p.node, ''), l.node)
+    when l.again then l.node else coalesce(nullif(l.node, ''), p.node) end,
+  state = case when l.was_over or l.stale or l.state = '' then p.state else l.state end,
+  code = case when l.was_over then coalesce(nullif(p.code, ''), l.code) when l.is_over then l.code else p.code end,
+  reason = case when l.was_over then coalesce(nullif(p.reason, ''), l.reason) when l.stale
+    or (l.reason = '' and l.status = p.status and not l.again) then p.reason else l.reason end,
+  log = coalesce(nullif(l.log, ''), p.log),
+  restarts = case when l.was_over then p.restarts else greatest(p.restarts, l.restarts) end,
+  submitted_at = coalesce(p.submitted_at, l.submitted_at, case when l.status in ('pending', 'running')
+    then clock_timestamp() end),
+  started_at = case when l.was_over or l.stale then coalesce(p.started_at, l.started_at)
+    when l.again then l.started_at else coalesce(l.started_at, p.started_at,
+      case when l.status = 'running' then clock_timestamp() end) end,
+  ends_at = case when l.again then l.ends_at else coalesce(l.ends_at, p.ends_at) end,
+  ended_at = case when l.was_over then p.ended_at when l.is_over then coalesce(l.ended_at, clock_timestamp()) end,
+  usage = p.usage || coalesce(l.usage, '{}'),
+  heard_at = case when l.again and not l.was_over then null else p.heard_at end,
+  seen_at = clock_timestamp()
+from locked l where p.id = l.id
+returning p.id, not l.was_over and (l.is_over or l.again) as lost;
+
+-- name: end_pilot_leases
+-- The leases of what workers of pilots execute that are over, or that began before their job was requeued, end now. Not a
+-- change of state: the sweeper takes the items back once all that was sent before has been applied. Who is being
+-- reported of at this moment is left to the next look.
+with lost as (
+  select i.id from item i join process w on w.owner = i.owner
+  join pilot p on p.token = w.detail ->> 'pilot'
+  where i.phase = 'executing' and i.lease_until > clock_timestamp() and (p.status = any(:over)
+    or (p.restarts > 0 and w.started_at < case p.status when 'pending' then 'infinity' else p.started_at end))
+  order by i.id for no key update of i skip locked
+)
+update item i set lease_until = clock_timestamp() from lost where i.id = lost.id returning i.id as item;
+
+-- name: pilots_of_launcher
+-- What a launcher has to know of its pilots: those that are not over, and those that ended lately.
+select token, name, status, created_at, large, job, node, state, code, reason, restarts, started_at, ended_at, heard_at,
+  told
+from pilot where launcher = :launcher and ended_at is null
+union all
+select token, name, status, created_at, large, job, node, state, code, reason, restarts, started_at, ended_at, heard_at,
+  told
+from pilot where launcher = :launcher and ended_at > clock_timestamp() - make_interval(secs => :lately_s)
+order by created_at, token;
+
+-- name: lock_pilot
+select id, token, launcher, name, status, job, reason, told, told_by from pilot where id = :id for no key update;
+
+-- name: tell_pilot
+-- An operator's word, for the launcher to do.
+update pilot set told = :word, told_by = :actor, told_reason = :reason, told_at = clock_timestamp() where id = :id;
+
 -- name: ready_items
 -- What waits for a step and lane, oldest first, leaving out what is paused or not due.
 select i.id as item, i.epoch from item i join campaign c on c.id = i.campaign_id

@@ -1,23 +1,28 @@
-"""What somebody may do: four roles, the same words in the database, the configuration, on the pages and on the wire."""
+"""What somebody may do: five roles, the same words in the database, the configuration, on the pages and on the wire."""
 
 from collections.abc import Iterable
 from enum import StrEnum
 
 
 class Role(StrEnum):
-    """What somebody may do. Viewer, operator and administrator each include the one before; the committee is apart."""
+    """What somebody may do. Viewer, operator and administrator each include the one before; the committee is apart.
+
+    A launcher is a program that starts workers on a cluster: it may see, and say what it starts.
+    """
 
     VIEWER = "viewer"
     OPERATOR = "operator"
     ADMINISTRATOR = "administrator"
     COMMITTEE = "blinding-committee"
+    LAUNCHER = "launcher"
 
 
 INCLUDES = {
     Role.VIEWER: {Role.VIEWER},
     Role.OPERATOR: {Role.VIEWER, Role.OPERATOR},
-    Role.ADMINISTRATOR: {Role.VIEWER, Role.OPERATOR, Role.ADMINISTRATOR},
+    Role.ADMINISTRATOR: {Role.VIEWER, Role.OPERATOR, Role.ADMINISTRATOR, Role.LAUNCHER},
     Role.COMMITTEE: {Role.VIEWER, Role.COMMITTEE},
+    Role.LAUNCHER: {Role.VIEWER, Role.LAUNCHER},
 }
 
 

@@ -25,9 +25,15 @@ def upgrade() -> None:
     op.add_column('pilot', sa.Column('large', sa.Boolean(), server_default=sa.text('false'), nullable=False, comment='for what ran out of time or memory'))
     op.add_column('pilot', sa.Column('restarts', sa.BigInteger(), server_default='0', nullable=False))
     op.create_index('pilot_open', 'pilot', ['launcher', 'id'], unique=False, postgresql_where=sa.text('ended_at is null'))
-    op.create_index('pilot_of_name', 'pilot', ['launcher', 'name', 'id'], unique=False)
+    op.create_index('pilot_of_launcher', 'pilot', ['launcher', 'id'], unique=False)
+    op.create_index('pilot_of_name', 'pilot', ['name', 'id'], unique=False)
+    op.create_index('pilot_status', 'pilot', ['status', 'id'], unique=False)
+    op.create_index('pilot_ended', 'pilot', ['ended_at'], unique=False, postgresql_where=sa.text('ended_at is not null'))
+    op.create_index('process_launcher', 'process', ['owner'], unique=False, postgresql_where=sa.text("role = 'launcher'"))
+    op.create_index('process_pilot', 'process', [sa.text("(detail ->> 'pilot')")], unique=False, postgresql_where=sa.text("(detail ->> 'pilot') <> ''"))
     op.create_index('pilot_job', 'pilot', ['job', 'id'], unique=False, postgresql_where=sa.text("job <> ''"))
     op.create_index('attempt_job', 'attempt', ['job', 'ended_at'], unique=False, postgresql_where=sa.text("job <> ''"))
+    op.create_index('item_large', 'item', ['step', 'lane'], unique=False, postgresql_where=sa.text("phase in ('ready', 'submitted') and request <> '{}'::jsonb"))
     for name in ('cpu_s', 'queue_s'):
         op.add_column('measure_rate', sa.Column(name, sa.Double(), server_default='0', nullable=False))
     op.add_column('measure_rate', sa.Column('memory_peak', sa.BigInteger(), server_default='0', nullable=False))
@@ -36,8 +42,11 @@ def upgrade() -> None:
 def downgrade() -> None:
     for name in ('memory_peak', 'queue_s', 'cpu_s'):
         op.drop_column('measure_rate', name)
+    op.drop_index('item_large', 'item')
     op.drop_index('attempt_job', 'attempt')
-    for name in ('pilot_job', 'pilot_of_name', 'pilot_open'):
+    for name in ('process_pilot', 'process_launcher'):
+        op.drop_index(name, 'process')
+    for name in ('pilot_job', 'pilot_ended', 'pilot_status', 'pilot_of_name', 'pilot_of_launcher', 'pilot_open'):
         op.drop_index(name, 'pilot')
     for name in ('restarts', 'large', 'usage', 'detail', *MOMENTS, *WORDS):
         op.drop_column('pilot', name)

@@ -204,6 +204,12 @@ item = Table(
         postgresql_where=text("phase = 'ready' and lane = 'bulk'"),
     ),
     Index("item_submitted", "step", "lane", "submitted_at", postgresql_where=text("phase = 'submitted'")),
+    Index(
+        "item_large",
+        "step",
+        "lane",
+        postgresql_where=text("phase in ('ready', 'submitted') and request <> '{}'::jsonb"),
+    ),
     Index("item_executing", "id", postgresql_where=text("phase = 'executing'")),
     Index(
         "item_trouble",

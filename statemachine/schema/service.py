@@ -123,6 +123,8 @@ process = Table(
     facts("detail"),
     moment("started_at", now=True),
     moment("seen_at", now=True),
+    Index("process_launcher", "owner", postgresql_where=text("role = 'launcher'")),
+    Index("process_pilot", text("(detail ->> 'pilot')"), postgresql_where=text("(detail ->> 'pilot') <> ''")),
     comment="daemons and workers, by the random id of a process start",
 )
 
@@ -160,7 +162,10 @@ pilot = Table(
     words("told_reason"),
     moment("told_at"),
     Index("pilot_open", "launcher", "id", postgresql_where=text("ended_at is null")),
-    Index("pilot_of_name", "launcher", "name", "id"),
+    Index("pilot_of_launcher", "launcher", "id"),
+    Index("pilot_of_name", "name", "id"),
+    Index("pilot_status", "status", "id"),
+    Index("pilot_ended", "ended_at", postgresql_where=text("ended_at is not null")),
     Index("pilot_job", "job", "id", postgresql_where=text("job <> ''")),
     comment="jobs of workers, each written down before it is asked for",
 )

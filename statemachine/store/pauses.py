@@ -110,6 +110,13 @@ def paused_sites(connection: Connection) -> frozenset[str]:
     return frozenset(connection.execute(text("select name from pause where what = 'site'")).scalars())
 
 
+def set_aside(connection: Connection) -> dict[str, str]:
+    """Give the nodes that are set aside, each with the reason."""
+    return {
+        row.name: row.reason for row in connection.execute(text("select name, reason from pause where what = 'node'"))
+    }
+
+
 def blocked_by_sites(connection: Connection, sites: frozenset[str], step: str) -> list[dict[str, Any]]:
     """Give the pipelines and run types for which a step would write to one of these sites."""
     if not sites:

@@ -23,6 +23,7 @@ from .deadletters import (
     dead_letters,
     dead_letters_about,
 )
+from .demand import demand
 from .depths import DepthRow, depths
 from .families import FamilyFilter, FamilyRow, families
 from .fields import View
@@ -50,7 +51,7 @@ from .notes import NoteRow, note_of, notes
 from .operations import OperationFilter, OperationRow, operation, operations
 from .pace import done_lately
 from .paging import BadCursorError, Listed, Page
-from .pilots import PilotRow, pilots
+from .pilots import PilotRow, pilot, pilots
 from .processes import Around, PauseRow, ProcessRow, around, obstacles, pauses, processes
 from .products import Product, ProductDetail, ProductFilter, product_of, products
 from .queues import QueueRow, queues
@@ -159,6 +160,7 @@ __all__ = [
     "dead_letter_of",
     "dead_letters",
     "dead_letters_about",
+    "demand",
     "depths",
     "done_lately",
     "families",
@@ -181,6 +183,7 @@ __all__ = [
     "operation",
     "operations",
     "pauses",
+    "pilot",
     "pilots",
     "position",
     "processes",

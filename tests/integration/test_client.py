@@ -13,6 +13,7 @@ from sqlalchemy import Engine
 from headframe.client import Client, ClientError, NotThereError, ProblemError, UnreachableError
 from headframe.statemachine import views
 from headframe.statemachine.database import connect
+from headframe.statemachine.piloting import PilotSeen, PilotWish, Round
 from headframe.statemachine.roles import Role
 from headframe.web.app import create_app
 from headframe.web.serve import Listener
@@ -31,6 +32,7 @@ class Lab(NamedTuple):
     filled: Filled
     viewer: str
     operator: str
+    launcher: str
 
 
 @pytest.fixture(scope="module")
@@ -38,12 +40,13 @@ def lab(postgres: PostgresServer, database_template: str, instance: str) -> Iter
     with cloned(postgres, database_template) as database:
         engine = connect(database, instance)
         filled = fill(engine, runs=5, files=40)
-        tokens = [make_token(engine, role.value, role)[1] for role in (Role.VIEWER, Role.OPERATOR)]
+        roles = (Role.VIEWER, Role.OPERATOR, Role.LAUNCHER)
+        tokens = [make_token(engine, role.value, role)[1] for role in roles]
         app = create_app(engine, Settings(instance=instance, reading="closed", access=LOOSE))
         listener, stop = Listener(app, "127.0.0.1", 0), threading.Event()
         server = threading.Thread(target=listener.run, args=(stop,))
         server.start()
-        yield Lab(f"http://127.0.0.1:{listener.port}", engine, filled, tokens[0], tokens[1])
+        yield Lab(f"http://127.0.0.1:{listener.port}", engine, filled, *tokens)
         stop.set()
         server.join()
         engine.dispose()
@@ -59,6 +62,22 @@ def reader(lab: Lab) -> Iterator[Client]:
 def actor(lab: Lab) -> Iterator[Client]:
     with Client(lab.url, token=lab.operator) as client:
         yield client
+
+
+def test_a_launcher_says_what_it_starts_and_sees_and_gets_its_orders(lab: Lab, reader: Client, actor: Client) -> None:
+    wish = PilotWish(token="hf-test-1", name="reco", steps=("salt",), request={"walltime": "2:00:00"})
+    with Client(lab.url, token=lab.launcher) as launcher:
+        launcher.intend("here", [wish])
+        (pilot,) = reader.pilots(launcher="here", live=True)
+        assert actor.tell_pilot(pilot.id, "drain", "its node is to be rebooted").changed == 1
+        seen = PilotSeen(token="hf-test-1", status="pending", job="4711", reason="Resources")
+        orders = launcher.round("here", Round(host="login1", owner="l-1", seen=(seen,)))
+        assert [(each.job, each.told) for each in orders.pilots] == [("4711", "drain")]
+        assert {each.step for each in orders.demand} >= {"salt", "reconstruct"}
+        with pytest.raises(ProblemError, match="launcher here runs on login1"):
+            launcher.round("here", Round(owner="l-2"))
+    assert reader.pilot(pilot.id).reason == "Resources"
+    assert list(reader.pilots(status="running")) == []
 
 
 def test_it_gives_the_records_that_the_views_give(lab: Lab, reader: Client) -> None:

@@ -12,6 +12,7 @@ from . import (
     campaigns,
     document,
     files,
+    launchers,
     letters,
     logs,
     lookup,
@@ -20,6 +21,7 @@ from . import (
     notes,
     operations,
     pausing,
+    pilots,
     records,
     runs,
     service,
@@ -47,6 +49,8 @@ RESOURCES = (
     notes,
     measures,
     workers,
+    pilots,
+    launchers,
 )
 
 

@@ -1,4 +1,4 @@
-"""The service around the machine: status, sites, queues, processes, pilots, what is paused."""
+"""The service around the machine: status, sites, queues, processes, what is paused."""
 
 from typing import Any
 
@@ -8,13 +8,11 @@ from flask import Response
 from ...statemachine.views import (
     Listed,
     PauseRow,
-    PilotRow,
     ProcessRow,
     QueueRow,
     SiteRow,
     Status,
     pauses,
-    pilots,
     processes,
     queues,
     sites,
@@ -40,12 +38,6 @@ class ProcessesAsked(asked.One):
     role = asked.word("in this role: conductor, sweeper, watcher, web, worker")
     alive = asked.flag("heard of lately")
     alive.load_default = None
-
-
-class PilotsAsked(asked.Part):
-    """Which pilots."""
-
-    status = asked.word("in this status")
 
 
 @blueprint.get("/status")
@@ -86,16 +78,6 @@ def list_processes(query_data: dict[str, Any]) -> Response:
     with reading() as connection:
         found = processes(connection, **asked.filters(query_data))
     return rows(Listed(found, ""), query_data["wanted"])
-
-
-@blueprint.get("/pilots")
-@blueprint.input(PilotsAsked, location="query")
-@gives(Rows[PilotRow])
-def list_pilots(query_data: dict[str, Any]) -> Response:
-    """List batch jobs that run workers, newest first."""
-    with reading() as connection:
-        listed = pilots(connection, asked.page(query_data), **asked.filters(query_data))
-    return rows(listed, query_data["wanted"])
 
 
 @blueprint.get("/pauses")

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..statemachine import views as v
+from ..statemachine.piloting import Orders, PilotWish, Round
 from ..statemachine.records import Record
 from ..statemachine.store.campaign_plan import Plan
 from .wire import Rows, Wire, within
@@ -100,6 +101,18 @@ class Acting:
     def drain(self, worker: str, reason: str, *, dry_run: bool = False) -> Receipt:
         """Let a worker finish what it does and leave."""
         return self._told(within("workers", worker, "drain"), reason, dry_run, {})
+
+    def tell_pilot(self, number: int, word: str, reason: str, *, dry_run: bool = False) -> Receipt:
+        """Have a pilot drained or cancelled: `tell_pilot(17, "drain", "its node is to be rebooted")`."""
+        return self._told(within("pilots", number, word), reason, dry_run, {})
+
+    def intend(self, launcher: str, wishes: Sequence[PilotWish]) -> None:
+        """Say, as a launcher, which pilots are about to be submitted; the same again changes nothing."""
+        self.wire.send(Receipt, within("launchers", launcher, "pilots"), list(wishes))
+
+    def round(self, launcher: str, said: Round) -> Orders:
+        """Say, as a launcher, what was seen of its pilots; give what is known of them, and of the work."""
+        return self.wire.send(Orders, within("launchers", launcher, "round"), said)
 
     def replay(self, letter: int, reason: str, *, dry_run: bool = False) -> Receipt:
         """Try a dead letter again."""

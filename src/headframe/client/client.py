@@ -180,6 +180,23 @@ class Client(Acting):
         found: Rows[v.PauseRow] = self.wire.get(Rows[v.PauseRow], "/pauses")
         return found.rows
 
+    def pilots(
+        self,
+        *,
+        status: str | None = None,
+        launcher: str | None = None,
+        name: str | None = None,
+        live: bool | None = None,
+        limit: int | None = None,
+    ) -> Iterator[v.PilotRow]:
+        """List pilots, the newest first; those alone that are `live`, not over."""
+        asked = {"status": status, "launcher": launcher, "name": name, "live": live}
+        return self.wire.each(v.PilotRow, "/pilots", limit=limit, **asked)
+
+    def pilot(self, number: int) -> v.PilotRow:
+        """Give one pilot: what was asked for, how far it is, and why it is over."""
+        return self.wire.get(v.PilotRow, within("pilots", number))
+
     def failures(self, *, limit: int | None = None, **where: Any) -> Iterator[v.FamilyRow]:
         """List failures that say the same, with what they have in common."""
         return self.wire.each(v.FamilyRow, "/failures", limit=limit, **where)
