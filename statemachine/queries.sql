@@ -1135,8 +1135,11 @@ where i.phase = 'ready' and c.status <> 'paused';
 
 -- name: items_to_send
 -- Items that are still ready or submitted in the epoch for which a message is wanted, of campaigns that are not paused.
+-- Since when an item may be worked on is the same in each message of its epoch: what was sent before finds it in history.
 select i.id, i.epoch, i.step, i.lane, i.pipeline_id, i.campaign_id, i.run_id, i.file_id, i.kind, i.conditions,
-  i.request, i.nodes <> '{}' as suspect, c.name as campaign, run.number, run.metadata, f.name, f.sequence
+  i.request, i.nodes <> '{}' as suspect, c.name as campaign, run.number, run.metadata, f.name, f.sequence,
+  greatest(i.not_before, case when i.phase = 'ready' then i.changed_at else coalesce((select max(h.at) from history h
+    where h.item_id = i.id and h.to_epoch = i.epoch and h.to_phase = 'ready'), i.since) end) as ready_at
 from jsonb_to_recordset(cast(:rows as jsonb)) as w(item bigint, epoch bigint)
 join item i on i.id = w.item and i.epoch = w.epoch
 join campaign c on c.id = i.campaign_id join run on run.id = i.run_id

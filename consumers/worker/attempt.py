@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 
 from ...statemachine.naming import attempt_folder, log_path
-from ...statemachine.records import Content, Location, Outcome
+from ...statemachine.records import Content, Location, Outcome, Usage
 from ..messages import Work, WorkItem
 from ..steps.api import InfrastructureError, Input, Job, PayloadError, Site
 from ..steps.files import away, make_folder, storage_errors
@@ -76,7 +76,7 @@ class Attempt:
             reason=one_line(answer.reason),
             permanent=answer.permanent,
             skipped=answer.kind == "skip",
-            usage=answer.usage,
+            usage=msgspec.structs.replace(answer.usage, queue_s=self._queue_s()),
             log=self._kept_log(),
             folder=self.folder,
             beside=self._beside() if TRIGGERS[answer.kind] == "succeed" else (),
@@ -103,6 +103,7 @@ class Attempt:
             step=self.work.step,
             log=self.log,
             folder=self.folder,
+            usage=Usage(queue_s=self._queue_s()),
             started_at=self.started_at or datetime.now(UTC),
         )
 
@@ -126,6 +127,11 @@ class Attempt:
             return
         for name in self.settings.sites if self.work.makes == "copy" else (self.folder.site,):
             shutil.rmtree(self.settings.sites[name].open_path(self.folder.path), ignore_errors=True)
+
+    def _queue_s(self) -> float:
+        """Give how long the item had waited, by two clocks: the database's when it became ready, and this host's."""
+        ready_at, began = self.item.ready_at, self.started_at
+        return 0.0 if ready_at is None or began is None else max(0.0, (began - ready_at).total_seconds())
 
     def _kept_log(self) -> Location | None:
         """Give the log where there is one; a site that cannot be asked just now may have it."""

@@ -320,6 +320,7 @@ def _item(order: Order) -> WorkItem:
         resources=order.resources,
         metadata=order.metadata,
         trace=f"{order.run}/{order.item}",
+        ready_at=order.ready_at,
     )
 
 

@@ -6,6 +6,7 @@ same each time: inputs, conditions and seed are pinned to the item and its epoch
 
 from collections import deque
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -25,7 +26,7 @@ from .pauses import blocked_by_sites, paused, paused_sites
 class Order(Record):
     """One item's work, described: the step, where to write, what to read. `problem` says why it cannot be done.
 
-    A `suspect` was with a worker that died.
+    A `suspect` was with a worker that died. `ready_at`: since when it may be worked on, in this epoch.
     """
 
     item: int
@@ -45,6 +46,7 @@ class Order(Record):
     metadata: dict[str, Any] = {}
     problem: str = ""
     suspect: bool = False
+    ready_at: datetime | None = None
 
 
 def waiting(connection: Connection, step: str, lane: str, room: int, turns: Turns | None = None) -> list[Ready]:
@@ -152,6 +154,7 @@ def _order(row: Row[Any], pipeline: Pipeline, step: Step, inputs: dict[str, tupl
         metadata=row.metadata,
         problem=_problem(missing, row.file_id) if missing else "",
         suspect=row.suspect,
+        ready_at=row.ready_at,
     )
 
 

@@ -7,7 +7,7 @@ from sqlalchemy import Connection, Row
 
 from ..lifecycle import Trigger, sources
 from ..naming import attempt_name
-from ..records import Outcome, Record
+from ..records import Outcome, Record, Usage
 from .accept import accept
 from .announced import other_content
 from .core import Ready, Touched, execute, lock_items, ready_of
@@ -237,5 +237,13 @@ def _attempt_row(said: Said) -> dict[str, Any]:
         "reason": outcome.reason,
         "log_site": outcome.log.site if outcome.log else "",
         "log": outcome.log.path if outcome.log else "",
-        "usage": {"wall_s": usage.wall_s, "cpu_s": usage.cpu_s, "memory_peak": usage.memory_peak} if usage else {},
+        "usage": _used(usage) if usage else {},
     }
+
+
+def _used(usage: Usage) -> dict[str, float]:
+    """Give what is known of what an attempt used. Of one that was killed or has just begun, only how long it waited."""
+    known = {"queue_s": usage.queue_s}
+    if usage.wall_s:
+        known |= {"wall_s": usage.wall_s, "cpu_s": usage.cpu_s, "memory_peak": usage.memory_peak}
+    return known

@@ -1,6 +1,7 @@
 """An attempt's folder is its own: nothing that was made before lies in it, is written over or removed."""
 
 import errno
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from headframe.consumers.steps.api import InfrastructureError, Result, Site
 from headframe.consumers.worker.attempt import Attempt
 from headframe.consumers.worker.child import Answer
 from headframe.consumers.worker.settings import WorkerSettings
-from headframe.statemachine.records import Content, Location
+from headframe.statemachine.records import Content, Location, Usage
 
 
 def attempt(root: Path, **changes: Any) -> Attempt:
@@ -106,3 +107,20 @@ def test_no_folder_is_made_where_the_site_of_the_input_is_not_mounted(tmp_path: 
         attempt(tmp_path, inputs=(content,)).prepare()
     assert caught.value.code == "site-away"
     assert not list(tmp_path.iterdir())
+
+
+def test_an_attempt_says_how_long_its_item_had_waited(tmp_path: Path) -> None:
+    tried = attempt(tmp_path, ready_at=datetime.now(UTC) - timedelta(hours=1))
+    tried.prepare()
+    ended = tried.outcome(Answer(kind="skip", usage=Usage(wall_s=2.0, cpu_s=1.0, memory_peak=3)))
+    assert ended.usage is not None
+    assert (ended.usage.wall_s, ended.usage.cpu_s, ended.usage.memory_peak) == (2.0, 1.0, 3)
+    assert 3600 <= ended.usage.queue_s < 3700
+    assert tried.started().usage == Usage(queue_s=ended.usage.queue_s)
+
+
+def test_no_time_in_the_queue_is_negative_where_clocks_differ_or_nobody_said_when_it_began(tmp_path: Path) -> None:
+    for ready_at in (datetime.now(UTC) + timedelta(hours=1), None):
+        tried = attempt(tmp_path, ready_at=ready_at)
+        tried.prepare()
+        assert tried.started().usage == Usage(queue_s=0.0)
