@@ -1278,13 +1278,19 @@ select pg_try_advisory_xact_lock(hashtext(current_schema() || '.measure')) as mi
 -- Takes changes that are visible now and adds them to the measures, in one transaction: each is measured once, whenever
 -- it commits and whoever dies. What waits is all of a step's time that is not the worker's own; a second try waits on
 -- purpose and is not measured. An item's latency is that of the first time it is done: from when its file was closed,
--- in another campaign than a realtime one from when it came into that.
+-- in another campaign than a realtime one from when it came into that. What nobody measured of an attempt (it was
+-- killed, or is of before that was told) is not known, which is not zero: of busy_s, metered_s has its CPU time in cpu_s.
 with taken as (
   delete from measure_due where id in (select id from measure_due order by id limit :page) returning *
 ), seen as materialized (
   select t.*, a.family, a.host, a.reason, coalesce(a.reason_code, '') as reason_code,
-    greatest(0, coalesce(cast(a.usage ->> 'wall_s' as double precision),
-      extract(epoch from a.ended_at - a.started_at), 0)) as worked_s,
+    greatest(0, least(1e9, coalesce(cast(a.usage ->> 'wall_s' as double precision),
+      extract(epoch from a.ended_at - a.started_at), 0))) as worked_s,
+    case when a.usage ? 'cpu_s' then greatest(0, least(1e9, cast(a.usage ->> 'cpu_s' as double precision))) end as cpu_s,
+    case when a.usage ? 'queue_s' then greatest(0, least(1e9, cast(a.usage ->> 'queue_s' as double precision)))
+      end as queue_s,
+    cast(greatest(0, least(1e18, coalesce(cast(a.usage ->> 'memory_peak' as double precision), 0))) as bigint)
+      as memory_peak,
     past.ready_at,
     case when c.kind = 'realtime' then coalesce(to_timestamp(f.closed_ns / 1e9), f.registered_at)
       else past.came_at end as began_at,
@@ -1318,14 +1324,21 @@ with taken as (
   on conflict (what, span, at, step, campaign_id, kind, bucket)
   do update set n = m.n + excluded.n, seconds = m.seconds + excluded.seconds
 ), rates as (
-  insert into measure_rate as m (span, at, campaign_id, step, lane, done, passed, failed, interrupted, busy_s)
+  insert into measure_rate as m (span, at, campaign_id, step, lane, done, passed, failed, interrupted, busy_s,
+    lost_s, metered_s, cpu_s, queued, queue_s, memory_peak)
   select 1, date_bin('1 minute', at, 'epoch'), campaign_id, step, lane,
     count(*) filter (where trigger in ('succeed', 'skipped')), count(*) filter (where trigger in ('bypassed', 'reused')),
-    count(*) filter (where trigger = 'fail'), count(*) filter (where trigger = 'interrupt'), sum(worked_s)
+    count(*) filter (where trigger = 'fail'), count(*) filter (where trigger = 'interrupt'), sum(worked_s),
+    coalesce(sum(worked_s) filter (where trigger in ('fail', 'interrupt')), 0),
+    coalesce(sum(worked_s) filter (where cpu_s is not null), 0), coalesce(sum(cpu_s), 0),
+    count(queue_s), coalesce(sum(queue_s), 0), coalesce(max(memory_peak), 0)
   from seen where step <> '' group by 1, 2, 3, 4, 5
   on conflict (span, at, campaign_id, step, lane) do update set done = m.done + excluded.done,
     passed = m.passed + excluded.passed, failed = m.failed + excluded.failed,
-    interrupted = m.interrupted + excluded.interrupted, busy_s = m.busy_s + excluded.busy_s
+    interrupted = m.interrupted + excluded.interrupted, busy_s = m.busy_s + excluded.busy_s,
+    lost_s = m.lost_s + excluded.lost_s, metered_s = m.metered_s + excluded.metered_s, cpu_s = m.cpu_s + excluded.cpu_s,
+    queued = m.queued + excluded.queued, queue_s = m.queue_s + excluded.queue_s,
+    memory_peak = greatest(m.memory_peak, excluded.memory_peak)
 ), failures as (
   insert into measure_failure as m (span, at, family, campaign_id, n)
   select 5, date_bin('5 minutes', at, 'epoch'), family, campaign_id, count(*)
@@ -1385,12 +1398,17 @@ with old as (
   delete from measure_rate where ctid = any(array(
     select ctid from measure_rate where span = :fine and at < :before order by at limit :page)) returning *
 ), added as (
-  insert into measure_rate as m (span, at, campaign_id, step, lane, done, passed, failed, interrupted, busy_s)
+  insert into measure_rate as m (span, at, campaign_id, step, lane, done, passed, failed, interrupted, busy_s,
+    lost_s, metered_s, cpu_s, queued, queue_s, memory_peak)
   select :coarse, date_bin(make_interval(mins => :coarse), at, 'epoch'), campaign_id, step, lane,
-    sum(done), sum(passed), sum(failed), sum(interrupted), sum(busy_s) from old group by 2, 3, 4, 5
+    sum(done), sum(passed), sum(failed), sum(interrupted), sum(busy_s),
+    sum(lost_s), sum(metered_s), sum(cpu_s), sum(queued), sum(queue_s), max(memory_peak) from old group by 2, 3, 4, 5
   on conflict (span, at, campaign_id, step, lane) do update set done = m.done + excluded.done,
     passed = m.passed + excluded.passed, failed = m.failed + excluded.failed,
-    interrupted = m.interrupted + excluded.interrupted, busy_s = m.busy_s + excluded.busy_s
+    interrupted = m.interrupted + excluded.interrupted, busy_s = m.busy_s + excluded.busy_s,
+    lost_s = m.lost_s + excluded.lost_s, metered_s = m.metered_s + excluded.metered_s, cpu_s = m.cpu_s + excluded.cpu_s,
+    queued = m.queued + excluded.queued, queue_s = m.queue_s + excluded.queue_s,
+    memory_peak = greatest(m.memory_peak, excluded.memory_peak)
 )
 select count(*) as n from old;
 

@@ -34,13 +34,18 @@ def upgrade() -> None:
     op.create_index('pilot_job', 'pilot', ['job', 'id'], unique=False, postgresql_where=sa.text("job <> ''"))
     op.create_index('attempt_job', 'attempt', ['job', 'ended_at'], unique=False, postgresql_where=sa.text("job <> ''"))
     op.create_index('item_large', 'item', ['step', 'lane'], unique=False, postgresql_where=sa.text("phase in ('ready', 'submitted') and request <> '{}'::jsonb"))
-    for name in ('cpu_s', 'queue_s'):
+    for name in ('lost_s', 'metered_s', 'cpu_s', 'queue_s'):
         op.add_column('measure_rate', sa.Column(name, sa.Double(), server_default='0', nullable=False))
-    op.add_column('measure_rate', sa.Column('memory_peak', sa.BigInteger(), server_default='0', nullable=False))
+    for name in ('queued', 'memory_peak'):
+        op.add_column('measure_rate', sa.Column(name, sa.BigInteger(), server_default='0', nullable=False))
+    op.create_index('measure_rate_campaign', 'measure_rate', ['campaign_id', 'step'], unique=False)
+    op.create_index('pilot_created', 'pilot', ['created_at'], unique=False)
 
 
 def downgrade() -> None:
-    for name in ('memory_peak', 'queue_s', 'cpu_s'):
+    op.drop_index('pilot_created', 'pilot')
+    op.drop_index('measure_rate_campaign', 'measure_rate')
+    for name in ('memory_peak', 'queued', 'queue_s', 'cpu_s', 'metered_s', 'lost_s'):
         op.drop_column('measure_rate', name)
     op.drop_index('item_large', 'item')
     op.drop_index('attempt_job', 'attempt')

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import BigInteger, Boolean, Column, Double, Integer, PrimaryKeyConstraint, Table, Text, text
+from sqlalchemy import BigInteger, Boolean, Column, Double, Index, Integer, PrimaryKeyConstraint, Table, Text, text
 
 from .columns import TIME, key, metadata, number, words
 
@@ -54,10 +54,14 @@ measure_rate = Table(
     number("failed"),
     number("interrupted"),
     _seconds("busy_s"),
+    _seconds("lost_s"),
+    _seconds("metered_s"),
     _seconds("cpu_s"),
+    number("queued"),
     _seconds("queue_s"),
     number("memory_peak"),
     PrimaryKeyConstraint(*RATE),
+    Index("measure_rate_campaign", "campaign_id", "step"),
     comment="what each step did, by spans of minutes",
 )
 

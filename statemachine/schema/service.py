@@ -166,6 +166,7 @@ pilot = Table(
     Index("pilot_of_name", "name", "id"),
     Index("pilot_status", "status", "id"),
     Index("pilot_ended", "ended_at", postgresql_where=text("ended_at is not null")),
+    Index("pilot_created", "created_at"),
     Index("pilot_job", "job", "id", postgresql_where=text("job <> ''")),
     comment="jobs of workers, each written down before it is asked for",
 )

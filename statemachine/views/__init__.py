@@ -52,6 +52,8 @@ from .operations import OperationFilter, OperationRow, operation, operations
 from .pace import done_lately
 from .paging import BadCursorError, Listed, Page
 from .pilots import PilotRow, pilot, pilots
+from .pilot_usage import PilotUsage, usage_of_pilots
+from .pilots import PilotRow, pilots
 from .processes import Around, PauseRow, ProcessRow, around, obstacles, pauses, processes
 from .products import Product, ProductDetail, ProductFilter, product_of, products
 from .queues import QueueRow, queues
@@ -63,6 +65,7 @@ from .sites import SiteRow, sites
 from .sizes import TableSize, sizes
 from .status import Status, status
 from .trouble import TroubleSummary, first_gaps, trouble_summary
+from .usage import StepUsage, Usage, usage_of_campaign, usage_of_run, usage_of_steps
 from .wide import TooWideError
 from .workers import Doing, RoleRow, WorkerFilter, WorkerRow, attempts_by, roles, worker, workers
 
@@ -112,6 +115,7 @@ __all__ = [
     "Page",
     "PauseRow",
     "PilotRow",
+    "PilotUsage",
     "Place",
     "Position",
     "ProcessRow",
@@ -134,10 +138,12 @@ __all__ = [
     "SiteRow",
     "Status",
     "StepForecast",
+    "StepUsage",
     "TableSize",
     "TooWideError",
     "Tries",
     "TroubleSummary",
+    "Usage",
     "View",
     "WorkerFilter",
     "WorkerRow",
@@ -205,6 +211,10 @@ __all__ = [
     "tries_among",
     "trouble_summary",
     "unknown_runs",
+    "usage_of_campaign",
+    "usage_of_pilots",
+    "usage_of_run",
+    "usage_of_steps",
     "worker",
     "workers",
 ]
