@@ -1,6 +1,6 @@
 """What has to be known of an item before one can say why it stays where it is."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 import msgspec
@@ -11,13 +11,17 @@ from ..records import Record
 from ..schema import attempt, campaign, item, pipeline, step_rule
 from ..views import Around, AttemptRow, PauseRow, ProcessRow, around, attempts_of, obstacles
 from ..views.depths import broker_silent
+from ..views.launchers import PilotBrief, Serving, pilots_of_jobs, serving
 from ..views.queues import ahead, takes
 
 MOST_AHEAD = 1000
 
 
 class Machine(Record):
-    """What is alive, what operators have stopped, since when the broker does not answer."""
+    """What is alive, what operators have stopped, since when the broker does not answer.
+
+    `serving` are the launchers and their pilots, where those were asked for.
+    """
 
     now: datetime
     alive: tuple[ProcessRow, ...]
@@ -25,13 +29,19 @@ class Machine(Record):
     pauses: tuple[PauseRow, ...]
     sites_down: tuple[str, ...]
     broker_silent: datetime | None = None
+    serving: Serving = Serving()
 
     def has(self, role: str) -> bool:
         """Say whether a process of this role was heard of lately; `up` plays every role but the worker's."""
         return any(process.role in (role, "up") for process in self.alive)
 
     def workers(self, step: str, lane: str = "") -> tuple[ProcessRow, ...]:
-        """Give the workers that were heard of lately and take this step, in this lane."""
+        """Give the workers that were heard of lately and take this step, in this lane; none on a node set aside."""
+        resting = {pause.name for pause in self.pauses if pause.what == "node"}
+        return tuple(p for p in self.halted_too(step, lane) if p.host not in resting)
+
+    def halted_too(self, step: str, lane: str = "") -> tuple[ProcessRow, ...]:
+        """Give such workers wherever they are."""
         return tuple(p for p in self.alive if p.role == "worker" and takes(p, step, lane))
 
 
@@ -72,7 +82,8 @@ class Item(Record):
 class Facts(Record):
     """An item, how its subject is named, and what surrounds it. `named` are the words that select it.
 
-    `paused_site` stands in its way: its step would write there.
+    `paused_site` stands in its way: its step would write there. `pilots` are by job those that it and its attempts
+    had.
     """
 
     subject: str
@@ -84,6 +95,7 @@ class Facts(Record):
     attempts: tuple[AttemptRow, ...]
     notes: tuple[str, ...] = ()
     paused_site: PauseRow | None = None
+    pilots: dict[str, PilotBrief] = {}
 
 
 def facts(
@@ -104,6 +116,9 @@ def facts(
     found = _item(conn, item_id)
     waits = found.phase == "ready"
     surroundings = machine(conn, known)
+    if waits or found.phase == "submitted":
+        surroundings = with_pilots(conn, surroundings, [found.step], found.lane)
+    tried = attempts_of(conn, [item_id], 5) if attempts is None else attempts[-5:]
     return Facts(
         subject=subject,
         named=named,
@@ -111,10 +126,17 @@ def facts(
         item=found,
         machine=surroundings,
         ahead=ahead(conn, found.step, found.lane, found.priority, found.id, MOST_AHEAD) if waits else 0,
-        attempts=attempts_of(conn, [item_id], 5) if attempts is None else attempts[-5:],
+        attempts=tried,
         notes=tuple(notes),
         paused_site=_paused_site(conn, found, surroundings.pauses) if waits else None,
+        pilots=pilots_of_jobs(conn, [found.job, *(each.job for each in tried)]),
     )
+
+
+def with_pilots(conn: Connection, around: Machine, steps: Iterable[str], lane: str = "") -> Machine:
+    """Look at launchers and their pilots too, but only where one of these steps has no worker."""
+    missing = any(step and not around.workers(step, lane) for step in steps)
+    return msgspec.structs.replace(around, serving=serving(conn)) if missing else around
 
 
 def _paused_site(conn: Connection, found: Item, paused: Sequence[PauseRow]) -> PauseRow | None:

@@ -4,11 +4,19 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-from ..views import PauseRow
+from ..views import AttemptRow, PauseRow
 from ..wording import plural
 from .answer import Who, Why, at, command
 from .checks import of_item
 from .facts import MOST_AHEAD, Facts
+from .pilots import became, named, obstacle, set_aside
+
+NO_LAUNCHER = "no launcher of pilots has been heard of: workers are started by people, or by services"
+NO_WORKER = (
+    "no-worker", "nodes-set-aside", "launcher-silent", "no-pilot", "pilot-intended", "pilot-pending", "pilot-starting",
+    "pilot-leaving", "pilot-without-workers", "pilots-refused",
+)  # fmt: skip
+"""The codes of what waits because no worker of its step lives."""
 
 
 def why_item(facts: Facts) -> Why:
@@ -31,12 +39,35 @@ def stopped(facts: Facts) -> Why | None:
         does = command("campaign", "resume", item.campaign)
         return _answer(facts, "campaign-paused", sentence, Who.OPERATOR, does=does)
     if item.step and not machine.workers(item.step, item.lane):
-        others = [f"worker {p.owner} on {p.host} takes {_steps(p.detail)}" for p in machine.alive if p.role == "worker"]
-        bulk = " that takes the bulk lane" if machine.workers(item.step) else ""
-        sentence = f"it waits for step {item.step}, and no worker of that step{bulk} has been heard of lately"
-        evidence = tuple(others[:5]) or ("no worker of any step has been heard of lately",)
-        return _answer(facts, "no-worker", sentence, Who.ADMINISTRATOR, evidence=evidence, does="headframe worker")
+        return _no_worker(facts)
     return None
+
+
+def _no_worker(facts: Facts) -> Why:
+    """Say why no worker of the step lives: its nodes are set aside, or what keeps pilots from bringing some."""
+    machine, item = facts.machine, facts.item
+    halted = machine.halted_too(item.step, item.lane)
+    if halted:
+        return _set_aside(facts, tuple(dict.fromkeys(worker.host for worker in halted)))
+    bulk = " that takes the bulk lane" if machine.workers(item.step) else ""
+    sentence = f"it waits for step {item.step}, and no worker of that step{bulk} has been heard of lately"
+    missing = obstacle(machine.serving, item.step, machine.now)
+    if missing is not None:
+        sentence = f"{sentence}: {missing.sentence}"
+        since, does = missing.since, missing.does
+        return _answer(facts, missing.code, sentence, missing.who, evidence=missing.evidence, since=since, does=does)
+    others = [f"worker {p.owner} on {p.host} takes {_steps(p.detail)}" for p in machine.alive if p.role == "worker"]
+    evidence = (*(others[:5] or ("no worker of any step has been heard of lately",)), NO_LAUNCHER)
+    return _answer(facts, "no-worker", sentence, Who.ADMINISTRATOR, evidence=evidence, does="headframe worker")
+
+
+def _set_aside(facts: Facts, nodes: tuple[str, ...]) -> Why:
+    step, resting = facts.item.step, [pause for pause in facts.machine.pauses if pause.what == "node"]
+    sentence = f"it waits for step {step}, and all its workers are on nodes that are set aside: {', '.join(nodes)}"
+    since = min((pause.since for pause in resting if pause.name in nodes), default=None)
+    does = command("resume", "--node", nodes[0])
+    evidence = set_aside(resting, nodes)
+    return _answer(facts, "nodes-set-aside", sentence, Who.OPERATOR, evidence=evidence, since=since, does=does)
 
 
 def _nothing_moves(facts: Facts) -> Why | None:
@@ -63,7 +94,7 @@ def _paused(facts: Facts, pause: PauseRow, concerns: str = "") -> Why:
 def _ready(facts: Facts) -> Why:
     item, blocked = facts.item, stopped(facts)
     due = item.not_before is not None and item.not_before > facts.machine.now
-    if due and (blocked is None or blocked.code == "no-worker"):
+    if due and (blocked is None or blocked.code in NO_WORKER):
         return _backing_off(facts)
     if blocked is not None:
         return blocked
@@ -103,12 +134,27 @@ def _submitted(facts: Facts) -> Why:
 
 def _executing(facts: Facts) -> Why:
     item = facts.item
+    pilot = facts.pilots.get(item.job)
     job = f", job {item.job}" if item.job else ""
-    who = f"worker {item.owner} on {item.host or 'an unknown host'}{job}"
+    who = f"worker {item.owner} on {item.host or 'an unknown host'}{job}" + (f" of pilot {pilot.id}" if pilot else "")
     evidence = (f"lease until {at(item.lease_until)}", *((f"log {item.log}",) if item.log else ()))
+    if pilot and pilot.ends_at and not pilot.over:
+        evidence = (*evidence, f"the walltime of pilot {pilot.id} is over {at(pilot.ends_at)}")
+    if pilot and pilot.over:
+        return _pilot_over(facts, became(pilot), evidence)
     if item.lease_until is not None and item.lease_until < facts.machine.now:
         return _lease_over(facts, who, evidence)
     return _answer(facts, "executing", f"step {item.step} runs: {who}", evidence=evidence)
+
+
+def _pilot_over(facts: Facts, became: str, evidence: tuple[str, ...]) -> Why:
+    """Its pilot is over, and what it did is taken back as soon as nothing unread could say that it was done."""
+    if not facts.machine.has("sweeper"):
+        sentence = f"{became}, and no sweeper has been heard of to take the work back"
+        does = "headframe sweeper"
+        return _answer(facts, "no-sweeper", sentence, Who.ADMINISTRATOR, evidence=evidence, does=does)
+    sentence = f"{became}; the sweeper takes the work back once all reports sent by then are applied"
+    return _answer(facts, "pilot-over", sentence, evidence=evidence)
 
 
 def _lease_over(facts: Facts, who: str, evidence: tuple[str, ...]) -> Why:
@@ -225,15 +271,24 @@ def _owner(facts: Facts) -> str:
 
 
 def _surroundings(facts: Facts) -> tuple[str, ...]:
-    tries = [
-        f"attempt {a.epoch} at {a.step} {a.outcome}" + (f" on {a.host}" if a.host else "") + _reason(a.reason_code)
-        for a in facts.attempts
-        if a.step == facts.item.step or facts.item.phase == "done"
-    ]
+    tried = [a for a in facts.attempts if a.step == facts.item.step or facts.item.phase == "done"]
+    tries = [_tried(facts, attempt) for attempt in tried]
+    if facts.item.phase not in ("done", "abandoned"):
+        tries += set_aside(facts.machine.pauses, [a.host for a in tried if a.outcome in ("failed", "interrupted")])
     down = facts.machine.sites_down if facts.item.phase not in ("done", "abandoned") else ()
     bulk = facts.item.lane == "bulk" and facts.item.phase in ("ready", "submitted", "executing")
     lane = ("it is in the bulk lane: live data goes first",) if bulk else ()
     return (*lane, *tries, *facts.notes, *down)
+
+
+def _tried(facts: Facts, attempt: AttemptRow) -> str:
+    """Say how an attempt ended; of one that was interrupted also what became of its pilot."""
+    where = f" on {attempt.host}" if attempt.host else ""
+    said = f"attempt {attempt.epoch} at {attempt.step} {attempt.outcome}{where}{_reason(attempt.reason_code)}"
+    pilot = facts.pilots.get(attempt.job)
+    if pilot is None:
+        return f"{said}, job {attempt.job}" if attempt.job else said
+    return f"{said}; {became(pilot) if attempt.outcome == 'interrupted' else named(pilot)}"
 
 
 def _reason(code: str) -> str:

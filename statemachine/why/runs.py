@@ -1,5 +1,6 @@
 """Why a run is where it is: what it waits for, the most pressing first."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 import msgspec
@@ -9,8 +10,9 @@ from ..views import Around, Gaps, ReasonCount, RunDetail, run
 from ..wording import plural
 from .answer import Who, Why, at, command
 from .checks import Check, of_run
-from .facts import Machine, facts, machine
+from .facts import Machine, facts, machine, with_pilots
 from .items import why_item
+from .pilots import obstacle, set_aside
 
 SHOWN = 8
 
@@ -30,7 +32,7 @@ def why_found(conn: Connection, found: RunDetail, known: Around | None = None) -
         named = ("--run", str(number), "--scope", "run")
         more = (*notes, *_left_out(found))
         return why_item(facts(conn, f"run {number}", named, number, row.item, more, known=known))
-    surroundings = machine(conn, known)
+    surroundings = with_pilots(conn, machine(conn, known), _steps_waiting(found))
     for judge in (_unknown_type, _failed, _held, _site_down, _too_many, _missing, _open, _in_progress):
         answer = judge(found, surroundings)
         if answer is not None:
@@ -165,15 +167,28 @@ def _in_progress(found: RunDetail, around: Machine) -> Why | None:
     waiting = _steps_waiting(found)
     idle = [step for step in waiting if not around.workers(step)]
     if idle and not under_way["executing"]:
-        sentence = f"{plural(n, 'file')} wait, and no worker takes {' or '.join(idle)}"
-        does = "headframe worker"
-        return _answer(found, "no-worker", sentence, Who.ADMINISTRATOR, evidence=lines, does=does)
+        return _no_worker(found, around, n, idle, lines)
     resting = [p for p in around.pauses if p.what in ("lane", "site") or (p.what == "step" and p.name in waiting)]
     if resting and not under_way["executing"]:
         paused = [f"{p.what} {p.name} is paused by {p.actor}: {p.reason}" for p in resting]
         does = command("resume", f"--{resting[0].what}", resting[0].name)
         return _answer(found, "paused", paused[0], Who.OPERATOR, evidence=(*paused[1:], *lines), does=does)
     return _answer(found, "in-progress", f"{plural(n, 'file')} of it are under way", evidence=lines)
+
+
+def _no_worker(found: RunDetail, around: Machine, n: int, idle: Sequence[str], lines: tuple[str, ...]) -> Why:
+    sentence = f"{plural(n, 'file')} wait, and no worker takes {' or '.join(idle)}"
+    halted = tuple(dict.fromkeys(p.host for step in idle for p in around.halted_too(step)))
+    if halted:
+        does, lines = command("resume", "--node", halted[0]), (*set_aside(around.pauses, halted), *lines)
+        sentence = f"{sentence} but on nodes that are set aside: {', '.join(halted)}"
+        return _answer(found, "nodes-set-aside", sentence, Who.OPERATOR, evidence=lines, does=does)
+    missing = obstacle(around.serving, idle[0], around.now)
+    if missing is None:
+        does = "headframe worker"
+        return _answer(found, "no-worker", sentence, Who.ADMINISTRATOR, evidence=lines, does=does)
+    sentence, lines = f"{sentence}: {missing.sentence}", (*missing.evidence, *lines)
+    return _answer(found, missing.code, sentence, missing.who, evidence=lines, since=missing.since, does=missing.does)
 
 
 def _gathering(found: RunDetail, around: Machine) -> Why:

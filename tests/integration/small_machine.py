@@ -99,12 +99,12 @@ class SmallMachine:
             ready = Ready(item=found.id, epoch=found.epoch, step=found.step, lane=found.lane)
             dispatch.submit(conn, [ready], "conductor")
 
-    def say(self, run: int, sequence: int | None, trigger: str, **outcome: Any) -> None:
+    def say(self, run: int, sequence: int | None, trigger: str, *, by: Reporter = WORKER, **outcome: Any) -> None:
         """Report on an item's present epoch, as its worker."""
         found = self.item(run, sequence)
         said = Outcome(item=found.id, epoch=found.epoch, trigger=trigger, step=found.step or "", **outcome)  # type: ignore[arg-type]
         with self.engine.begin() as conn:
-            touched = apply_reports(conn, [Said(outcome=said, reporter=WORKER)]).touched
+            touched = apply_reports(conn, [Said(outcome=said, reporter=by)]).touched
         with self.engine.begin() as conn:
             gather(conn, touched)
 

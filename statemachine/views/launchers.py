@@ -1,0 +1,146 @@
+"""Launchers as they were last heard of, and which of their pilots bring workers for a step."""
+
+import re
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, Select, func, select
+
+from ..piloting import OVER
+from ..schema import pilot, process
+from .fields import View
+from .processes import SEEN
+
+LATELY = timedelta(days=7)
+"""A launcher that was not heard of for longer is not spoken of any more."""
+MOST_OPEN = 1000
+MOST_OVER = 50
+
+
+class LauncherRow(View):
+    """A launcher. `trouble` says by name of pilots what stops it, in the batch system's words; `names` are those that
+    it keeps; `alive`: heard of within `SEEN`.
+    """
+
+    name: str
+    owner: str
+    host: str
+    version: str
+    back_end: str
+    cluster: str
+    trouble: dict[str, str]
+    names: tuple[str, ...]
+    started_at: datetime
+    seen_at: datetime
+    alive: bool
+
+
+class PilotBrief(View):
+    """What has to be known of a pilot to say why work waits, or what became of it."""
+
+    id: int
+    launcher: str
+    name: str
+    steps: tuple[str, ...]
+    status: str
+    large: bool
+    job: str
+    node: str
+    state: str
+    code: str
+    reason: str
+    log: str
+    told: str
+    created_at: datetime
+    submitted_at: datetime | None
+    started_at: datetime | None
+    ends_at: datetime | None
+    ended_at: datetime | None
+    heard_at: datetime | None
+
+    @property
+    def over(self) -> bool:
+        """Say whether it has ended, or never began."""
+        return self.status in OVER
+
+    def serves(self, step: str) -> bool:
+        """Say whether its workers take a step."""
+        return not self.steps or step in self.steps or "all" in self.steps
+
+
+class Serving(NamedTuple):
+    """The launchers, and the pilots that are there or ended last, the newest first."""
+
+    launchers: tuple[LauncherRow, ...] = ()
+    pilots: tuple[PilotBrief, ...] = ()
+
+
+def launchers(conn: Connection) -> tuple[LauncherRow, ...]:
+    """List the launchers heard of lately, by name; of those with one name only the last that was heard of."""
+    alive = process.c.seen_at > func.clock_timestamp() - SEEN
+    wanted = select(process, alive.label("alive")).where(
+        process.c.role == "launcher", process.c.seen_at > func.clock_timestamp() - LATELY
+    )
+    found: dict[str, LauncherRow] = {}
+    for row in conn.execute(wanted.order_by(process.c.seen_at.desc(), process.c.owner)):
+        made = _launcher(row)
+        found.setdefault(made.name, made)
+    return tuple(found[name] for name in sorted(found))
+
+
+def serving(conn: Connection) -> Serving:
+    """Give the launchers, the pilots that are not over, and some that ended last: what stands behind all steps."""
+    unfinished = _brief().where(pilot.c.ended_at.is_(None)).order_by(pilot.c.id.desc()).limit(MOST_OPEN).subquery()
+    last = _brief().order_by(pilot.c.id.desc()).limit(MOST_OVER).subquery()
+    rows = conn.execute(select(unfinished).union(select(last)).order_by(unfinished.c.id.desc())).all()
+    return Serving(launchers(conn), tuple(_made(row) for row in rows))
+
+
+def pilots_of_jobs(conn: Connection, jobs: Iterable[str]) -> dict[str, PilotBrief]:
+    """Give by job the pilot that was it; jobs of others are left out."""
+    wanted = sorted({job for job in jobs if job})
+    if not wanted:
+        return {}
+    rows = conn.execute(_brief().where(pilot.c.job != "", pilot.c.job.in_(wanted)).order_by(pilot.c.id))
+    return {row.job: _made(row) for row in rows}
+
+
+def pilots_of_tokens(conn: Connection, tokens: Iterable[str]) -> dict[str, PilotBrief]:
+    """Give pilots by their tokens."""
+    wanted = sorted({token for token in tokens if token})
+    if not wanted:
+        return {}
+    rows = conn.execute(_brief().add_columns(pilot.c.token).where(pilot.c.token.in_(wanted)))
+    return {row.token: _made(row) for row in rows}
+
+
+def steps_in(written: str) -> tuple[str, ...]:
+    """Read the steps of a pilot."""
+    return tuple(each for each in re.split(r"[,\s]+", written) if each)
+
+
+def _brief() -> Select[Any]:
+    return select(*(pilot.c[name] for name in PilotBrief.__struct_fields__))
+
+
+def _made(row: Any) -> PilotBrief:
+    known = {name: row._mapping[name] for name in PilotBrief.__struct_fields__}
+    return PilotBrief(**{**known, "steps": steps_in(row.steps)})
+
+
+def _launcher(row: Any) -> LauncherRow:
+    detail = row.detail
+    return LauncherRow(
+        name=str(detail.get("launcher") or row.host),
+        owner=row.owner,
+        host=row.host,
+        version=row.version,
+        back_end=str(detail.get("back_end") or ""),
+        cluster=str(detail.get("cluster") or ""),
+        trouble={str(name): str(words) for name, words in (detail.get("trouble") or {}).items()},
+        names=tuple(str(name) for name in detail.get("names") or ()),
+        started_at=row.started_at,
+        seen_at=row.seen_at,
+        alive=row.alive,
+    )
