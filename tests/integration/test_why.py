@@ -74,7 +74,7 @@ def test_an_interrupt_is_not_charged(machine: SmallMachine) -> None:
     machine.arrive(5, 1)
     for _ in range(2):  # the first time, it is tried again at once
         machine.say(5, 1, "start")
-        machine.say(5, 1, "interrupt", reason_code="preempted", reason="the node was taken")
+        machine.say(5, 1, "interrupt", reason_code="io-error", reason="the node was taken")
     answer = of_file(machine, "5/1")
     assert answer.code == "backing-off"
     assert "interrupted" in answer.sentence
