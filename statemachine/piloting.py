@@ -90,12 +90,14 @@ class Round(Record, forbid_unknown_fields=True):
 class StepDemand(Record):
     """The work of a step: what waits and may go out, what runs; how long one takes, as measured lately (0: not yet).
 
-    `waiting` leaves out what is paused, held or not due; `large` of them ran out of time or memory before.
+    `waiting` leaves out what is paused, held or not due; `large` of them ran out of time or memory before, `bulk` of
+    them are in the bulk lane.
     """
 
     step: str
     waiting: int = 0
     large: int = 0
+    bulk: int = 0
     executing: int = 0
     mean_s: float = 0.0
     p95_s: float = 0.0

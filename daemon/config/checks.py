@@ -11,8 +11,9 @@ import msgspec
 from ...statemachine.pipeline import PipelineError
 from .access_checks import check_access
 from .errors import Mistakes
+from .launching_checks import check_launching, with_paths
 from .model import Config, Inbox
-from .types import NAME, absolute
+from .types import NAME, absolute, program
 
 SHIPPED = {
     "headframe.steps": {"salt", "place", "reconstruct", "catalog", "noop"},
@@ -27,6 +28,7 @@ def check(config: Config, mistakes: Mistakes) -> Config:
     _database(config, mistakes)
     _broker(config, mistakes)
     check_access(config.access, mistakes)
+    check_launching(config.launcher, config.pilots, mistakes)
     _inboxes(config, mistakes)
     _references(config, mistakes)
     _work_site(config, mistakes)
@@ -163,6 +165,9 @@ def _mentions(config: Config) -> Iterator[tuple[str, str, str | None]]:
     yield "worker.work_site", "site", config.worker.work_site
     for name in config.worker.steps if config.worker.steps != "all" else ():
         yield "worker.steps", "step", name
+    for name, pilot in config.pilots.items():
+        for step in pilot.steps:
+            yield f"pilot.{name}.steps", "step", step
     for name in config.private:
         yield f"private.{name}", "step", name
 
@@ -252,16 +257,18 @@ def _with_paths(config: Config, mistakes: Mistakes) -> Config:
         for name, source in config.rundb.items()
     }
     commands = {
-        name: msgspec.structs.replace(command, argv=tuple(_program(config, word) for word in command.argv))
+        name: msgspec.structs.replace(command, argv=tuple(program(config.folder, word) for word in command.argv))
         for name, command in config.commands.items()
     }
     worker = msgspec.structs.replace(config.worker, logs=config.folder / config.worker.logs)
-    return msgspec.structs.replace(config, private=private, rundb=rundb, worker=worker, commands=commands)
-
-
-def _program(config: Config, word: str) -> str:
-    """Give a word of a command; one that begins as a relative path does starts at the configuration's folder."""
-    return str(config.folder / word) if word.startswith(("./", "../")) else word
+    return msgspec.structs.replace(
+        config,
+        private=private,
+        rundb=rundb,
+        worker=worker,
+        commands=commands,
+        launcher=with_paths(config.launcher, config.folder),
+    )
 
 
 def _absolute(config: Config, mistakes: Mistakes, key: str, options: dict[str, Any]) -> dict[str, Any]:

@@ -20,7 +20,7 @@ class LauncherConfig(Record):
     pilots read (default: this one), `command` how headframe is started there (default: as here).
     """
 
-    name: str = ""
+    name: str = "main"
     url: str = ""
     token_file: Path | None = None
     cafile: Path | None = None
@@ -42,7 +42,7 @@ class PilotConfig(Record):
     Between `min` and `max` of them are kept: as many as the waiting work needs to be done `within_s`. A pilot leaves
     when idle for `idle_s`, and is told `drain_s` before its walltime ends. Those for work that ran out of time or
     memory get `large` times as much of both. `script` holds a site's own lines, `options` further ones of sbatch.
-    `memory`: of a node, 0 is whatever the partition gives.
+    `memory` and `cores`: of a node; 0 is whatever the partition gives, and a core a worker.
     """
 
     steps: tuple[str, ...]

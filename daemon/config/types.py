@@ -51,6 +51,11 @@ def absolute(folder: Path, value: object) -> Path:
     return folder / Path(value).expanduser()
 
 
+def program(folder: Path, word: str) -> str:
+    """Give a word of a command; one that begins as a relative path does starts at the configuration's folder."""
+    return str(folder / word) if word.startswith(("./", "../")) else word
+
+
 def _memory(value: object) -> Memory:
     found = re.fullmatch(r"(\d+)([KMGT])(?:i?B)?", value) if isinstance(value, str) else None
     if found is not None:

@@ -1,0 +1,54 @@
+"""One launcher of a name at a time on a host, and the random id by which the service tells two hosts' apart."""
+
+import fcntl
+import os
+import secrets
+import socket
+import tempfile
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from ..config import Config
+
+
+class LockedError(Exception):
+    """Another launcher of this name runs on this host."""
+
+
+class Lock:
+    """Held while a launcher runs; ends with the process, however that ends.
+
+    The file keeps the id, so that a launcher that is started again on its host is still the same one to the service.
+    """
+
+    def __init__(self, config: Config, folder: Path | None = None) -> None:
+        name = f"headframe-launcher-{os.getuid()}-{config.instance}-{config.launcher.name}.lock"
+        self.path = (folder or Path(tempfile.gettempdir())) / name
+        self._name = config.launcher.name
+        self._file = -1
+
+    def __enter__(self) -> Self:
+        """Take the lock. Raises `LockedError`."""
+        self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            os.close(self._file)
+            host = socket.gethostname()
+            what = f"another launcher {self._name} runs on {host} ({self.path})"
+            raise LockedError(f"{what}; end it first, or set another launcher.name") from error
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        os.close(self._file)
+
+    def owner(self) -> str:
+        """Give the id, made when there is none yet."""
+        found = os.pread(self._file, 64, 0).decode("ascii", "replace").strip()
+        if len(found) == 16 and found.isalnum():
+            return found
+        made = secrets.token_hex(8)
+        os.ftruncate(self._file, 0)
+        os.pwrite(self._file, made.encode(), 0)
+        return made
