@@ -38,6 +38,7 @@ class Attempt:
     def prepare(self) -> Request:
         """Make the attempt's folder and describe the job. Raises `PayloadError`, `InfrastructureError`."""
         self.started_at = datetime.now(UTC)
+        self._check_memory()
         site = self._site(self.folder.site)
         if site.name in {content.location.site for content in self.item.inputs} and (why := away(site)):
             raise InfrastructureError("site-away", why)  # else a folder would be made where the site is mounted later
@@ -49,6 +50,21 @@ class Attempt:
         return Request(
             use=use, job=self._job(site), log=str(site.open_path(self.log.path)), quiet=self.work.makes == "nothing"
         )
+
+    def _check_memory(self) -> None:
+        """Refuse what may use more memory than this worker's share: for good where there is none with more."""
+        wanted, share = self.item.resources.memory, self.settings.memory
+        if not share or wanted <= share:
+            return
+        sentence = (
+            f"step {self.work.step} of {self.item.name} may use {wanted / 2**20:.0f} MiB of memory, but each worker of "
+            f"pilot {self.settings.pilot_name} has {share / 2**20:.0f} MiB"
+        )
+        if self.settings.large:
+            name = self.settings.pilot_name
+            sentence += f"; raise memory or large of [pilot.{name}], or lower its workers, then requeue it"
+            raise PayloadError("too-little-memory", sentence, permanent=True)
+        raise InfrastructureError("too-little-memory", sentence)
 
     def _own_folder(self, site: Site) -> None:
         """Make a folder in which nothing lies yet: a hint can reach the same worker twice in one epoch.

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import BinaryIO, cast
@@ -15,17 +15,23 @@ import msgspec
 
 from ..steps.api import InfrastructureError
 from . import child as child_module
+from . import oom
 from .child import Answer, Request
+
+KILLED = (f"exit-{-signal.SIGKILL}", f"exit-{128 + signal.SIGKILL}")
+"""What a command step says of a program that was killed; the second is how a shell says it."""
 
 
 class Executor:
     """A child process for steps, started when first needed and anew after it died or was killed.
 
-    `nice` is by how much it stands back behind whoever else wants the processor.
+    `nice` is by how much it stands back behind whoever else wants the processor. `memory`: the bytes that it may use
+    before it is killed for that, 0 where nobody has set a limit.
     """
 
-    def __init__(self, preload: Sequence[str] = (), nice: int = 0) -> None:
-        self._preload, self._nice = tuple(preload), nice
+    def __init__(self, preload: Sequence[str] = (), nice: int = 0, memory: int = 0) -> None:
+        self._preload, self._nice, self._memory = tuple(preload), nice, memory
+        self._kills = 0
         self._child: subprocess.Popen[bytes] | None = None
         self._answers: SimpleQueue[Answer] = SimpleQueue()
 
@@ -40,6 +46,7 @@ class Executor:
         Raises `InfrastructureError` where this host has no room for another process.
         """
         requests = cast("BinaryIO", self._alive().stdin)
+        self._kills = oom.kills()
         try:
             requests.write(msgspec.json.encode(request) + b"\n")
             requests.flush()
@@ -67,8 +74,19 @@ class Executor:
             self._child = _start(self._preload)
             _stand_back(self._child.pid, self._nice)
             self._answers = SimpleQueue()
-            threading.Thread(target=_read, args=(self._child, self._answers), daemon=True).start()
+            threading.Thread(target=_read, args=(self._child, self._answers, self._judged), daemon=True).start()
         return self._child
+
+    def _judged(self, answer: Answer, killed: bool) -> Answer:
+        """Tell what was killed for want of memory from what failed: it is tried once more where there is more of it.
+
+        The kernel counts such kills. Where that cannot be read: whoever kills where there is a limit kills for it.
+        """
+        if not killed or not (self._memory or oom.kills() > self._kills):
+            return answer
+        limit = f" ({self._memory / 2**20:.0f} MiB for each worker)" if self._memory else ""
+        reason = f"killed for using too much memory{limit}: {answer.reason}"
+        return msgspec.structs.replace(answer, kind="interrupt", code="memory", reason=reason)
 
 
 def _start(preload: Sequence[str]) -> subprocess.Popen[bytes]:
@@ -95,17 +113,23 @@ def _stand_back(pid: int, nice: int) -> None:
             Path(f"/proc/{pid}/autogroup").write_text(str(nice), encoding="ascii")
 
 
-def _read(child: subprocess.Popen[bytes], answers: "SimpleQueue[Answer]") -> None:
+def _read(
+    child: subprocess.Popen[bytes], answers: "SimpleQueue[Answer]", judged: Callable[[Answer, bool], Answer]
+) -> None:
+    ours = False
     for line in cast("BinaryIO", child.stdout):
         try:
-            answers.put(msgspec.json.decode(line, type=Answer))
+            answer = msgspec.json.decode(line, type=Answer)
+            answers.put(judged(answer, answer.code in KILLED))
         except (msgspec.DecodeError, UnicodeDecodeError):
             if line.endswith(b"\n"):  # else it died in mid-answer
                 _kill_group(child.pid)
+                ours = True
             break
     code = child.wait()
     _kill_group(child.pid)  # a program that it started goes on without it, in a folder that is being removed
-    answers.put(Answer(kind="fail", code="step-died", reason=f"the step's process died: {_cause(code)}"))
+    died = Answer(kind="fail", code="step-died", reason=f"the step's process died: {_cause(code)}")
+    answers.put(judged(died, code == -signal.SIGKILL and not ours))
 
 
 def _cause(code: int) -> str:

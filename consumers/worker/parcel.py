@@ -17,6 +17,7 @@ from ..messages import Work
 from ..steps.api import PayloadError, StepError
 from .attempt import Attempt
 from .child import Answer
+from .term import Told
 
 if TYPE_CHECKING:
     from .worker import Worker
@@ -34,7 +35,7 @@ class Parcel:
         self.waiting = [Attempt(work, item, worker.owner, worker.settings) for item in work.parcel]
         self.done: list[Outcome] = []
         self.long = self.announced = False
-        self.began = time.monotonic()
+        self.began = self.one_began = time.monotonic()
         self.speak_at = self.began
         self.heartbeat_s = min(worker.settings.heartbeat_s, work.lease_s / 3)  # one may be late, and one be lost
         self.told_to_leave: float | None = None
@@ -70,7 +71,8 @@ class Parcel:
         except StepError as error:
             self._ended(attempt, _refused(error))
             return
-        deadline = time.monotonic() + attempt.item.resources.timeout_s
+        self.one_began = time.monotonic()
+        deadline = self.one_began + attempt.item.resources.timeout_s
         while (answer := self.worker.executor.wait(self._pause(deadline))) is None:
             self._attend()
             if self._is_dropped(attempt):
@@ -86,6 +88,11 @@ class Parcel:
         self._ended(attempt, answer)
 
     def _ended(self, attempt: Attempt, answer: Answer) -> None:
+        if answer.kind in ("fail", "interrupt") and self.worker.term.is_told():
+            self._hand_back(attempt)
+            return
+        if answer.kind == "succeed":
+            self.worker.term.tell(Told(what="took", step=self.work.step, seconds=answer.usage.wall_s))
         outcome = attempt.outcome(answer)
         self.worker.remember(outcome)
         self._add(attempt, outcome)
@@ -104,7 +111,10 @@ class Parcel:
     def _hand_back(self, attempt: Attempt) -> None:
         self.worker.executor.kill()
         self.waiting.remove(attempt)
-        self.done.append(attempt.given_back("drain", "its worker was told to leave"))
+        self.done.append(self._given_back(attempt, time.monotonic() - self.one_began))
+
+    def _given_back(self, attempt: Attempt, ran_s: float = 0.0) -> Outcome:
+        return attempt.given_back(*self.worker.term.words(self.work.step, ran_s))
 
     def _attend(self) -> None:
         """While the steps run: become a long parcel when it is time, beat, hear what is to be dropped."""
@@ -140,7 +150,7 @@ class Parcel:
     def _finish(self) -> None:
         left = [attempt for attempt in self.waiting if not self._is_dropped(attempt)]
         if self.long:
-            self.done += [attempt.given_back("drain", "its worker was told to leave") for attempt in left]
+            self.done += [self._given_back(attempt) for attempt in left]
             self._flush()
             if not self.announced:
                 self.worker.work.ack([self.delivery])
@@ -162,10 +172,12 @@ class Parcel:
         return (attempt.item.item, attempt.item.epoch) in self.worker.dropped
 
     def _must_leave(self) -> bool:
-        return self.worker.stop.is_set()
+        return self.worker.stop.is_set() or not self.worker.term.fits(self.work.step)
 
     def _grace_over(self) -> bool:
-        if not self.worker.stop.is_set():
+        if self.worker.term.is_over:
+            return True
+        if not self.worker.stop.is_set() or self.worker.term.patient:
             return False
         self.told_to_leave = self.told_to_leave or time.monotonic()
         return time.monotonic() - self.told_to_leave >= self.worker.settings.grace_s

@@ -27,6 +27,9 @@ class WorkerSettings(Record):
     says that it has started. `preload` names modules that the steps' process imports before its first step. Steps of
     the bulk lane run in a process of their own, nicer than the others by `bulk_nice`. `large` says what becomes of work
     that ran out of time or memory before: None takes it like any other, False leaves it, True takes it first.
+
+    In a pilot: its token and name, its node (`host`), when its walltime ends (Unix time) and how long it was, how long
+    steps are expected to take, and the share of memory (in bytes) of each worker; 0 is not known.
     """
 
     steps: tuple[str, ...]
@@ -44,6 +47,13 @@ class WorkerSettings(Record):
     preload: tuple[str, ...] = ()
     bulk_nice: int = 0
     large: bool | None = None
+    pilot: str = ""
+    pilot_name: str = ""
+    host: str = ""
+    ends_at: float | None = None
+    walltime_s: float = 0.0
+    expected: dict[str, float] = {}
+    memory: int = 0
 
 
 def new_owner() -> str:
@@ -53,5 +63,5 @@ def new_owner() -> str:
 
 def reporter(settings: WorkerSettings, owner: str) -> Reporter:
     """Give what each report of this worker is signed with."""
-    name, host = settings.name, socket.gethostname()
-    return Reporter(owner=owner, host=host, job=settings.job, worker=name, version=__version__)
+    name, host = settings.name, settings.host or socket.gethostname()
+    return Reporter(owner=owner, host=host, job=settings.job, worker=name, version=__version__, pilot=settings.pilot)

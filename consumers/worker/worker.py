@@ -18,6 +18,7 @@ from .places import check_places
 from .reporting import bodies
 from .settings import SETTLE, WorkerSettings, new_owner, reporter
 from .settling import settle
+from .term import Term, Told
 
 log = logging.getLogger(__name__)
 REMEMBERED = 2000
@@ -26,18 +27,29 @@ REMEMBERED = 2000
 class Worker:
     """One worker: one parcel at a time, one child process for the steps of each lane."""
 
-    def __init__(self, broker: Broker, names: Names, settings: WorkerSettings, stop: threading.Event) -> None:
+    def __init__(
+        self,
+        broker: Broker,
+        names: Names,
+        settings: WorkerSettings,
+        stop: threading.Event,
+        term: Term | None = None,
+    ) -> None:
         self.broker, self.names, self.settings, self.stop = broker, names, settings, stop
+        self.term = term or Term(settings)
         self.owner = new_owner()
         self.reporter: Reporter = reporter(settings, self.owner)
-        self.executors = {"live": Executor(settings.preload), "bulk": Executor(settings.preload, settings.bulk_nice)}
+        self.executors = {
+            lane: Executor(settings.preload, nice, settings.memory)
+            for lane, nice in (("live", 0), ("bulk", settings.bulk_nice))
+        }
         self.executor = self.executors["live" if "live" in settings.lanes else "bulk"]
         self.working: frozenset[tuple[int, int]] = frozenset()
         self.dropped: set[tuple[int, int]] = set()
         self.remembered: OrderedDict[tuple[int, int], Outcome] = OrderedDict()
         self._waits = False
         self.halted: tuple[str, ...] = ()
-        self._obeyed: tuple[str, ...] = ()
+        self._obeyed: frozenset[str] = frozenset()
         self._seen = 0.0
 
     def run(self) -> None:
@@ -49,13 +61,16 @@ class Worker:
         self.work = self._subscribe()
         self._waits = True
         self.executor.warm()
+        self.term.tell(Told(what="ready"))
         try:
             while not self.stop.is_set():
                 self._present()
                 self.hear(0.0)
                 self._obey()
                 for delivery in self.work.take(1, POLL_S):
+                    self.term.tell(Told(what="begins"))
                     self._handle(delivery)
+                    self.term.tell(Told(what="rests"))
         finally:
             self.work.close()
             self.control.close()
@@ -66,22 +81,29 @@ class Worker:
         """Consume from the queues of its lanes that are not to be left alone, live ones first."""
         steps, lanes = (*self.settings.steps, SETTLE), [lane for lane in LANES if lane in self.settings.lanes]
         queues = {self.names.work(step, lane): {f"step:{step}", f"lane:{lane}"} for lane in lanes for step in steps}
-        wanted = [queue for queue, words in queues.items() if not words & set(self.halted)]
+        self._obeyed = self._left_alone()
+        wanted = [queue for queue, words in queues.items() if not words & self._obeyed]
         made = self.broker.subscribe(wanted or list(queues), prefetch=1)
         if not wanted or "worker" in self.halted:
             made.pause()
         return made
 
+    def _left_alone(self) -> frozenset[str]:
+        """Give what the conductor halted, and the steps that would not be done before this worker's time is over."""
+        return self.term.unfit(self.settings.steps).union(self.halted)
+
     def _obey(self) -> None:
         """Subscribe anew where what is to be left alone has changed; while the broker is away, later."""
-        if self._obeyed == self.halted:
+        before = self._obeyed
+        if before == self._left_alone():
             return
         try:
             made = self._subscribe()
         except BrokerUnavailableError:
+            self._obeyed = before
             return
         self.work.close()
-        self.work, self._obeyed = made, self.halted
+        self.work = made
         self.tell("live")
 
     def remember(self, outcome: Outcome) -> None:

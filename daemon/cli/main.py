@@ -57,6 +57,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "conductor": ("processes", "apply reports and send work out"),
         "sweeper": ("processes", "repair what got lost"),
         "worker": ("processes", "do steps"),
+        "pilot": ("piloting", "run workers on a node of a cluster"),
         "web": ("processes", "serve the pages"),
     },
 }

@@ -16,7 +16,7 @@ def read(script: str) -> list[Answer]:
     """Read what a program answers until it has ended."""
     child = subprocess.Popen(["sh", "-c", script], stdout=subprocess.PIPE, start_new_session=True)
     answers: SimpleQueue[Answer] = SimpleQueue()
-    _read(child, answers)
+    _read(child, answers, Executor()._judged)
     return [answers.get() for _ in range(answers.qsize())]
 
 
