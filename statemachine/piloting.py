@@ -42,6 +42,33 @@ ENDS = {
 """Why a pilot is over: the codes, and what they say to a person."""
 
 
+LOSSES = {
+    "done": ("pilot-ended", "left while this was executed"),
+    "cancelled": ("pilot-ended", "was cancelled"),
+    "withdrawn": ("pilot-ended", "was not needed any more and was ended"),
+    "preempted": ("preempted", "was preempted"),
+    "walltime": ("walltime", "reached the end of its walltime"),
+    "memory": ("memory", "ran out of memory"),
+    "node-failed": ("node-failed", "lost its node"),
+    "failed": ("lost-lease", "failed"),
+    "vanished": ("lost-lease", "vanished: the batch system does not know it, and it was not heard of"),
+}
+"""What the end of a pilot means for what its workers executed: the code of the interrupt, and what is said of it."""
+ENDED_SOMEHOW = ("lost-lease", "ended")
+REQUEUED = ("lost-lease", "was requeued by the batch system")
+
+
+def loss(code: str, *, requeued: bool = False) -> tuple[str, str]:
+    """Give the code of the interrupt, and what is said of a pilot, for work that was lost with it.
+
+    One that was `requeued` ended by that code too, if it is known, and begins anew.
+    """
+    if requeued:
+        found = LOSSES.get(code)
+        return REQUEUED if found is None else (found[0], f"{found[1]}, and was requeued")
+    return LOSSES.get(code, ENDED_SOMEHOW)
+
+
 class PilotWish(Record, forbid_unknown_fields=True):
     """A pilot that a launcher is about to submit. `token` is the name of its job: unique, and never used again.
 

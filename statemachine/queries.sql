@@ -812,6 +812,9 @@ update pilot p set
   ends_at = case when l.again then l.ends_at else coalesce(l.ends_at, p.ends_at) end,
   ended_at = case when l.was_over then p.ended_at when l.is_over then coalesce(l.ended_at, clock_timestamp()) end,
   usage = p.usage || coalesce(l.usage, '{}'),
+  detail = case when l.again and not l.was_over and not l.is_over then p.detail || jsonb_build_object(
+      'requeued_at', case when l.status = 'running' then coalesce(l.started_at, clock_timestamp()) else clock_timestamp() end,
+      'requeued', l.code) else p.detail end,
   heard_at = case when l.again and not l.was_over then null else p.heard_at end,
   seen_at = clock_timestamp()
 from locked l where p.id = l.id
@@ -824,8 +827,8 @@ returning p.id, not l.was_over and (l.is_over or l.again) as lost;
 with lost as (
   select i.id from item i join process w on w.owner = i.owner
   join pilot p on p.token = w.detail ->> 'pilot'
-  where i.phase = 'executing' and i.lease_until > clock_timestamp() and (p.status = any(:over)
-    or (p.restarts > 0 and w.started_at < case p.status when 'pending' then 'infinity' else p.started_at end))
+  where i.phase = 'executing' and i.lease_until > clock_timestamp()
+    and (p.status = any(:over) or w.started_at < cast(p.detail ->> 'requeued_at' as timestamptz))
   order by i.id for no key update of i skip locked
 )
 update item i set lease_until = clock_timestamp() from lost where i.id = lost.id returning i.id as item;
@@ -889,8 +892,11 @@ order by i.priority, i.id limit :room;
 
 -- name: expired_leases
 -- Executing items whose lease ended before everything sent by then has been applied, locked: a heartbeat that is
--- being applied now is not overtaken.
-select i.id as item, i.epoch, i.owner, i.host from item i
+-- being applied now is not overtaken. With each the pilot that its worker was of, and whether that is over for it.
+select i.id as item, i.epoch, i.owner, i.host, p.id as pilot, p.job, p.node, p.code, p.reason,
+  p.status = any(:over) as pilot_over, p.detail ->> 'requeued' as requeued,
+  coalesce(w.started_at < cast(p.detail ->> 'requeued_at' as timestamptz), false) as before_requeue
+from item i left join process w on w.owner = i.owner left join pilot p on p.token = w.detail ->> 'pilot'
 where i.phase = 'executing' and i.id > :after and i.lease_until < clock_timestamp()
   and i.lease_until < coalesce((select applied_at from watermark where lane = i.lane), '-infinity')
 order by i.id limit :page for no key update of i skip locked;

@@ -21,6 +21,7 @@ from ...statemachine.store.answered import forget as forget_answered
 from ...statemachine.store.core import database_time, notify
 from ...statemachine.store.dispatch import lock_lane
 from ...statemachine.store.pauses import forget_drained, paused
+from ...statemachine.store.pilots import end_leases
 from ..conductor.applying import Effects, follow, see_self
 from ..conductor.outbox import Outbox
 from .measuring import Measuring
@@ -72,6 +73,7 @@ class Sweeper:
         """Do every repair once that has time."""
         for task in (
             self.present,
+            self.end_pilots,
             self.resend,
             self.recheck_runs,
             self.partition,
@@ -106,6 +108,11 @@ class Sweeper:
                 after = sweep.expire(connection, after, self.settings.page)
                 if after is not None:
                     notify(connection, "expired")
+
+    def end_pilots(self) -> None:
+        """End leases of workers that went with their pilot: reports that were under way then may have renewed them."""
+        with self.engine.begin() as connection:
+            end_leases(connection)
 
     def resend(self) -> None:
         """Send lost hints again, at most a page a step, lane and round: doubles are safe, storms are not.

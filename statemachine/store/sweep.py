@@ -4,9 +4,10 @@ from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, Row, text
 
 from ..lifecycle import Phase
+from ..piloting import OVER, loss
 from ..queries import query
 from ..records import Record
 from .core import Ready, execute
@@ -17,24 +18,37 @@ from .reports import interrupt
 def expire(connection: Connection, after: int, page: int) -> int | None:
     """Interrupt executing items whose lease is over; give where the next page begins, none at the end.
 
-    The refiller sends them out again.
+    The refiller sends them out again. Where a worker was lost with its pilot, the pilot's end is what is said.
     """
-    rows = execute(connection, "expired_leases", after=after, page=page)
+    rows = execute(connection, "expired_leases", after=after, page=page, over=list(OVER))
     if not rows:
         return None
-    lost = [
-        {
-            "item": row.item,
-            "epoch": row.epoch,
-            "owner": row.owner,
-            "host": row.host,
-            "reason_code": "lost-lease",
-            "reason": f"worker {row.owner} on {row.host or 'an unknown host'} was not heard of for a whole lease",
-        }
-        for row in rows
-    ]
-    take_back(connection, lost)
+    take_back(connection, [_lost(row) for row in rows])
     return int(rows[-1].item)
+
+
+def _lost(row: Row[Any]) -> dict[str, Any]:
+    code, reason = _with_pilot(row) if row.pilot_over or row.before_requeue else ("lost-lease", _silent(row))
+    shared = {"item": row.item, "epoch": row.epoch, "owner": row.owner, "host": row.host}
+    return {**shared, "reason_code": code, "reason": reason}
+
+
+def _with_pilot(row: Row[Any]) -> tuple[str, str]:
+    code, became = loss(row.code, requeued=False) if row.pilot_over else loss(row.requeued or "", requeued=True)
+    words = f": {row.reason}" if row.pilot_over and row.reason else ""
+    return code, f"its {_pilot(row)} {became}{words}"
+
+
+def _silent(row: Row[Any]) -> str:
+    of = f", of pilot {row.pilot}," if row.pilot else ""
+    return f"worker {row.owner} on {row.host or 'an unknown host'}{of} was not heard of for a whole lease"
+
+
+def _pilot(row: Row[Any]) -> str:
+    """Name a pilot with its job and the node of the worker that was lost."""
+    node = row.host or row.node
+    known = [*([f"job {row.job}"] if row.job else []), *([f"on {node}"] if node else [])]
+    return f"pilot {row.pilot}" + (f" ({' '.join(known)})" if known else "")
 
 
 def take_back(connection: Connection, lost: list[dict[str, Any]]) -> int:

@@ -9,7 +9,7 @@ from sqlalchemy import text
 
 from headframe.statemachine import views
 from headframe.statemachine.piloting import LivePilot, Orders, PilotSeen, PilotWish, Round
-from headframe.statemachine.store import pilots
+from headframe.statemachine.store import pilots, sweep
 from headframe.statemachine.store.errors import NotFoundError, RefusedError
 
 from .small_machine import WORKER, SmallMachine
@@ -63,6 +63,15 @@ class Cluster:
         found = self.machine.item(run, sequence)
         now = self.machine.sql_value("select clock_timestamp()")
         return bool(found.lease_until > now)
+
+    def lose(self) -> None:
+        """Let all reports have been applied, and the sweeper take back what was lost."""
+        self.machine.sql(
+            "insert into watermark (lane, applied_at) values ('live', clock_timestamp()) "
+            "on conflict (lane) do update set applied_at = clock_timestamp()"
+        )
+        with self.machine.engine.begin() as conn:
+            sweep.expire(conn, 0, 100)
 
 
 @pytest.fixture
@@ -206,6 +215,72 @@ def test_workers_of_a_requeued_pilots_present_start_keep_their_leases(cluster: C
     now = cluster.machine.sql_value("select clock_timestamp()")
     cluster.say("running", restarts=1, node="n3", started_at=now - timedelta(seconds=20))
     assert cluster.leased(1, 1)
+
+
+@pytest.mark.parametrize(
+    ("code", "interrupt", "said"),
+    [
+        ("preempted", "preempted", "was preempted: by job 99"),
+        ("cancelled", "pilot-ended", "was cancelled: by job 99"),
+        ("walltime", "walltime", "reached the end of its walltime: by job 99"),
+        ("memory", "memory", "ran out of memory: by job 99"),
+        ("node-failed", "node-failed", "lost its node: by job 99"),
+        ("failed", "lost-lease", "failed: by job 99"),
+        ("odd", "lost-lease", "ended: by job 99"),
+    ],
+)
+def test_work_that_was_lost_with_a_pilot_says_how_that_ended(
+    cluster: Cluster, code: str, interrupt: str, said: str
+) -> None:
+    cluster.intend(TOKEN)
+    cluster.worker()
+    cluster.executing(1, 1)
+    cluster.say("running", job="4711", node="n2")
+    cluster.lose()
+    assert cluster.machine.item(1, 1).phase == "executing"
+    cluster.say("ended", code=code, reason="by job 99")
+    cluster.lose()
+    found = cluster.machine.item(1, 1)
+    assert (found.phase, found.reason_code) == ("ready", interrupt)
+    assert found.reason == f"its pilot {cluster.row().id} (job 4711 on node-7) {said}"
+    assert (found.nodes == []) == (interrupt not in ("node-failed", "lost-lease"))
+    assert ("walltime" in found.request, "memory" in found.request) == (code == "walltime", code == "memory")
+    with cluster.machine.engine.connect() as conn:
+        (attempt,) = views.attempts(conn).rows
+    assert (attempt.outcome, attempt.reason_code, attempt.reason) == ("interrupted", interrupt, found.reason)
+
+
+@pytest.mark.parametrize(
+    ("code", "interrupt", "said"),
+    [
+        ("", "lost-lease", "was requeued by the batch system"),
+        ("preempted", "preempted", "was preempted, and was requeued"),
+    ],
+)
+def test_work_of_a_requeued_pilots_earlier_start_says_so(
+    cluster: Cluster, code: str, interrupt: str, said: str
+) -> None:
+    cluster.intend(TOKEN)
+    cluster.worker(began="1 hour")
+    cluster.executing(1, 1)
+    cluster.say("running", job="4711", node="n1")
+    cluster.say("pending", restarts=1, code=code)
+    cluster.lose()
+    found = cluster.machine.item(1, 1)
+    assert (found.phase, found.reason_code) == ("ready", interrupt)
+    assert found.reason.endswith(f"(job 4711 on node-7) {said}")
+
+
+def test_a_worker_that_is_silent_while_its_pilot_lives_is_named_with_it(cluster: Cluster) -> None:
+    cluster.intend(TOKEN)
+    cluster.worker()
+    cluster.executing(1, 1)
+    cluster.say("running", job="4711")
+    cluster.machine.sql("update item set lease_until = clock_timestamp() - interval '1 s' where phase = 'executing'")
+    cluster.lose()
+    found = cluster.machine.item(1, 1)
+    who = f"worker w-1 on node-7, of pilot {cluster.row().id},"
+    assert (found.reason_code, found.reason) == ("lost-lease", f"{who} was not heard of for a whole lease")
 
 
 def test_two_launchers_of_one_name_are_told_apart(cluster: Cluster) -> None:
