@@ -51,9 +51,8 @@ from .notes import NoteRow, note_of, notes
 from .operations import OperationFilter, OperationRow, operation, operations
 from .pace import done_lately
 from .paging import BadCursorError, Listed, Page
-from .pilots import PilotRow, pilot, pilots
 from .pilot_usage import PilotUsage, usage_of_pilots
-from .pilots import PilotRow, pilots
+from .pilots import PilotRow, pilot, pilots
 from .processes import Around, PauseRow, ProcessRow, around, obstacles, pauses, processes
 from .products import Product, ProductDetail, ProductFilter, product_of, products
 from .queues import QueueRow, queues
