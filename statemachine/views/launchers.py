@@ -5,12 +5,12 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Select, func, select
+from sqlalchemy import Connection, Select, func, literal, null, select
 
 from ..piloting import OVER
-from ..schema import pilot, process
+from ..schema import pause, pilot, process
 from .fields import View
-from .processes import SEEN
+from .processes import SEEN, PauseRow
 
 LATELY = timedelta(days=7)
 """A launcher that was not heard of for longer is not spoken of any more."""
@@ -78,23 +78,41 @@ class Serving(NamedTuple):
 
 def launchers(conn: Connection) -> tuple[LauncherRow, ...]:
     """List the launchers heard of lately, by name; of those with one name only the last that was heard of."""
-    alive = process.c.seen_at > func.clock_timestamp() - SEEN
-    wanted = select(process, alive.label("alive")).where(
-        process.c.role == "launcher", process.c.seen_at > func.clock_timestamp() - LATELY
+    return _one_each(conn.execute(_launchers().order_by("seen_at", "name")))
+
+
+def launchers_and_nodes(conn: Connection) -> tuple[tuple[LauncherRow, ...], tuple[PauseRow, ...]]:
+    """Give the launchers and the nodes that are set aside, with one question."""
+    aside = select(
+        literal("node"),
+        pause.c.name,
+        pause.c.actor,
+        pause.c.reason,
+        null(),
+        pause.c.since,
+        pause.c.since,
+        literal(False),
+    ).where(pause.c.what == "node")
+    rows = conn.execute(_launchers().union_all(aside).order_by("seen_at", "name")).all()
+    nodes = (
+        PauseRow(what="node", name=row.name, actor=row.host, reason=row.version, since=row.seen_at)
+        for row in rows
+        if row.what == "node"
     )
-    found: dict[str, LauncherRow] = {}
-    for row in conn.execute(wanted.order_by(process.c.seen_at.desc(), process.c.owner)):
-        made = _launcher(row)
-        found.setdefault(made.name, made)
-    return tuple(found[name] for name in sorted(found))
+    return _one_each(row for row in rows if row.what != "node"), tuple(nodes)
 
 
 def serving(conn: Connection) -> Serving:
-    """Give the launchers, the pilots that are not over, and some that ended last: what stands behind all steps."""
+    """Give the launchers, and the pilots that are there or ended last."""
+    return Serving(launchers(conn), recent_pilots(conn))
+
+
+def recent_pilots(conn: Connection) -> tuple[PilotBrief, ...]:
+    """Give the pilots that are not over, and some that ended last, the newest first: what stands behind all steps."""
     unfinished = _brief().where(pilot.c.ended_at.is_(None)).order_by(pilot.c.id.desc()).limit(MOST_OPEN).subquery()
     last = _brief().order_by(pilot.c.id.desc()).limit(MOST_OVER).subquery()
     rows = conn.execute(select(unfinished).union(select(last)).order_by(unfinished.c.id.desc())).all()
-    return Serving(launchers(conn), tuple(_made(row) for row in rows))
+    return tuple(_made(row) for row in rows)
 
 
 def pilots_of_jobs(conn: Connection, jobs: Iterable[str]) -> dict[str, PilotBrief]:
@@ -129,11 +147,25 @@ def _made(row: Any) -> PilotBrief:
     return PilotBrief(**{**known, "steps": steps_in(row.steps)})
 
 
+def _launchers() -> Select[Any]:
+    """Select launchers as rows that nodes set aside can stand beside."""
+    alive = process.c.seen_at > func.clock_timestamp() - SEEN
+    plain = (process.c[name] for name in ("host", "version", "detail", "started_at", "seen_at"))
+    wanted = select(literal("launcher").label("what"), process.c.owner.label("name"), *plain, alive.label("alive"))
+    return wanted.where(process.c.role == "launcher", process.c.seen_at > func.clock_timestamp() - LATELY)
+
+
+def _one_each(rows: Iterable[Any]) -> tuple[LauncherRow, ...]:
+    """Give of each name the one that was heard of last; rows come in that order."""
+    found = {made.name: made for made in map(_launcher, rows)}
+    return tuple(found[name] for name in sorted(found))
+
+
 def _launcher(row: Any) -> LauncherRow:
     detail = row.detail
     return LauncherRow(
         name=str(detail.get("launcher") or row.host),
-        owner=row.owner,
+        owner=row.name,
         host=row.host,
         version=row.version,
         back_end=str(detail.get("back_end") or ""),

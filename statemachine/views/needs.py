@@ -6,47 +6,33 @@ Few cheap questions, for the page that everybody looks at; what is wrong with ru
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
-from sqlalchemy import Connection, func, select, text
+from sqlalchemy import Connection, func, select
 
 from ..lanes import LANES
 from ..schema import dead_letter, site, step_rule
 from .depths import broker_silent
-from .fields import View
+from .launchers import LauncherRow, launchers_and_nodes
+from .need import Need
+from .pilot_needs import nodes_set_aside, refused_pilots, waiting, work_needs
 from .processes import ProcessRow, around
-from .queues import takes
 from .sites import SiteRow
 
 MOST = 1000
 LITTLE = 0.05
 """With less of its space left, a site needs somebody."""
-WAITS = text("""
-select s.step, s.lane from unnest(cast(:steps as text[]), cast(:lanes as text[])) as s(step, lane)
-where exists (select from item i where i.phase = 'ready' and i.step = s.step and i.lane = s.lane)
-  or exists (select from item i where i.phase = 'submitted' and i.step = s.step and i.lane = s.lane)
-""")
-
-
-class Need(View, kw_only=False):
-    """Something that needs somebody: a code, a sentence, the command to begin with; which step, lane or site."""
-
-    code: str
-    sentence: str
-    command: str
-    name: str = ""
-
-    def __str__(self) -> str:
-        """Give the sentence."""
-        return self.sentence
 
 
 def service_needs(conn: Connection) -> tuple[Need, ...]:
     """Say what of the service needs somebody, in the words of `status`."""
     seen = around(conn)
+    launchers, nodes = launchers_and_nodes(conn)
     return (
         *missing_daemons(seen.alive),
         *silent_broker(broker_silent(conn, seen)),
         *unused_input(open_letters(conn)),
-        *_untaken(conn, seen.workers),
+        *_work(conn, seen.workers, launchers),
+        *refused_pilots(launchers),
+        *nodes_set_aside(nodes),
         *ill_sites(_sites(conn)),
     )
 
@@ -88,12 +74,6 @@ def unused_input(letters: int) -> Iterator[Need]:
         yield Need("dead-letters", f"{said}: input that could not be used", "headframe get dead-letters")
 
 
-def no_worker(step: str, lane: str, *, elsewhere: bool) -> Need:
-    """Say that no worker takes a step in a lane; `elsewhere`: some take it in another one."""
-    in_lane = f" in the {lane} lane" if elsewhere else ""
-    return Need("no-worker", f"no worker takes step {step}{in_lane}, and work waits for it", "headframe worker", step)
-
-
 def ill_sites(rows: Sequence[SiteRow]) -> Iterator[Need]:
     """Name the sites that are down or nearly full."""
     for row in rows:
@@ -104,20 +84,11 @@ def ill_sites(rows: Sequence[SiteRow]) -> Iterator[Need]:
             yield Need("site-full", sentence, f"headframe describe site {row.name}", row.name)
 
 
-def _untaken(conn: Connection, workers: Sequence[ProcessRow]) -> Iterator[Need]:
-    """Name what waits for a worker; only steps that no worker takes are asked about, so mostly none."""
+def _work(conn: Connection, workers: Sequence[ProcessRow], launchers: Sequence[LauncherRow]) -> Iterator[Need]:
+    """Name what waits for a worker, or for a pilot."""
     steps = conn.execute(select(step_rule.c.step).group_by(step_rule.c.step).order_by(func.min(step_rule.c.rank)))
-    left = [
-        (step, lane)
-        for step in steps.scalars()
-        for lane in LANES
-        if step and not any(takes(worker, step, lane) for worker in workers)
-    ]
-    if not left:
-        return
-    waiting = conn.execute(WAITS, {"steps": [step for step, _ in left], "lanes": [lane for _, lane in left]})
-    for step, lane in waiting:
-        yield no_worker(step, lane, elsewhere=any(takes(worker, step) for worker in workers))
+    places = [(step, lane) for step in steps.scalars() for lane in LANES if step]
+    return work_needs(conn, waiting(conn, places, workers, launchers), launchers)
 
 
 def _sites(conn: Connection) -> tuple[SiteRow, ...]:

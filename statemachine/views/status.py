@@ -1,6 +1,6 @@
 """The whole instance on one screen."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 
 import msgspec
@@ -10,7 +10,10 @@ from ..schema import campaign, settle, step_rule
 from .counts import Count, standing, totals
 from .depths import broker_silent
 from .fields import View
-from .needs import MOST, Need, ill_sites, missing_daemons, no_worker, open_letters, silent_broker, unused_input
+from .launchers import launchers
+from .need import Need
+from .needs import MOST, ill_sites, missing_daemons, open_letters, silent_broker, unused_input
+from .pilot_needs import nodes_set_aside, refused_pilots, waiting, work_needs
 from .processes import PauseRow, ProcessRow, around, pauses
 from .queues import QueueRow, queues
 from .sites import SiteRow, sites
@@ -59,14 +62,11 @@ def status(conn: Connection) -> Status:
         pauses=pauses(conn),
         problems=(),
     )
-    return _with_problems(found, broker_silent(conn, seen))
+    problems = _problems(found, broker_silent(conn, seen), _service(conn, found, seen.workers))
+    return msgspec.structs.replace(found, problems=tuple(problems))
 
 
-def _with_problems(found: Status, silent: datetime | None) -> Status:
-    return msgspec.structs.replace(found, problems=tuple(_problems(found, silent)))
-
-
-def _problems(found: Status, silent: datetime | None) -> Iterator[Need]:
+def _problems(found: Status, silent: datetime | None, service: Iterable[Need]) -> Iterator[Need]:
     yield from missing_daemons(found.processes)
     yield from silent_broker(silent)
     undecided = found.failed - found.left_out
@@ -77,11 +77,17 @@ def _problems(found: Status, silent: datetime | None) -> Iterator[Need]:
         sentence = f"{found.held} held until somebody decides: headframe why says what on"
         yield Need("held", sentence, "headframe get files --phase held")
     yield from unused_input(found.dead_letters)
-    for queue in found.queues:
-        if queue.ready + queue.submitted and not queue.workers:
-            others = any(other.step == queue.step and other.workers for other in found.queues)
-            yield no_worker(queue.step, queue.lane, elsewhere=others)
+    yield from service
     yield from ill_sites(found.sites)
+
+
+def _service(conn: Connection, found: Status, workers: Sequence[ProcessRow]) -> Iterator[Need]:
+    """Name what work waits for, and what is wrong with launchers and nodes."""
+    starters = launchers(conn)
+    places = [(queue.step, queue.lane) for queue in found.queues if queue.ready + queue.submitted]
+    yield from work_needs(conn, waiting(conn, places, workers, starters), starters)
+    yield from refused_pilots(starters)
+    yield from nodes_set_aside(found.pauses)
 
 
 def _left_out(conn: Connection, counts: Sequence[Count]) -> int:
