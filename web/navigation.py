@@ -30,6 +30,7 @@ NAV = (
     Entry("latency.show", "Latency", "l"),
     Entry("status.show", "Status", "s"),
     Entry("workers.show", "Workers", "w"),
+    Entry("pilots.show", "Pilots", "j"),
     Entry("queues.show", "Queues", "q"),
     Entry("sites.show", "Sites", "p"),
     Entry("dead.show", "Dead letters", "d"),

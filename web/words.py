@@ -19,6 +19,7 @@ FILTERS = {
 }
 NAMED = {
     "worker": ("worker", "workers"),
+    "pilot": ("pilot", "pilots"),
     "files": ("file", "files"),
     "letters": ("dead letter", "dead letters"),
 }

@@ -1,6 +1,6 @@
 """Processes one by one: how each is, and what each worker does now and did last."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -10,6 +10,7 @@ from ..records import Record
 from ..schema import attempt, campaign, file, item, pause, process, run
 from .attempts import AttemptRow
 from .fields import View
+from .launchers import PilotBrief, pilots_of_tokens
 from .paging import Listed, Page, key, listed, size
 from .processes import SEEN
 
@@ -46,7 +47,7 @@ class Doing(View):
 class WorkerRow(View):
     """A process. `standing`: `working`, `idle`, `paused`, `draining`, `left` (drained, then silent), `silent`, and
     `running` for one that is no worker. `told` names who paused it, or had it drain, and why. `doing` holds the first
-    `MOST_SHOWN` of the `busy` items that it executes.
+    `MOST_SHOWN` of the `busy` items that it executes. `pilot` is the number of that which it works for.
     """
 
     owner: str
@@ -56,6 +57,7 @@ class WorkerRow(View):
     pid: int | None
     version: str
     job: str
+    pilot: int | None
     steps: tuple[str, ...]
     lanes: tuple[str, ...]
     started_at: datetime
@@ -83,15 +85,19 @@ def workers(conn: Connection, where: WorkerFilter | None = None, page: Page | No
     if after is not None:
         wanted = wanted.where(tuple_(*keys) > tuple_(*after))
     rows = conn.execute(wanted.order_by(*keys).limit(size(page))).all()
-    doing = _doing(conn, [row.owner for row in rows])
-    told = _told(conn)
-    return listed(rows, page, lambda row: _made(row, doing.get(row.owner, ()), told), "role", "host", "owner")
+    made = _around(conn, rows)
+    return listed(rows, page, made, "role", "host", "owner")
 
 
 def worker(conn: Connection, owner: str) -> WorkerRow | None:
     """Give one process by its owner, silent or not."""
-    row = conn.execute(_selected().where(process.c.owner == owner)).first()
-    return None if row is None else _made(row, _doing(conn, [owner]).get(owner, ()), _told(conn))
+    return next(iter(worker_rows(conn, process.c.owner == owner, 1)), None)
+
+
+def worker_rows(conn: Connection, which: ColumnElement[bool], most: int) -> tuple[WorkerRow, ...]:
+    """Give some processes, silent or not, by host and owner."""
+    rows = conn.execute(_selected().where(which).order_by(process.c.host, process.c.owner).limit(most)).all()
+    return tuple(map(_around(conn, rows), rows))
 
 
 def roles(conn: Connection) -> tuple[RoleRow, ...]:
@@ -171,7 +177,7 @@ def _narrowed(where: WorkerFilter) -> Select[Any]:
     return wanted
 
 
-def _doing(conn: Connection, owners: Sequence[str]) -> dict[str, tuple[Doing, ...]]:
+def doing_of(conn: Connection, owners: Sequence[str]) -> dict[str, tuple[Doing, ...]]:
     """Give what each of these executes, by the short index of all that executes."""
     columns = [item.c.id.label("item"), *(item.c[name] for name in ("step", "lane", "epoch", "since", "lease_until"))]
     wanted = (
@@ -200,7 +206,14 @@ def _told(conn: Connection) -> dict[str, str]:
     return {row.name: f"{row.actor}: {row.reason}" for row in rows}
 
 
-def _made(row: Any, doing: tuple[Doing, ...], told: dict[str, str]) -> WorkerRow:
+def _around(conn: Connection, rows: Sequence[Any]) -> Callable[[Any], WorkerRow]:
+    """Look up what surrounds these processes; give what makes each row."""
+    doing, told = doing_of(conn, [row.owner for row in rows]), _told(conn)
+    pilots = pilots_of_tokens(conn, [str(row.detail.get("pilot") or "") for row in rows])
+    return lambda row: _made(row, doing.get(row.owner, ()), told, pilots.get(str(row.detail.get("pilot") or "")))
+
+
+def _made(row: Any, doing: tuple[Doing, ...], told: dict[str, str], pilot: PilotBrief | None) -> WorkerRow:
     detail = row.detail
     name = str(detail.get("name") or "")
     plain = ("owner", "role", "host", "pid", "version", "started_at", "seen_at", "standing")
@@ -208,6 +221,7 @@ def _made(row: Any, doing: tuple[Doing, ...], told: dict[str, str]) -> WorkerRow
         **{field: row._mapping[field] for field in plain},
         name=name,
         job=str(detail.get("job") or ""),
+        pilot=pilot.id if pilot is not None else None,
         steps=tuple(detail.get("steps") or ()),
         lanes=tuple(detail.get("lanes") or ()),
         told=told.get(row.owner) or told.get(name, ""),

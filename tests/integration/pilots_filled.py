@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, Engine, text
 
 _TOKENS = itertools.count(1)
 PILOT = """
@@ -52,6 +52,66 @@ def set_aside(connection: Connection, node: str, reason: str = "5 attempts in a 
         text("insert into pause (what, name, actor, reason) values ('node', :node, 'sweeper', :reason)"),
         {"node": node, "reason": reason},
     )
+
+
+REQUEST = {
+    "partition": "realtime", "account": "m1234", "qos": "realtime", "reservation": "xenon", "constraint": "cpu",
+    "nodes": 1, "workers": 4, "cores": 32, "memory": 64_000_000_000, "walltime": 14_400,
+    "options": ["--licenses=cfs,scratch", "--comment=<b>shift</b>"], "script": "module load apptainer\numask 002",
+}  # fmt: skip
+OWNED = """
+update process set host = 'nid004242', detail = jsonb_build_object('name', :pilot || '-' || owner, 'job', '4711',
+  'pilot', :token, 'steps', jsonb_build_array('reconstruct')) where owner in ('w-3', 'w-4')
+"""
+TRIED = """
+update attempt set job = '4711', host = 'nid004242' where owner in ('w-3', 'w-4')
+"""
+
+
+def fill_pilots(engine: Engine) -> dict[str, int]:
+    """Let a launcher keep pilots in every state beside a database of `web_filled`; give their numbers by word."""
+    with engine.begin() as connection:
+        refused = "Batch job submission failed: Invalid qos specification; tried again at 05:41:00 UTC"
+        launcher(connection, "perlmutter", names=["reco", "merge"], trouble={"merge": refused})
+        launcher(connection, "old", silent="2 h", back_end="pyslurm", names=["salting"])
+        set_aside(connection, "nid004199")
+        common = {"launcher": "perlmutter", "steps": "reconstruct", "request": REQUEST, "log": "/global/logs/%j.out"}
+        over = {**common, "node": "nid004199", "submitted": "3 h", "started": "150 min", "heard": "2 h"}
+        used = {"elapsed_s": 1800.0, "cpu_s": 50_000.0, "cpus": 32, "memory_peak": 41_000_000_000, "queue_s": 1800.0}
+        made = {
+            "failed": pilot(
+                connection, **over, status="ended", job="4690", ended="2 h", state="FAILED", code="failed",
+                reason="exit code 1", created="3 h",
+            ),
+            "preempted": pilot(
+                connection, **over, status="ended", job="4691", ended="1 h", state="PREEMPTED", code="preempted",
+                reason="PREEMPTED", usage=used, created="3 h",
+            ),
+            "refused": pilot(
+                connection, **common, status="refused", ended="1 h", code="refused", reason=refused, created="1 h"
+            ),
+            "running": pilot(
+                connection, **common, token="hf-headframe-5f0c9a1b2d3e4f50", status="running", job="4711",
+                node="nid004242", state="RUNNING", started="50 min", submitted="55 min", left="190 min", heard="5 s",
+                created="1 h", detail={"what": "running", "cpus": 32, "memory": 64_000_000_000, "workers": 2},
+            ),
+            "leaving": pilot(
+                connection, **common, status="running", job="4712", node="nid004243", state="RUNNING", started="40 min",
+                left="6 min", told="drain", told_by="ada", told_reason="the node is to be rebooted <b>", heard="5 s",
+            ),
+            "pending": pilot(
+                connection, **common, status="pending", job="4713", state="PENDING", reason="Resources", large=True,
+                submitted="9 min",
+            ),
+            "held": pilot(
+                connection, **common, status="pending", job="4714", state="PENDING", reason="JobHeldUser",
+                submitted="20 min",
+            ),
+            "intended": pilot(connection, **common, created="3 s"),
+        }  # fmt: skip
+        connection.execute(text(OWNED), {"pilot": "reco", "token": "hf-headframe-5f0c9a1b2d3e4f50"})
+        connection.execute(text(TRIED))
+    return made
 
 
 def _json(value: Any) -> str:

@@ -23,6 +23,7 @@ TOPICS = {
     "operations": ("operations",),
     "campaigns": ("campaigns", "runs"),
     "workers": ("processes", "pilots", "runs"),
+    "pilots": ("pilots", "processes", "pauses", "runs"),
     "queues": ("processes", "pauses", "runs"),
     "sites": ("sites", "pauses", "runs"),
     "failures": ("runs",),

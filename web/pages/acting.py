@@ -22,6 +22,8 @@ DONE = {
     "close": "Closed: no more runs join. What it has goes on.",
     "end": "Closed. What is not done is being cancelled.",
     "cancel": "The rest is left as it is.",
+    "pilot-drain": "Its launcher tells it in its next round: it finishes what it does, and leaves.",
+    "pilot-cancel": "Its launcher ends its job in its next round; what it did is done elsewhere.",
     "forget": "Taken off the list; they can still be found among all.",
 }
 """What a page says after each action."""

@@ -5,6 +5,7 @@ from sqlalchemy import Connection
 
 from ...statemachine.views import Side, sites
 from ...statemachine.views import compare as find_comparison
+from ...statemachine.views.launchers import pilots_of_jobs
 from .. import asked, logfile
 from ..context import reading
 from ..live import live_page
@@ -23,7 +24,10 @@ def show(number: int) -> Response:
         found = find_comparison(connection, number, asked.word("campaign"))
         sides = [side for side in (found.this, found.that) if side is not None] if found else []
         logs = [(side, _tail(connection, side)) for side in sides]
-    return live_page("compare", file=file, comparison=found, logs=logs, topics=(f"run:{file.run}",))
+        known = pilots_of_jobs(connection, [side.job for side in sides])
+    pilots = {job: pilot.id for job, pilot in known.items()}
+    topics = (f"run:{file.run}",)
+    return live_page("compare", file=file, comparison=found, logs=logs, pilots=pilots, topics=topics)
 
 
 def _tail(connection: Connection, side: Side) -> str:

@@ -6,6 +6,7 @@ from werkzeug.exceptions import NotFound
 
 from ...statemachine.views import FileDetail
 from ...statemachine.views import file as find_file
+from ...statemachine.views.launchers import pilots_of_jobs
 from ...statemachine.why import why_found_file
 from ..context import reading
 from ..live import live_page
@@ -19,7 +20,9 @@ def show(number: int) -> Response:
     with reading() as connection:
         file = found(connection, number)
         why = why_found_file(connection, file)
-    return live_page("file", topics=(f"run:{file.run}",), file=file, why=why)
+        pilots = pilots_of_jobs(connection, [each.job for each in file.attempts])
+    numbers = {job: pilot.id for job, pilot in pilots.items()}
+    return live_page("file", topics=(f"run:{file.run}",), file=file, why=why, pilots=numbers)
 
 
 def found(connection: Connection, number: int) -> FileDetail:
