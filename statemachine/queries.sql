@@ -904,7 +904,7 @@ order by i.id limit :page for no key update of i skip locked;
 -- name: lost_hints
 -- Still submitted although the message has left its queue and everything that could be said of it has been applied.
 select i.id as item, i.epoch from item i
-where i.phase = 'submitted' and i.step = :step and i.lane = :lane
+where i.phase = 'submitted' and i.step = :step and i.lane = :lane and (i.request <> '{}') = :large
   and i.submitted_at <= :gone_by and i.submitted_at < clock_timestamp() - make_interval(secs => :older_s)
 order by i.submitted_at limit :page;
 
@@ -912,7 +912,8 @@ order by i.submitted_at limit :page;
 -- The hint of a step and lane that went out last, of those that went out once: of one that was sent again the first
 -- message may still come, long before the second one's turn.
 select i.id as item, i.epoch, i.submitted_at from item i
-where i.phase = 'submitted' and i.step = :step and i.lane = :lane and i.submitted_at < i.since + interval '0.1 s'
+where i.phase = 'submitted' and i.step = :step and i.lane = :lane and (i.request <> '{}') = :large
+  and i.submitted_at < i.since + interval '0.1 s'
 order by i.submitted_at desc limit 1;
 
 -- name: taken_up
@@ -1114,7 +1115,7 @@ with old as (
 select count(*) as n from copies;
 
 -- name: lanes_in_phase
--- Which steps and lanes have something ready, or submitted: one index probe each.
+-- Which steps and lanes have something in a phase: one index probe each.
 with recursive pairs as (
   (select step, lane from item where phase = :phase and step is not null order by step, lane limit 1)
   union all
@@ -1123,6 +1124,20 @@ with recursive pairs as (
     order by i.step, i.lane limit 1) as next
 )
 select step, lane from pairs;
+
+-- name: places_sent
+-- Through which queues what is submitted went: those of large work only where there is any.
+with recursive pairs as (
+  (select step, lane from item where phase = 'submitted' and step is not null order by step, lane limit 1)
+  union all
+  select next.step, next.lane from pairs, lateral (
+    select i.step, i.lane from item i where i.phase = 'submitted' and (i.step, i.lane) > (pairs.step, pairs.lane)
+    order by i.step, i.lane limit 1) as next
+)
+select step, lane, false as large from pairs
+union all
+select p.step, p.lane, true from pairs p where exists (select from item i
+  where i.phase = 'submitted' and i.step = p.step and i.lane = p.lane and i.request <> '{}');
 
 -- name: begin_sending
 -- Become the only one who sends in a step and lane until this transaction ends; nothing where a pause says that not all

@@ -1,10 +1,23 @@
 """The names of all exchanges and queues of one instance."""
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Iterator
+from itertools import product
+from typing import Any, NamedTuple
 
 from ...statemachine.lanes import LANES
 from .base import Queue, Topology
+
+SETTLE = "settle"
+"""The step of file-system work after the fact. None of it is ever large."""
+
+
+class WorkQueue(NamedTuple):
+    """A queue of work; `large`: for what ran out of time or memory before."""
+
+    name: str
+    step: str
+    lane: str
+    large: bool
 
 
 class Names:
@@ -17,9 +30,16 @@ class Names:
         """Both the queue in which dead letters are parked and the exchange by which the broker sends them there."""
         self.events = f"{instance}.events"
 
-    def work(self, step: str, lane: str) -> str:
-        """Give the work queue of a step and lane."""
-        return f"{self.prefix}.work.{step}.{lane}"
+    def work(self, step: str, lane: str, *, large: bool = False) -> str:
+        """Give the work queue of a step and lane; `large`: the one for what ran out of time or memory before."""
+        return f"{self.prefix}.work.{step}.{lane}{'.large' if large else ''}"
+
+    def works(self, steps: Iterable[str]) -> Iterator[WorkQueue]:
+        """Give all work queues of these steps: lane by lane, and before each queue the one for its large work."""
+        for lane, step in product(LANES, tuple(steps)):
+            if step != SETTLE:
+                yield WorkQueue(self.work(step, lane, large=True), step, lane, large=True)
+            yield WorkQueue(self.work(step, lane), step, lane, large=False)
 
     def reports(self, lane: str) -> str:
         """Give the reports queue of a lane."""
@@ -35,7 +55,7 @@ class Names:
 
     def topology(self, steps: Iterable[str]) -> Topology:
         """Give what has to be declared for these steps."""
-        work = [Queue(name=self.work(step, lane), limited=True) for step in steps for lane in LANES]
+        work = [Queue(name=each.name, limited=True) for each in self.works(steps)]
         reports = [Queue(name=self.reports(lane), single=True) for lane in LANES]
         parking = Queue(name=self.dead, exchange=self.dead, binding="#")
         return Topology(

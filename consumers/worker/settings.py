@@ -7,9 +7,10 @@ from typing import Any
 from ... import __version__
 from ...statemachine.lanes import LANES
 from ...statemachine.records import Record, Reporter
+from ..broker import topology
 from ..steps.api import Site
 
-SETTLE = "settle"
+SETTLE = topology.SETTLE
 
 
 class CommandSpec(Record):

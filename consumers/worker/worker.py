@@ -8,9 +8,9 @@ from collections.abc import Sequence
 
 import msgspec
 
-from ...statemachine.lanes import LANES
 from ...statemachine.records import Outcome, Reporter
 from ..broker import Broker, BrokerUnavailableError, Delivery, Names, Outgoing, Queue, Subscription, Topology
+from ..broker.topology import WorkQueue
 from ..messages import Drain, Drop, Halt, MessageError, Report, Settle, Settled, SettleItem, Work, decode, encode
 from .executor import Executor
 from .parcel import POLL_S, RETRY_S, Parcel
@@ -79,11 +79,10 @@ class Worker:
 
     def _subscribe(self) -> Subscription:
         """Consume from the queues of its lanes that are not to be left alone, live ones first."""
-        steps, lanes = (*self.settings.steps, SETTLE), [lane for lane in LANES if lane in self.settings.lanes]
-        queues = {self.names.work(step, lane): {f"step:{step}", f"lane:{lane}"} for lane in lanes for step in steps}
+        queues = self._queues()
         self._obeyed = self._left_alone()
-        wanted = [queue for queue, words in queues.items() if not words & self._obeyed]
-        made = self.broker.subscribe(wanted or list(queues), prefetch=1)
+        wanted = [each for each in queues if not {f"step:{each.step}", f"lane:{each.lane}"} & self._obeyed]
+        made = self.broker.subscribe([each.name for each in wanted or queues], prefetch=1)
         if not wanted or "worker" in self.halted:
             made.pause()
         return made
@@ -91,6 +90,19 @@ class Worker:
     def _left_alone(self) -> frozenset[str]:
         """Give what the conductor halted, and the steps that would not be done before this worker's time is over."""
         return self.term.unfit(self.settings.steps).union(self.halted)
+
+    def _queues(self) -> list[WorkQueue]:
+        """Give the queues that it takes work from, the first ones first.
+
+        Who takes large work like any other takes that of a step before the rest of it: it is older, and would wait for
+        ever behind a step that never comes to an end. Who is there for large work takes all of it first.
+        """
+        wanted, steps = self.settings.large, (*self.settings.steps, SETTLE)
+        queues = [each for each in self.names.works(steps) if each.lane in self.settings.lanes]
+        if wanted is None:
+            return queues
+        first = [each for each in queues if each.large and wanted]
+        return first + [each for each in queues if not each.large]
 
     def _obey(self) -> None:
         """Subscribe anew where what is to be left alone has changed; while the broker is away, later."""

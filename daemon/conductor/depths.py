@@ -8,7 +8,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from ...consumers.broker import Broker, BrokerRefusedError, BrokerUnavailableError, Names
-from ...consumers.worker.settings import SETTLE
+from ...consumers.broker.topology import SETTLE, WorkQueue
 from ...statemachine.database import first_line
 from ...statemachine.lanes import LANES
 from ...statemachine.store.depths import Depth, due, keep
@@ -61,10 +61,12 @@ class Depths:
 
 def queues(names: Names, steps: Iterable[str]) -> tuple[Depth, ...]:
     """Name all queues that have to be there, but for the workers' own."""
-    found = [
-        Depth(queue=names.work(step, lane), kind="settle" if step == SETTLE else "work", step=step, lane=lane)
-        for step in steps
-        for lane in LANES
-    ]
+    found = [Depth(queue=each.name, kind=_kind(each), step=each.step, lane=each.lane) for each in names.works(steps)]
     found += [Depth(queue=names.reports(lane), kind="reports", lane=lane) for lane in LANES]
     return (*found, Depth(queue=names.arrivals, kind="arrivals"), Depth(queue=names.dead, kind="dead"))
+
+
+def _kind(queue: WorkQueue) -> str:
+    if queue.step == SETTLE:
+        return "settle"
+    return "large" if queue.large else "work"

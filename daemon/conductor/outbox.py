@@ -150,11 +150,14 @@ class Outbox:
                 refused.append(_too_large(parcel[0], len(body)))
             else:
                 bodies.append((parcel, body))
-        messages = [Outgoing(key=self.names.work(p[0].step.name, p[0].lane), body=body) for p, body in bodies]
+        messages = [Outgoing(key=self._queue(parcel[0]), body=body) for parcel, body in bodies]
         confirmed = self.broker.publish(messages) if messages else []
         self._declare({p[0].step.name for (p, _), ok in zip(bodies, confirmed, strict=True) if not ok})
         sent = [_ready(order) for (p, _), ok in zip(bodies, confirmed, strict=True) if ok for order in p]
         return sent, refused
+
+    def _queue(self, order: Order) -> str:
+        return self.names.work(order.step.name, order.lane, large=order.large)
 
     def _declare(self, unrouted: set[str]) -> None:
         """Make the queues of steps that have left the configuration: runs that pinned them go on with them."""
@@ -264,16 +267,16 @@ def _by_lane(ready: Iterable[Ready]) -> dict[tuple[str, str], list[Ready]]:
 
 
 def _parcels(orders: Iterable[Order]) -> Iterator[Parcel]:
-    """Group orders of one campaign, step and lane into parcels of the step's size.
+    """Group orders of one campaign, step, lane and size into parcels of the step's length.
 
     What was with a worker that died goes alone: else the others of its parcel would be blamed for its next deaths.
     """
-    groups: dict[tuple[str, str, str], list[Order]] = {}
+    groups: dict[tuple[str, str, str, bool], list[Order]] = {}
     for order in orders:
         if order.suspect:
             yield (order,)
             continue
-        groups.setdefault((order.campaign, order.step.name, order.lane), []).append(order)
+        groups.setdefault((order.campaign, order.step.name, order.lane, order.large), []).append(order)
     for group in groups.values():
         yield from batched(group, group[0].step.parcel)
 
@@ -302,6 +305,7 @@ def _work(parcel: Parcel) -> Work:
         options=first.step.options,
         id=secrets.token_hex(8),
         parcel=tuple(_item(order) for order in parcel),
+        large=first.large,
     )
 
 

@@ -97,5 +97,5 @@ def _work(body: bytes, queue: str, names: Names) -> Work | Settle | None:
     except MessageError:
         return None
     if isinstance(message, Work):
-        return message if queue == names.work(message.step, message.lane) else None
+        return message if queue == names.work(message.step, message.lane, large=message.large) else None
     return message if isinstance(message, Settle) else None

@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 
 from ...statemachine.records import Record
 from ...statemachine.store import sweep
-from ...statemachine.store.sweep import Hint
+from ...statemachine.store.sweep import Hint, Place
 
 MOST = 100
 """How many hints are watched in a queue, and how many passings kept; beyond them every other one goes."""
@@ -62,16 +62,14 @@ class Passings:
 
     def __init__(self, moments_s: float) -> None:
         self.moments_s = moments_s
-        self._lanes: dict[tuple[str, str], Lane] = {}
+        self._lanes: dict[Place, Lane] = {}
 
-    def gone_by(
-        self, connection: Connection, step: str, lane: str, looked_at: datetime, *, empty: bool
-    ) -> datetime | None:
+    def gone_by(self, connection: Connection, place: Place, looked_at: datetime, *, empty: bool) -> datetime | None:
         """Look at a queue; give up to when hints were sent of which those not heard of are lost."""
-        watch = self._lanes.setdefault((step, lane), Lane(self.moments_s))
+        watch = self._lanes.setdefault(place, Lane(self.moments_s))
         taken = sweep.taken_up(connection, watch.watched)
-        watch.look(taken, sweep.newest_submitted(connection, step, lane), looked_at, empty=empty)
-        return watch.gone_by(sweep.applied_until(connection, lane))
+        watch.look(taken, sweep.newest_submitted(connection, place), looked_at, empty=empty)
+        return watch.gone_by(sweep.applied_until(connection, place.lane))
 
 
 def _thinned(entries: Sequence[T]) -> list[T]:

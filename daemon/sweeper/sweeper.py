@@ -22,6 +22,7 @@ from ...statemachine.store.core import database_time, notify
 from ...statemachine.store.dispatch import lock_lane
 from ...statemachine.store.pauses import forget_drained, paused
 from ...statemachine.store.pilots import end_leases
+from ...statemachine.store.sweep import Place
 from ..conductor.applying import Effects, follow, see_self
 from ..conductor.outbox import Outbox
 from .measuring import Measuring
@@ -117,37 +118,37 @@ class Sweeper:
     def resend(self) -> None:
         """Send lost hints again, at most a page a step, lane and round: doubles are safe, storms are not.
 
-        A hint is lost that has left its queue without a word of a worker. It goes by what items have, for a step that
-        has left the configuration still has some. One sweeper at a time: two that find the same hints would send each
-        of them twice, and so have it done twice.
+        A hint is lost that has left its queue without a word of a worker; large work has a queue of its own, and may
+        wait there for long. It goes by what items have, for a step that has left the configuration still has some.
+        One sweeper at a time: two that find the same hints would send each of them twice, and so have it done twice.
         """
         with self.engine.begin() as connection:
-            pairs = sweep.sent_lanes(connection)
-        for step, lane in pairs:
+            places = sweep.sent_places(connection)
+        for place in places:
             with self.engine.begin() as connection:
-                gone_by = self._gone_by(connection, step, lane)
-                if gone_by is not None and not paused(connection, step, lane):
-                    self._resend(connection, step, lane, gone_by)
+                gone_by = self._gone_by(connection, place)
+                if gone_by is not None and not paused(connection, place.step, place.lane):
+                    self._resend(connection, place, gone_by)
 
-    def _resend(self, connection: Connection, step: str, lane: str, gone_by: datetime) -> None:
-        if not lock_lane(connection, step, lane, "resend"):
+    def _resend(self, connection: Connection, place: Place, gone_by: datetime) -> None:
+        if not lock_lane(connection, place.step, place.lane, "resend"):
             return
         settings = self.settings
-        lost = sweep.lost_hints(connection, step, lane, gone_by, settings.lost_hint_s, settings.page)
+        lost = sweep.lost_hints(connection, place, gone_by, settings.lost_hint_s, settings.page)
         if lost:
             sent = self.outbox.send_again(connection, lost)
             sweep.resent(connection, sent)
-            log.warning("hints sent again", step=step, lane=lane, items=len(sent), of=len(lost))
+            log.warning("hints sent again", **place._asdict(), items=len(sent), of=len(lost))
 
-    def _gone_by(self, connection: Connection, step: str, lane: str) -> datetime | None:
+    def _gone_by(self, connection: Connection, place: Place) -> datetime | None:
         """Give up to when hints have left. The clock is read first: what was sent before is in the queue, or was."""
         looked_at = database_time(connection)
-        return self.passings.gone_by(connection, step, lane, looked_at, empty=self._empty(step, lane))
+        return self.passings.gone_by(connection, place, looked_at, empty=self._empty(place))
 
-    def _empty(self, step: str, lane: str) -> bool:
+    def _empty(self, place: Place) -> bool:
         """Say whether no messages wait; a queue that is not there has none."""
         try:
-            return self.broker.depth(self.names.work(step, lane)) == 0
+            return self.broker.depth(self.names.work(place.step, place.lane, large=place.large)) == 0
         except BrokerRefusedError:
             return True
 

@@ -26,7 +26,8 @@ from .pauses import blocked_by_sites, paused, paused_sites
 class Order(Record):
     """One item's work, described: the step, where to write, what to read. `problem` says why it cannot be done.
 
-    A `suspect` was with a worker that died. `ready_at`: since when it may be worked on, in this epoch.
+    A `suspect` was with a worker that died. What is `large` ran out of time or memory, and is to have more now.
+    `ready_at`: since when it may be worked on, in this epoch.
     """
 
     item: int
@@ -47,6 +48,7 @@ class Order(Record):
     problem: str = ""
     suspect: bool = False
     ready_at: datetime | None = None
+    large: bool = False
 
 
 def waiting(connection: Connection, step: str, lane: str, room: int, turns: Turns | None = None) -> list[Ready]:
@@ -155,6 +157,7 @@ def _order(row: Row[Any], pipeline: Pipeline, step: Step, inputs: dict[str, tupl
         problem=_problem(missing, row.file_id) if missing else "",
         suspect=row.suspect,
         ready_at=row.ready_at,
+        large=bool(row.request),
     )
 
 
@@ -164,6 +167,9 @@ def seed_of(item: int, step: str) -> int:
 
 
 def _resources(step: Step, request: dict[str, Any]) -> Resources:
+    """Say what an attempt may use. A step without a memory limit has none either when it asks for more: whoever takes
+    large work has more, and that is all there is to give.
+    """
     return Resources(
         cpus=step.cpus,
         memory=step.memory * int(request.get("memory", 1)),

@@ -2,11 +2,10 @@
 
 from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, text
 
-from ..lifecycle import Phase
 from ..piloting import OVER, loss
 from ..queries import query
 from ..records import Record
@@ -61,9 +60,17 @@ def take_back(connection: Connection, lost: list[dict[str, Any]]) -> int:
     return len(changed)
 
 
-def sent_lanes(connection: Connection) -> list[tuple[str, str]]:
-    """Give the (step, lane) pairs of which anything is with the broker, whether they are configured or not."""
-    return [(row.step, row.lane) for row in execute(connection, "lanes_in_phase", phase=Phase.SUBMITTED)]
+class Place(NamedTuple):
+    """A work queue; `large`: the one for what ran out of time or memory before."""
+
+    step: str
+    lane: str
+    large: bool = False
+
+
+def sent_places(connection: Connection) -> list[Place]:
+    """Give the queues through which anything that is with the broker went, whether they are configured or not."""
+    return [Place(row.step, row.lane, row.large) for row in execute(connection, "places_sent")]
 
 
 class Hint(Record):
@@ -74,17 +81,15 @@ class Hint(Record):
     sent_at: datetime
 
 
-def lost_hints(
-    connection: Connection, step: str, lane: str, gone_by: datetime, older_s: float, page: int
-) -> list[Ready]:
+def lost_hints(connection: Connection, place: Place, gone_by: datetime, older_s: float, page: int) -> list[Ready]:
     """Give items still submitted whose message was sent by `gone_by`, and is older than `older_s`; at most a page."""
-    rows = execute(connection, "lost_hints", step=step, lane=lane, gone_by=gone_by, older_s=older_s, page=page)
-    return [Ready(item=row.item, epoch=row.epoch, step=step, lane=lane) for row in rows]
+    rows = execute(connection, "lost_hints", **place._asdict(), gone_by=gone_by, older_s=older_s, page=page)
+    return [Ready(item=row.item, epoch=row.epoch, step=place.step, lane=place.lane) for row in rows]
 
 
-def newest_submitted(connection: Connection, step: str, lane: str) -> Hint | None:
+def newest_submitted(connection: Connection, place: Place) -> Hint | None:
     """Give the hint that went out last."""
-    for row in execute(connection, "newest_submitted", step=step, lane=lane):
+    for row in execute(connection, "newest_submitted", **place._asdict()):
         return Hint(item=row.item, epoch=row.epoch, sent_at=row.submitted_at)
     return None
 

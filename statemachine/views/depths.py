@@ -15,7 +15,8 @@ FRESH = timedelta(seconds=30)
 class DepthRow(View):
     """A queue of the broker: messages that wait in it (none: there is no such queue), and its consumers.
 
-    `kind` is work, settle, reports, arrivals or dead. `fresh`: it was looked at within `FRESH`.
+    `kind` is work, large (what ran out of time or memory before), settle, reports, arrivals or dead. `fresh`: it was
+    looked at within `FRESH`.
     """
 
     queue: str

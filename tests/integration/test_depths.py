@@ -50,10 +50,13 @@ def test_depths_and_consumers_are_kept_for_each_queue(
     with machine.engine.connect() as connection:
         rows = looked(connection)
     assert set(rows) == {
-        "work.salt.live", "work.salt.bulk", "work.settle.live", "work.settle.bulk",
+        "work.salt.live", "work.salt.bulk", "work.salt.live.large", "work.salt.bulk.large",
+        "work.settle.live", "work.settle.bulk",
         "reports.live", "reports.bulk", "arrivals", "dead",
     }  # fmt: skip
-    assert (rows["work.salt.live"].kind, rows["work.settle.live"].kind) == ("work", "settle")
+    assert [rows[f"work.{name}"].kind for name in ("salt.live", "salt.live.large", "settle.live")] == [
+        "work", "large", "settle",
+    ]  # fmt: skip
     assert all(row.fresh for row in rows.values())
     reader.close()
     broker.close()

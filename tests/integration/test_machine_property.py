@@ -339,8 +339,8 @@ class TwoConductors(RuleBasedStateMachine, StoreBesideModel):
         self.sql("update item set submitted_at = now() - interval '1 hour' where phase = 'submitted'")
         lost: list[Ready] = []
         with self.engine.begin() as conn:
-            for step in {step.name for way in WAYS.values() for step in way.steps}:
-                lost += sweep.lost_hints(conn, step, "live", database_time(conn), 60, 100)
+            for place in sweep.sent_places(conn):
+                lost += sweep.lost_hints(conn, place, database_time(conn), 60, 100)
             assert sweep.resent(conn, lost) == len(lost)
         submitted = {row.id for key, row in self.rows().items() if self.model.items[key].phase == "submitted"}
         assert {entry.item for entry in lost} == submitted

@@ -112,13 +112,13 @@ where phase = 'done'
     ("name", "values", "indexes"),
     [
         ("ready_items", {"step": "salt", "lane": "live", "room": 100}, ["item_ready"]),
-        ("lanes_in_phase", {"phase": "submitted"}, ["item_submitted"]),
+        ("places_sent", {}, ["item_submitted"]),
         (
             "lost_hints",
-            {"step": "salt", "lane": "live", "older_s": 60, "gone_by": NEVER, "page": 100},
+            {"step": "salt", "lane": "live", "large": False, "older_s": 60, "gone_by": NEVER, "page": 100},
             ["item_submitted"],
         ),
-        ("newest_submitted", {"step": "salt", "lane": "live"}, ["item_submitted"]),
+        ("newest_submitted", {"step": "salt", "lane": "live", "large": False}, ["item_submitted"]),
         ("expired_leases", {"after": 0, "page": 100, "over": ["ended"]}, ["item_executing"]),
         ("end_pilot_leases", {"over": ["ended"]}, ["item_executing"]),
         ("lanes_in_phase", {"phase": "ready"}, ["item_ready"]),

@@ -33,7 +33,7 @@ def show() -> Response:
     return live_page(
         "queues",
         lines=_lines(rows, flows, held, paused),
-        others=[row for row in held if row.kind != "work"],
+        others=[row for row in held if _of_interest(row)],
         paused={(row.what, row.name): row for row in paused if row.what in WHATS},
         lanes=LANES,
         looked=max((row.at for row in held), default=None),
@@ -49,6 +49,11 @@ def show() -> Response:
 def act() -> Response:
     """Pause a step or a lane, or let it go on."""
     return acting.back("queues.show", pausing.carried_out(WHATS))
+
+
+def _of_interest(row: DepthRow) -> bool:
+    """Say whether a queue has a line of its own; those of large work are many, and mostly empty."""
+    return row.kind != "work" and (row.kind != "large" or bool(row.messages))
 
 
 def _lines(
