@@ -5,7 +5,10 @@ from typing import Any, NamedTuple
 
 
 class Column(NamedTuple):
-    """A column: its head, how to get the value, what kind it is (`plain`, `size`, `number`, `time`, `age`, `phase`)."""
+    """A column: its head, how to get the value, what kind it is.
+
+    `plain`, `size`, `number`, `time`, `age`, `phase`, `lasting` (seconds), `share` (of 1).
+    """
 
     head: str
     get: Callable[[Any], object]
@@ -109,6 +112,13 @@ SITES = (
     field("PATH", wide=True),
 )
 
+USED = (
+    Column("QUEUED", lambda row: row.usage.get("queue_s"), "lasting", True),
+    Column("TIME", lambda row: row.usage.get("wall_s"), "lasting", True),
+    Column("CPU TIME", lambda row: row.usage.get("cpu_s"), "lasting", True),
+    Column("MEMORY PEAK", lambda row: row.usage.get("memory_peak"), "size", True),
+)
+
 ATTEMPTS = (
     Column("FILE", lambda row: row.file or f"run {row.run}"),
     field("EPOCH", kind="number"),
@@ -119,6 +129,7 @@ ATTEMPTS = (
     field("HOST"),
     field("STARTED", "started_at", "time"),
     field("ENDED", "ended_at", "time"),
+    *USED,
     field("JOB", wide=True),
     field("OWNER", wide=True),
     field("LOG", wide=True),

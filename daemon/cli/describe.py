@@ -12,12 +12,13 @@ from .columns import ATTEMPTS, CAMPAIGNS, SITES, Column, copies, counted, events
 from .links import link, link_campaign
 from .output import write_one
 from .session import Session, pass_session
-from .subject import the_file, the_run
+from .subject import run_number, the_file, the_run
 from .text import Screen
 from .units import printable
+from .usage import USAGE, lines
 
 if TYPE_CHECKING:
-    from ...statemachine.views import Dropped, FileDetail, FileRow, RunDetail
+    from ...statemachine.views import Dropped, FileDetail, FileRow, RunDetail, StepsUsage
     from .behind.contract import Questions
 
 REPLICAS = (
@@ -79,11 +80,13 @@ def describe(session: Session, kind: str, name: str, output: str, exact: bool) -
     """Tell all that is known of one run, file, campaign or site."""
     with session.asking() as ask:
         found = FIND[kind](ask, name)
+        used = _used(ask, kind, name) if output == "table" else None
     if output != "table":
         write_one(found, output)
         return Code.DONE
     screen = Screen(session.zone, exact=exact)
-    SCREENS.get(kind, _plain_screen)(screen, found)
+    shown: Callable[[Screen, Any, Any], None] = SCREENS.get(kind, _plain_screen)
+    shown(screen, found, used)
     screen.show()
     if kind == "campaign":
         link_campaign(session, name)
@@ -93,7 +96,7 @@ def describe(session: Session, kind: str, name: str, output: str, exact: bool) -
     return Code.DONE
 
 
-def _run_screen(screen: Screen, found: RunDetail) -> None:
+def _run_screen(screen: Screen, found: RunDetail, used: StepsUsage | None) -> None:
     row, judged = found.row, found.judged
     screen.title(f"run {row.number}  {row.kind or 'of unknown type'}", " ".join((row.state, row.phase)).strip())
     screen.fields(
@@ -120,6 +123,7 @@ def _run_screen(screen: Screen, found: RunDetail) -> None:
     screen.table("Missing sequence numbers", found.gaps.ranges, SPANS)
     screen.table("Announced, not here", found.gaps.files, ABSENT)
     screen.table("Products of the whole run", found.products, PRODUCTS)
+    screen.table("Used so far", lines(used), USAGE)
     screen.table("Dead letters", found.dead_letters, LETTERS)
     screen.table("Notes", found.notes[::-1], NOTES)
     screen.table("What operators did", found.operations, OPERATIONS)
@@ -128,7 +132,7 @@ def _run_screen(screen: Screen, found: RunDetail) -> None:
     screen.text("", f"next: headframe why run {row.number}, headframe get files --run {row.number}")
 
 
-def _file_screen(screen: Screen, found: FileDetail) -> None:
+def _file_screen(screen: Screen, found: FileDetail, _: object) -> None:
     first = found.items[0] if found.items else None
     screen.title(f"file {found.name}", f"{first.state} {first.phase}" if first else "not here")
     screen.fields([("run", found.run), ("sequence", found.sequence)])
@@ -180,12 +184,13 @@ def _item(screen: Screen, item: FileRow) -> None:
     )
 
 
-def _plain_screen(screen: Screen, found: Any) -> None:
+def _plain_screen(screen: Screen, found: Any, used: StepsUsage | None) -> None:
     columns = CAMPAIGNS if hasattr(found, "pipeline") else SITES
     screen.title(found.name, found.status)
     for column in columns[1:]:
         screen.fields([(column.head.lower(), column.get(found))], column.kind)
     screen.fields([("note", getattr(found, "note", None))])
+    screen.table("Used so far", lines(used), USAGE)
 
 
 def _campaign(ask: Questions, name: str) -> Any:
@@ -195,6 +200,12 @@ def _campaign(ask: Questions, name: str) -> Any:
 
 def _site(ask: Questions, name: str) -> Any:
     return _only(tuple(row for row in ask.sites() if row.name == name), "site", name)
+
+
+def _used(ask: Questions, kind: str, name: str) -> StepsUsage | None:
+    if kind == "run":
+        return ask.usage_of_run(run_number(name))
+    return ask.usage_of_campaign(name) if kind == "campaign" else None
 
 
 def _only(rows: tuple[Any, ...], kind: str, name: str) -> Any:
@@ -209,5 +220,5 @@ FIND: dict[str, Callable[[Any, str], Any]] = {
     "campaign": _campaign,
     "site": _site,
 }
-SCREENS: dict[str, Callable[[Screen, Any], None]] = {"run": _run_screen, "file": _file_screen}
+SCREENS: dict[str, Callable[[Screen, Any, Any], None]] = {"run": _run_screen, "file": _file_screen}
 COMMANDS = {"describe": describe}

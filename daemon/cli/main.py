@@ -20,6 +20,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "why": ("whys", "why a run or file is where it is, and what unblocks it"),
         "logs": ("logs", "the log of a file's attempt"),
         "failures": ("failures", "failures that say the same, and what they have in common"),
+        "usage": ("usage", "time, CPU time, memory and time in the queue that steps and pilots used"),
         "catalog": ("catalog", "find what can be read of a run, and where"),
         "wait": ("waiting", "wait until runs or files have reached a state"),
     },

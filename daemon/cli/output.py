@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 FORMATS = ("table", "wide", "json", "yaml", "tsv", "name")
+RIGHT = ("number", "size", "lasting", "share")
 STYLES = {
     "failed": "red", "held": "yellow", "abandoned": "bright_black", "executing": "cyan", "submitted": "blue",
     "done": "green", "down": "red", "interrupted": "yellow", "succeeded": "green", "up": "green",
@@ -143,7 +144,7 @@ def aligned(cells: list[list[str]], columns: Sequence[Column], *, headers: bool)
     widths = [max((len(line[n]) for line in table), default=0) for n in range(len(columns))]
     for line in table:
         parts = [
-            cell.rjust(width) if column.kind in ("number", "size") else cell.ljust(width)
+            cell.rjust(width) if column.kind in RIGHT else cell.ljust(width)
             for cell, width, column in zip(line, widths, columns, strict=True)
         ]
         yield "  ".join(parts).rstrip()
@@ -156,7 +157,7 @@ def _rich_table(cells: list[list[str]], columns: Sequence[Column], output: Outpu
 
     table = Table(box=None, pad_edge=False, show_header=output.headers, header_style="bold")
     for column in columns:
-        right = column.kind in ("number", "size")
+        right = column.kind in RIGHT
         fold = column.head in ("NAME", "FILE", "PATH")
         table.add_column(
             column.head, justify="right" if right else "left", overflow="fold" if fold else "ellipsis", no_wrap=not fold

@@ -36,6 +36,11 @@ def human_age(age: timedelta) -> str:
     return " ".join(f"{n}{unit}" for n, unit in parts[:2] if n or len(parts) == 1)
 
 
+def human_lasting(took: float) -> str:
+    """Write how long something took: seconds with three digits, longer times in their two largest units."""
+    return f"{took:.3g}s" if took < 99.5 else human_age(timedelta(seconds=round(took)))
+
+
 def local_time(moment: datetime, zone: tzinfo, *, both: bool = False) -> str:
     """Write a time in the site's zone, labelled; with `both`, in UTC too."""
     here = moment.astimezone(zone)
@@ -96,6 +101,10 @@ def writer(zone: tzinfo, *, exact: bool, now: datetime) -> Callable[[object, str
             return str(value) if exact else human_size(value)
         if isinstance(value, datetime):
             return human_age(now - value) if kind == "age" else local_time(value, zone)
+        if kind == "lasting" and isinstance(value, int | float):
+            return human_lasting(float(value))
+        if kind == "share" and isinstance(value, int | float):
+            return f"{100 * value:.0f}%"
         return printable(plain(value))
 
     return write

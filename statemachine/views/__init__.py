@@ -65,7 +65,7 @@ from .sites import SiteRow, sites
 from .sizes import TableSize, sizes
 from .status import Status, status
 from .trouble import TroubleSummary, first_gaps, trouble_summary
-from .usage import StepUsage, Usage, usage_of_campaign, usage_of_run, usage_of_steps
+from .usage import StepsUsage, StepUsage, usage_of_campaign, usage_of_run, usage_of_steps
 from .wide import TooWideError
 from .workers import Doing, RoleRow, WorkerFilter, WorkerRow, attempts_by, roles, worker, workers
 
@@ -139,11 +139,11 @@ __all__ = [
     "Status",
     "StepForecast",
     "StepUsage",
+    "StepsUsage",
     "TableSize",
     "TooWideError",
     "Tries",
     "TroubleSummary",
-    "Usage",
     "View",
     "WorkerFilter",
     "WorkerRow",

@@ -39,7 +39,7 @@ class StepUsage(View):
     queue_p95_s: float | None
 
 
-class Usage(View):
+class StepsUsage(View):
     """What was used, by step, in the order of the pipeline; and by all steps together.
 
     `since`: only what ended then or later; none: all that was ever kept.
@@ -50,20 +50,20 @@ class Usage(View):
     since: datetime | None
 
 
-def usage_of_run(conn: Connection, number: int) -> Usage | None:
+def usage_of_run(conn: Connection, number: int) -> StepsUsage | None:
     """Say what a run's attempts used, in all its campaigns, with those that operators took back; none: no such run."""
     if conn.execute(_RUN, {"number": number}).first() is None:
         return None
     return _usage(conn.execute(_of_run(number)).all())
 
 
-def usage_of_campaign(conn: Connection, name: str) -> Usage | None:
+def usage_of_campaign(conn: Connection, name: str) -> StepsUsage | None:
     """Say what a campaign used since it began; none where there is no such campaign."""
     found = conn.execute(_CAMPAIGN, {"name": name}).first()
     return None if found is None else _usage(conn.execute(_kept(measure_rate.c.campaign_id == found.id)).all())
 
 
-def usage_of_steps(conn: Connection, since: datetime | None = None) -> Usage:
+def usage_of_steps(conn: Connection, since: datetime | None = None) -> StepsUsage:
     """Say what all campaigns used: since a time, or ever.
 
     Sums are kept by minutes, after two days by hours and after ninety days by days: what spans begin earlier is not in.
@@ -74,10 +74,10 @@ def usage_of_steps(conn: Connection, since: datetime | None = None) -> Usage:
     return _usage(conn.execute(_kept(*lately)).all(), since)
 
 
-def _usage(rows: Sequence[Row[Any]], since: datetime | None = None) -> Usage:
+def _usage(rows: Sequence[Row[Any]], since: datetime | None = None) -> StepsUsage:
     """Make the steps of their rows; the row without a step is that of all."""
     total = next((row for row in rows if row.step is None), None)
-    return Usage(
+    return StepsUsage(
         steps=tuple(_step(row) for row in rows if row.step is not None),
         total=_step(total) if total is not None else NOTHING,
         since=since,

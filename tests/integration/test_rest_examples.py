@@ -62,8 +62,9 @@ def service(postgres: PostgresServer, database_template: str, instance: str, tmp
 def _with_a_log(engine: Engine, folder: Path) -> None:
     (folder / "2.log").write_text("a line before\nstep salt\nall is well\n")
     site = "insert into site (name, path) values ('SURF', :path) on conflict (name) do update set path = excluded.path"
-    attempt = """insert into attempt (item_id, epoch, step, owner, host, started_at, ended_at, outcome, log_site, log)
-        values (2, 1, 'salt', 'w-1', 'node07', now(), now(), 'succeeded', 'SURF', '2.log')"""
+    attempt = """insert into attempt (item_id, epoch, step, owner, host, started_at, ended_at, outcome, log_site, log,
+        usage) values (2, 1, 'salt', 'w-1', 'node07', now(), now(), 'succeeded', 'SURF', '2.log',
+        '{"wall_s": 64, "cpu_s": 48, "memory_peak": 325000000, "queue_s": 2.5}')"""
     with engine.begin() as connection:
         connection.execute(text(site), {"path": str(folder)})
         connection.execute(text(attempt))

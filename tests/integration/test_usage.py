@@ -12,6 +12,8 @@ from headframe.statemachine.database import connect
 from headframe.statemachine.lifecycle import Trigger
 from headframe.statemachine.records import Usage
 from headframe.statemachine.store import measure
+from headframe.web.app import create_app
+from headframe.web.settings import Settings
 
 from .servers import PostgresServer
 from .small_machine import SmallMachine
@@ -41,14 +43,14 @@ def campaign(machine: SmallMachine) -> str:
     return str(machine.sql_value("select min(name) from campaign"))
 
 
-def of_run(machine: SmallMachine) -> views.Usage:
-    found: views.Usage = read(machine, lambda conn: views.usage_of_run(conn, 5))
+def of_run(machine: SmallMachine) -> views.StepsUsage:
+    found: views.StepsUsage = read(machine, lambda conn: views.usage_of_run(conn, 5))
     return found
 
 
-def of_campaign(machine: SmallMachine) -> views.Usage:
+def of_campaign(machine: SmallMachine) -> views.StepsUsage:
     name = campaign(machine)
-    found: views.Usage = read(machine, lambda conn: views.usage_of_campaign(conn, name))
+    found: views.StepsUsage = read(machine, lambda conn: views.usage_of_campaign(conn, name))
     return found
 
 
@@ -220,3 +222,24 @@ def test_what_was_used_is_found_by_index(full: Engine, what: str) -> None:
         for statement, values in asked:
             told = "\n".join(row[0] for row in conn.exec_driver_sql(f"explain {statement}", values))
             assert whole_tables(told) == [] and "Seq Scan on pilot" not in told, told
+
+
+def test_rest_gives_what_the_views_give_and_refuses_what_makes_no_sense(worked: SmallMachine) -> None:
+    worked.sql(PILOTS)
+    client = create_app(worked.engine, Settings(instance="headframe")).test_client()
+    name = campaign(worked)
+    for address in ("/runs/5/usage", f"/campaigns/{name}/usage", "/usage", "/usage?hours=2"):
+        found = client.get(f"/api/v1{address}").get_json()
+        assert [step["step"] for step in found["steps"]] == ["salt"], address
+        assert (found["total"]["cpu_s"], found["total"]["lost_s"]) == (170, 50)
+    assert [row["name"] for row in client.get("/api/v1/usage/pilots").get_json()["rows"]] == ["reco", "salt"]
+    assert client.get("/api/v1/usage/pilots?hours=1&fields=name,pilots").get_json()["rows"][0]["pilots"] == 2
+    for address, status in (
+        ("/runs/99/usage", 404),
+        ("/campaigns/nix/usage", 404),
+        ("/usage?hours=0", 400),
+        ("/usage?hours=x", 400),
+        ("/usage?days=1", 400),
+        ("/usage/pilots?hours=99999999999", 400),
+    ):
+        assert client.get(f"/api/v1{address}").status_code == status, address

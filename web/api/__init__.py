@@ -25,6 +25,7 @@ from . import (
     records,
     runs,
     service,
+    usage,
     words,
     workers,
 )
@@ -48,6 +49,7 @@ RESOURCES = (
     browse,
     notes,
     measures,
+    usage,
     workers,
     pilots,
     launchers,

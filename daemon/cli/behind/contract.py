@@ -26,10 +26,12 @@ if TYPE_CHECKING:
         Listed,
         OperationRow,
         Page,
+        PilotUsage,
         Place,
         RunDetail,
         SiteRow,
         Status,
+        StepsUsage,
     )
     from ....statemachine.why import Why
 
@@ -84,6 +86,18 @@ class Questions(Protocol):
 
     def why_file(self, name: str, campaign: str | None = None) -> Why | None:
         """Say why a file is where it is."""
+
+    def usage(self, hours: int | None) -> StepsUsage:
+        """Say by step what all campaigns used, in the last hours or ever."""
+
+    def usage_of_run(self, number: int) -> StepsUsage | None:
+        """Say by step what a run used."""
+
+    def usage_of_campaign(self, name: str) -> StepsUsage | None:
+        """Say by step what a campaign used."""
+
+    def usage_of_pilots(self, hours: int) -> Sequence[PilotUsage]:
+        """Say by name what pilots used that were wanted in the last hours."""
 
     def attempts_at(self, item: int) -> tuple[AttemptRow, ...]:
         """Give the attempts at an item, the first one first."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -113,6 +114,30 @@ class DatabaseQuestions:
 
         return why_file(self.connection, name, campaign)
 
+    def usage(self, hours: int | None) -> v.StepsUsage:
+        """Say by step what all campaigns used, in the last hours or ever."""
+        from ....statemachine import views
+
+        return views.usage_of_steps(self.connection, None if hours is None else _ago(hours))
+
+    def usage_of_run(self, number: int) -> v.StepsUsage | None:
+        """Say by step what a run used."""
+        from ....statemachine import views
+
+        return views.usage_of_run(self.connection, number)
+
+    def usage_of_campaign(self, name: str) -> v.StepsUsage | None:
+        """Say by step what a campaign used."""
+        from ....statemachine import views
+
+        return views.usage_of_campaign(self.connection, name)
+
+    def usage_of_pilots(self, hours: int) -> Sequence[v.PilotUsage]:
+        """Say by name what pilots used that were wanted in the last hours."""
+        from ....statemachine import views
+
+        return views.usage_of_pilots(self.connection, _ago(hours))
+
     def attempts_at(self, item: int) -> tuple[v.AttemptRow, ...]:
         """Give the attempts at an item."""
         from ....statemachine import views
@@ -182,3 +207,7 @@ class DatabaseQuestions:
         from ....statemachine.store import campaign_operate
 
         return campaign_operate.count_growth(self.connection, name, query)
+
+
+def _ago(hours: int) -> datetime:
+    return datetime.now(UTC) - timedelta(hours=hours)

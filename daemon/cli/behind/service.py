@@ -97,6 +97,22 @@ class ServiceQuestions:
         found = self.file(name)
         return None if found is None else self.client.why_file(found.id, campaign)
 
+    def usage(self, hours: int | None) -> v.StepsUsage:
+        """Say by step what all campaigns used, in the last hours or ever."""
+        return self.client.usage(hours=hours)
+
+    def usage_of_run(self, number: int) -> v.StepsUsage | None:
+        """Say by step what a run used."""
+        return _if_there(lambda: self.client.usage_of_run(number))
+
+    def usage_of_campaign(self, name: str) -> v.StepsUsage | None:
+        """Say by step what a campaign used."""
+        return _if_there(lambda: self.client.usage_of_campaign(name))
+
+    def usage_of_pilots(self, hours: int) -> Sequence[v.PilotUsage]:
+        """Say by name what pilots used that were wanted in the last hours."""
+        return self.client.usage_of_pilots(hours=hours)
+
     def attempts_at(self, item: int) -> tuple[v.AttemptRow, ...]:
         """Give the attempts at an item."""
         return tuple(sorted(self.client.attempts(item=item), key=lambda attempt: attempt.epoch))

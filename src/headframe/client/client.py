@@ -201,6 +201,23 @@ class Client(Acting):
         """List failures that say the same, with what they have in common."""
         return self.wire.each(v.FamilyRow, "/failures", limit=limit, **where)
 
+    def usage(self, *, hours: int | None = None) -> v.StepsUsage:
+        """Say by step what all campaigns used, in the last hours or ever."""
+        return self.wire.get(v.StepsUsage, "/usage", hours=hours)
+
+    def usage_of_run(self, number: int) -> v.StepsUsage:
+        """Say by step what a run used."""
+        return self.wire.get(v.StepsUsage, within("runs", number, "usage"))
+
+    def usage_of_campaign(self, name: str) -> v.StepsUsage:
+        """Say by step what a campaign used since it began."""
+        return self.wire.get(v.StepsUsage, within("campaigns", name, "usage"))
+
+    def usage_of_pilots(self, *, hours: int | None = None) -> tuple[v.PilotUsage, ...]:
+        """Say by name what pilots used that were wanted in the last hours, by default those of a month."""
+        found: Rows[v.PilotUsage] = self.wire.get(Rows[v.PilotUsage], "/usage/pilots", hours=hours)
+        return found.rows
+
     def operations(self, *, limit: int | None = None, **where: Any) -> Iterator[v.OperationRow]:
         """List what operators did, the latest first."""
         return self.wire.each(v.OperationRow, "/operations", limit=limit, **where)

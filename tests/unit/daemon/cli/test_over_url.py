@@ -24,11 +24,11 @@ from headframe.web.settings import Settings
 from ....integration.access_help import LOOSE, make_token
 from ....integration.servers import free_ports
 from ....integration.small_machine import SmallMachine
-from . import test_acting, test_campaigns, test_dead, test_failures, test_looking
+from . import test_acting, test_campaigns, test_dead, test_failures, test_looking, test_usage
 from .conftest import Ended, Headframe
 
 busy, failed = test_looking.busy, test_acting.failed
-letters, done = test_dead.letters, test_campaigns.done
+letters, done, worked = test_dead.letters, test_campaigns.done, test_usage.worked
 for module, names in (
     (
         test_looking,
@@ -60,6 +60,11 @@ for module, names in (
         "create_counts_makes_and_tells a_dry_run_counts_and_makes_nothing grow_pause_resume_and_close",
     ),
     (test_failures, "failures_that_say_the_same_are_one_line"),
+    (
+        test_usage,
+        """what_was_used_is_a_line_a_step describe_says_what_a_run_and_a_campaign_used pilots_are_a_line_a_name
+        what_cannot_be_asked_says_why nothing_used_is_said""",
+    ),
 ):
     for name in names.split():
         globals()[f"test_{name}"] = getattr(module, f"test_{name}")

@@ -66,7 +66,7 @@ def test_the_issues_vocabulary_is_there() -> None:
     wanted = (
         "up demo db watch conductor sweeper worker web status get describe logs catalog wait requeue hold cancel "
         "release abandon recover reset run operation pause resume drain dead why verify doctor config broker "
-        "user token campaign failures pilot"
+        "user token campaign failures usage pilot pilots launcher slurm"
     )
     assert set(wanted.split()) == set(COMMANDS)
 
