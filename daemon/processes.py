@@ -1,9 +1,7 @@
 """Each process by itself: `headframe watch | conductor | sweeper | worker | web`, until SIGTERM or Ctrl-C."""
 
-import signal
 import threading
 from collections.abc import Callable, Sequence
-from queue import SimpleQueue
 
 from ..consumers.worker.settings import SETTLE
 from ..consumers.worker.worker import Worker
@@ -14,6 +12,7 @@ from .conductor.parking import Parking
 from .config import Config, ConfigError
 from .rundb.poller import Poller
 from .space import Space
+from .stopping import stopping
 from .sweeper.operations import Operations
 from .sweeper.sweeper import Sweeper, SweeperSettings
 from .watcher.watcher import Watcher
@@ -32,25 +31,6 @@ def alone(config: Config) -> threading.Event:
             ["broker.url: memory: works within one process tree only; run headframe up, or set amqp://..."]
         )
     return standalone(config)
-
-
-def stopping() -> threading.Event:
-    """Give an event that SIGTERM and SIGINT set.
-
-    Not from the signal's handler: it runs in the middle of whatever the main thread does, maybe inside the event,
-    with the event's lock held, and would wait for itself. What it does instead may be done anywhere.
-    """
-    stop = threading.Event()
-    told: SimpleQueue[int] = SimpleQueue()
-    for name in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(name, lambda number, _: told.put(number))
-
-    def pass_on() -> None:
-        told.get()
-        stop.set()
-
-    threading.Thread(target=pass_on, name="signals", daemon=True).start()
-    return stop
 
 
 def run_watch(config: Config, stop: threading.Event | None = None) -> None:

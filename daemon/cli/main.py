@@ -59,6 +59,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "sweeper": ("processes", "repair what got lost"),
         "worker": ("processes", "do steps"),
         "pilot": ("piloting", "run workers on a node of a cluster"),
+        "launcher": ("launching", "keep pilots on a cluster"),
         "web": ("processes", "serve the pages"),
     },
 }

@@ -16,7 +16,7 @@ from sqlalchemy import text
 
 from .. import logs
 from ..config import load
-from ..processes import stopping
+from ..stopping import stopping
 from ..up import Up, running
 from .folder import OPERATOR, operator, prepare
 from .plan import Plan

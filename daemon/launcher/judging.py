@@ -33,11 +33,11 @@ def learned(pilot: LivePilot, job: JobSeen, *, log: str = "", withdrawn: bool = 
         code=clipped(code or "done") if ended else "",
         reason=clipped(reason),
         log=clipped(log),
-        restarts=max(job.restarts, 0),
-        submitted_at=job.submitted_at,
-        started_at=job.started_at if job.standing is not Standing.PENDING else None,
-        ends_at=job.ends_at,
-        ended_at=job.ended_at if ended else None,
+        restarts=min(max(job.restarts, 0), 2**31 - 1),
+        submitted_at=_possible(job.submitted_at),
+        started_at=_possible(job.started_at) if job.standing is not Standing.PENDING else None,
+        ends_at=_possible(job.ends_at),
+        ended_at=_possible(job.ended_at) if ended else None,
     )
 
 
@@ -77,8 +77,14 @@ def best(jobs: Iterable[JobSeen]) -> JobSeen:
 
 
 def clipped(text: str) -> str:
-    """Cut off what is too long to be told."""
-    return text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."
+    """Make what a batch system says fit to be told: one bad text would hold back what is told of all pilots."""
+    clean = text.encode("utf-8", "replace").decode().replace("\0", "")
+    return clean if len(clean) <= LONGEST else f"{clean[: LONGEST - 3]}..."
+
+
+def _possible(moment: datetime | None) -> datetime | None:
+    """Leave out what is no time: SLURM has numbers for never and for not known."""
+    return moment if moment is not None and 1970 < moment.year < 2200 else None
 
 
 def _status(pilot: LivePilot, job: JobSeen) -> Literal["pending", "running", "ended"]:

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from ... import __version__
 from ...client import ClientError, ProblemError
-from ...statemachine.piloting import OVER, LivePilot, Orders, Round
+from ...statemachine.piloting import OVER, LivePilot, Orders, PilotSeen, Round
 from ..config import Config
 from ..slurm.contract import Batch, BatchError, JobSeen, Standing
 from ..slurm.script import log_path
@@ -98,13 +98,16 @@ class Launcher:
         except ClientError as error:
             self._say("service", f"new pilots cannot be written down: {error}")
 
+    @property
+    def waits(self) -> str:
+        """Say what this launcher waits for; nothing where all answer."""
+        return "; ".join(filter(None, self._said.values()))
+
     def tell(self) -> Orders | None:
         """Tell the service what was seen; give its orders, or nothing while it is away."""
         told = self.book.untold()
         try:
-            orders = self.service.round(
-                self.config.launcher.name, replace(self._self, seen=told, trouble=self._trouble())
-            )
+            orders = self.service.round(self.config.launcher.name, self.said(told))
         except ClientError as error:
             self._refused(error)
             return None
@@ -112,6 +115,10 @@ class Launcher:
         self._say("service", "")
         self.book.take(told, orders)
         return orders
+
+    def said(self, seen: tuple[PilotSeen, ...] = ()) -> Round:
+        """Say who this is, what was seen, and what stops it."""
+        return replace(self._self, seen=seen, trouble=self._trouble())
 
     def _poll(self) -> Jobs | None:
         """Ask for all jobs of this instance; nothing while the batch system does not answer."""

@@ -43,6 +43,16 @@ class Lock:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         os.close(self._file)
 
+    @classmethod
+    def last_owner(cls, config: Config, folder: Path | None = None) -> str:
+        """Give the id of the launcher that runs here or ran here last, without taking its place; a new one else."""
+        lock = cls(config, folder)
+        lock._file = os.open(lock.path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        try:
+            return lock.owner()
+        finally:
+            os.close(lock._file)
+
     def owner(self) -> str:
         """Give the id, made when there is none yet."""
         found = os.pread(self._file, 64, 0).decode("ascii", "replace").strip()

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from math import isfinite
 
 import structlog
 
@@ -103,7 +104,7 @@ def ended(pilot: LivePilot, usage: JobUsage) -> PilotSeen:
     return PilotSeen(
         token=pilot.token,
         status="ended",
-        job=usage.job,
+        job=clipped(usage.job),
         state=clipped(usage.state),
         code=clipped(usage.code or "done"),
         usage=used(usage),
@@ -113,4 +114,5 @@ def ended(pilot: LivePilot, usage: JobUsage) -> PilotSeen:
 def used(usage: JobUsage) -> dict[str, float]:
     """Give what a job used, in seconds and bytes."""
     names = ("elapsed_s", "cpu_s", "cpus", "memory_peak", "queue_s")
-    return {name: float(getattr(usage, name)) for name in names}
+    values = {name: float(getattr(usage, name)) for name in names}
+    return {name: value for name, value in values.items() if isfinite(value)}

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from headframe.daemon.processes import stopping
+from headframe.daemon.stopping import stopping
 
 
 @pytest.fixture(autouse=True)
