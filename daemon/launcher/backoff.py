@@ -37,7 +37,10 @@ def rest(pilots: Iterable[LivePilot], now: datetime, first_s: float, most_s: flo
     """
     known = list(pilots)
     good = max((moment for each in known if (moment := _proved(each, now)) is not None), default=None)
+    taken = max((each.created_at for each in known if each.job), default=None)
     bad = [each for each in known if _went_wrong(each) and (good is None or _end(each, now) > good)]
+    # A refusal is over when a later one is taken, though that may wait for hours; a death when a later one lives.
+    bad = [each for each in bad if not _refused(each) or taken is None or _is_after(each, taken, now)]
     if not bad or (len(bad) < DEATHS and not any(_refused(each) for each in bad)):
         return None
     tries, last = _tries(bad, now)
@@ -75,6 +78,11 @@ def _went_wrong(pilot: LivePilot) -> bool:
 def _refused(pilot: LivePilot) -> bool:
     never = pilot.status == "ended" and pilot.code == "vanished" and pilot.started_at is None
     return pilot.status == "refused" or never
+
+
+def _is_after(pilot: LivePilot, taken: datetime, now: datetime) -> bool:
+    """Say whether nothing was taken since a pilot was refused; or since it was made, where no answer came."""
+    return _end(pilot, now) >= taken if pilot.status == "refused" else pilot.created_at > taken
 
 
 def _did_well(pilot: LivePilot) -> bool:

@@ -54,17 +54,32 @@ def test_who_changes_the_configuration_begins_anew(tmp_path: Path) -> None:
     assert cluster.trouble == {}
 
 
-def test_after_a_rest_one_pilot_is_tried_and_the_others_once_it_lives(tmp_path: Path) -> None:
+def test_after_a_rest_one_pilot_is_tried_and_the_others_once_it_is_taken(tmp_path: Path) -> None:
     cluster = refused(tmp_path)
     cluster.step(2)
     cluster.batch.refuse = lambda wanted: ""
-    cluster.step(10)
-    assert len(cluster.batch.jobs) == 1
-    cluster.batch.start("1")
     cluster.step(5)
     assert len(cluster.batch.jobs) == 1
-    cluster.step(4)
+    cluster.step(2)
     assert len(cluster.batch.jobs) == 4
+    assert cluster.trouble == {}
+
+
+def test_after_deaths_the_others_wait_until_one_has_lived(tmp_path: Path) -> None:
+    cluster = SmallCluster(tmp_path)
+    cluster.work(1000)
+    cluster.step(2)
+    for job in cluster.batch.live():
+        cluster.batch.start(job.job)
+        cluster.batch.end(job.job, "failed", "FAILED", "exit code 127")
+    cluster.step(20)
+    (last,) = cluster.batch.live()
+    assert len(cluster.batch.jobs) == 5
+    cluster.batch.start(last.job)
+    cluster.step(5)
+    assert len(cluster.batch.jobs) == 5
+    cluster.step(4)
+    assert len(cluster.batch.jobs) == 8
     assert cluster.trouble == {}
 
 
