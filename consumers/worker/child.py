@@ -152,6 +152,17 @@ def _amount(usage: Usage) -> str:
     return f"{usage.wall_s:.2f} s, {usage.cpu_s:.2f} s of CPU, peak {usage.memory_peak / 2**20:.0f} MiB"
 
 
+def stand_back(pid: int, nice: int) -> None:
+    """Make a process nicer than this one, and with it all that it starts; it may have died at once.
+
+    Where Linux groups tasks by session (autogroup), only the niceness of the group counts; the child has its own.
+    """
+    if nice:
+        with contextlib.suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, pid, os.getpriority(os.PRIO_PROCESS, 0) + nice)
+            Path(f"/proc/{pid}/autogroup").write_text(str(nice), encoding="ascii")
+
+
 def preload(modules: Sequence[str]) -> None:
     """Import modules ahead of the first step; one that does not import is the step's to complain of."""
     for module in modules:

@@ -7,7 +7,6 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import BinaryIO, cast
 
@@ -17,6 +16,7 @@ from ..steps.api import InfrastructureError
 from . import child as child_module
 from . import oom
 from .child import Answer, Request
+from .forked import ForkedChild
 
 KILLED = (f"exit-{-signal.SIGKILL}", f"exit-{128 + signal.SIGKILL}")
 """What a command step says of a program that was killed; the second is how a shell says it."""
@@ -26,13 +26,13 @@ class Executor:
     """A child process for steps, started when first needed and anew after it died or was killed.
 
     `nice` is by how much it stands back behind whoever else wants the processor. `memory`: the bytes that it may use
-    before it is killed for that, 0 where nobody has set a limit.
+    before it is killed for that, 0 where nobody has set a limit. `nursery`: where it is forked, if there is one.
     """
 
-    def __init__(self, preload: Sequence[str] = (), nice: int = 0, memory: int = 0) -> None:
-        self._preload, self._nice, self._memory = tuple(preload), nice, memory
+    def __init__(self, preload: Sequence[str] = (), nice: int = 0, memory: int = 0, nursery: str = "") -> None:
+        self._preload, self._nice, self._memory, self._nursery = tuple(preload), nice, memory, nursery
         self._kills = 0
-        self._child: subprocess.Popen[bytes] | None = None
+        self._child: subprocess.Popen[bytes] | ForkedChild | None = None
         self._answers: SimpleQueue[Answer] = SimpleQueue()
 
     def warm(self) -> None:
@@ -69,13 +69,18 @@ class Executor:
         _kill_group(child.pid)
         child.wait()
 
-    def _alive(self) -> subprocess.Popen[bytes]:
+    def _alive(self) -> subprocess.Popen[bytes] | ForkedChild:
         if self._child is None or self._child.poll() is not None:
-            self._child = _start(self._preload)
-            _stand_back(self._child.pid, self._nice)
+            self._child = self._forked() or _start(self._preload, self._nice)
             self._answers = SimpleQueue()
             threading.Thread(target=_read, args=(self._child, self._answers, self._judged), daemon=True).start()
         return self._child
+
+    def _forked(self) -> ForkedChild | None:
+        """Have a child forked; none where the nursery has died: the next one is started as without it."""
+        with contextlib.suppress(OSError):
+            return ForkedChild(self._nursery, self._nice) if self._nursery else None
+        return None
 
     def _judged(self, answer: Answer, killed: bool) -> Answer:
         """Tell what was killed for want of memory from what failed: it is tried once more where there is more of it.
@@ -89,9 +94,9 @@ class Executor:
         return msgspec.structs.replace(answer, kind="interrupt", code="memory", reason=reason)
 
 
-def _start(preload: Sequence[str]) -> subprocess.Popen[bytes]:
+def _start(preload: Sequence[str], nice: int) -> subprocess.Popen[bytes]:
     try:
-        return subprocess.Popen(
+        made = subprocess.Popen(
             [sys.executable, "-m", child_module.__name__, *preload],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -100,21 +105,14 @@ def _start(preload: Sequence[str]) -> subprocess.Popen[bytes]:
         )
     except OSError as error:
         raise InfrastructureError("no-process", f"the worker cannot start a process for its step: {error}") from error
-
-
-def _stand_back(pid: int, nice: int) -> None:
-    """Make a process nicer than this one, and with it all that it starts; it may have died at once.
-
-    Where Linux groups tasks by session (autogroup), only the niceness of the group counts; the child has its own.
-    """
-    if nice:
-        with contextlib.suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, pid, os.getpriority(os.PRIO_PROCESS, 0) + nice)
-            Path(f"/proc/{pid}/autogroup").write_text(str(nice), encoding="ascii")
+    child_module.stand_back(made.pid, nice)
+    return made
 
 
 def _read(
-    child: subprocess.Popen[bytes], answers: "SimpleQueue[Answer]", judged: Callable[[Answer, bool], Answer]
+    child: subprocess.Popen[bytes] | ForkedChild,
+    answers: "SimpleQueue[Answer]",
+    judged: Callable[[Answer, bool], Answer],
 ) -> None:
     ours = False
     for line in cast("BinaryIO", child.stdout):
@@ -127,6 +125,10 @@ def _read(
                 ours = True
             break
     code = child.wait()
+    if not child.pid:
+        reason = "the nursery of this node could not fork a process for the step"
+        answers.put(Answer(kind="interrupt", code="no-process", reason=reason))
+        return
     _kill_group(child.pid)  # a program that it started goes on without it, in a folder that is being removed
     died = Answer(kind="fail", code="step-died", reason=f"the step's process died: {_cause(code)}")
     answers.put(judged(died, code == -signal.SIGKILL and not ours))
@@ -140,6 +142,8 @@ def _cause(code: int) -> str:
 
 
 def _kill_group(pid: int) -> None:
+    if not pid:  # never forked; and 0 would be our own group
+        return
     try:
         os.killpg(pid, signal.SIGKILL)
     except ProcessLookupError:

@@ -30,7 +30,8 @@ class WorkerSettings(Record):
     that ran out of time or memory before: None takes it like any other, False leaves it, True takes it first.
 
     In a pilot: its token and name, its node (`host`), when its walltime ends (Unix time) and how long it was, how long
-    steps are expected to take, and the share of memory (in bytes) of each worker; 0 is not known.
+    steps are expected to take, the share of memory (in bytes) of each worker, 0 if that is not known; and the socket of
+    the nursery that the processes of steps are forked from.
     """
 
     steps: tuple[str, ...]
@@ -55,6 +56,7 @@ class WorkerSettings(Record):
     walltime_s: float = 0.0
     expected: dict[str, float] = {}
     memory: int = 0
+    nursery: str = ""
 
 
 def new_owner() -> str:

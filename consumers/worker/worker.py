@@ -40,7 +40,7 @@ class Worker:
         self.owner = new_owner()
         self.reporter: Reporter = reporter(settings, self.owner)
         self.executors = {
-            lane: Executor(settings.preload, nice, settings.memory)
+            lane: Executor(settings.preload, nice, settings.memory, settings.nursery)
             for lane, nice in (("live", 0), ("bulk", settings.bulk_nice))
         }
         self.executor = self.executors["live" if "live" in settings.lanes else "bulk"]

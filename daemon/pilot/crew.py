@@ -1,10 +1,9 @@
 """The worker processes of a pilot: started, heard, and started anew when they die."""
 
-import contextlib
 import multiprocessing
 import signal
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from multiprocessing import connection, forkserver
 from multiprocessing.connection import Connection
 from typing import Any
@@ -18,6 +17,7 @@ from ..config import Config
 from . import member
 from .member import Failed, Order
 from .pace import Pace
+from .signals import deaf
 
 log = structlog.get_logger("headframe.pilot")
 DEATHS, WITHIN_S = 3, 60.0
@@ -164,17 +164,3 @@ def _cause(code: int) -> str:
     if code < 0 and -code in signal.valid_signals():
         return f"signal {signal.Signals(-code).name}"
     return f"exit code {code}"
-
-
-@contextlib.contextmanager
-def deaf() -> Iterator[None]:
-    """Let what is started here ignore the batch system's signals until it has handlers of its own.
-
-    They go to every process of a job: the one that workers are forked from would die, and with it all news of them.
-    """
-    before = {name: signal.signal(name, signal.SIG_IGN) for name in (signal.SIGTERM, signal.SIGUSR1)}
-    try:
-        yield
-    finally:
-        for name, handler in before.items():
-            signal.signal(name, handler)

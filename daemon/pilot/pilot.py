@@ -5,7 +5,6 @@ its workers keep dying, or when it is told to: SIGUSR1 lets what runs be finishe
 Workers get both signals too where the batch system sends them to all processes; hearing it twice does no harm.
 """
 
-import os
 import signal
 import time
 from datetime import UTC, datetime
@@ -20,6 +19,7 @@ from ..config.surroundings import Surroundings
 from .crew import Crew
 from .member import Order
 from .pace import Pace
+from .signals import pending
 from .telling import Teller
 
 log = structlog.get_logger("headframe.pilot")
@@ -64,7 +64,7 @@ class Pilot:
         """
         while self.crew.living or not self.reason:
             self.crew.hear(LOOK_S, [signals])
-            self._obey(_pending(signals))
+            self._obey(pending(signals))
             self._look()
         log.info("the pilot leaves", reason=self.reason)
         self.teller.say_last(self._word("left"))
@@ -134,24 +134,3 @@ class Pilot:
 
     def _ends_at(self) -> datetime | None:
         return datetime.fromtimestamp(self.around.ends_at, UTC) if self.around.ends_at is not None else None
-
-
-def catch_signals() -> int:
-    """Give a descriptor from which the numbers of SIGTERM, SIGINT and SIGUSR1 can be read as they come.
-
-    The interpreter writes them there itself, whatever the main thread is doing.
-    """
-    ours, theirs = os.pipe()
-    os.set_blocking(ours, False)
-    os.set_blocking(theirs, False)
-    signal.set_wakeup_fd(theirs, warn_on_full_buffer=False)
-    for name in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1):
-        signal.signal(name, lambda *_: None)
-    return ours
-
-
-def _pending(descriptor: int) -> bytes:
-    try:
-        return os.read(descriptor, 100)
-    except BlockingIOError:
-        return b""

@@ -10,7 +10,9 @@ from .. import logs, wiring
 from ..config import Config, ConfigError
 from ..config.launching import PilotConfig
 from ..config.surroundings import Surroundings, few_threads, look
-from .pilot import Pilot, PilotSettings, catch_signals
+from .nursing import nursery_of
+from .pilot import Pilot, PilotSettings
+from .signals import catch_signals
 
 GRACE_S = 10.0
 """A worker that is told to leave hands back after so long at most: SLURM kills it after 30 s (its KillWait)."""
@@ -25,14 +27,16 @@ def run(config: Config, name: str, token: str, *, large: bool, expected: dict[st
     few_threads(os.environ, max(1, around.cpus // asked.workers))
     workers = settings(config, asked, around, name=name, token=token, large=large, expected=expected)
     signals = catch_signals()
-    pilot = Pilot(
-        config,
-        PilotSettings(workers=asked.workers, idle_s=asked.idle_s, drain_s=asked.drain_s),
-        workers,
-        around,
-    )
-    pilot.start()
-    return pilot.run(signals)
+    with nursery_of(workers.preload) as nursery:
+        workers = msgspec.structs.replace(workers, nursery=nursery)
+        pilot = Pilot(
+            config,
+            PilotSettings(workers=asked.workers, idle_s=asked.idle_s, drain_s=asked.drain_s),
+            workers,
+            around,
+        )
+        pilot.start()
+        return pilot.run(signals)
 
 
 def settings(

@@ -10,7 +10,6 @@ import pytest
 from .pilot_bench import CONFIG, SCRIPT, PilotBench, epoch_in
 from .rabbit_server import RabbitServer
 from .server_tables import server_tables
-from .servers import wait_until
 
 Make = Callable[..., PilotBench]
 WORKED = "select 1 from item where scope = 'file' and state = 'worked' having count(*) = {}"
@@ -164,24 +163,6 @@ def sleeping(bench: PilotBench) -> list[int]:
 
 
 def worker_of(bench: PilotBench) -> int:
-    """Give the process id of the pilot's one worker: the one whose child runs steps."""
-    found: list[int] = []
-
-    def there() -> bool:
-        found[:] = [
-            int(stat.read_text().rpartition(")")[2].split()[1])
-            for stat in Path("/proc").glob("[0-9]*/stat")
-            if b"headframe.consumers.worker.child" in cmdline(stat.parent)
-        ]
-        found[:] = [process for process in found if process in bench.workers()]
-        return bool(found)
-
-    wait_until(there, 30, "a worker with a child for steps")
-    return found[0]
-
-
-def cmdline(folder: Path) -> bytes:
-    try:
-        return (folder / "cmdline").read_bytes()
-    except OSError:
-        return b""
+    """Give the process id of the pilot's one worker: the newest process of its session."""
+    bench.until("select 1 from process where role = 'worker'", "a worker")
+    return max(bench.workers())

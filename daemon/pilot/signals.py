@@ -1,0 +1,42 @@
+"""The signals of a pilot. SLURM sends SIGTERM to every process of a job, SIGUSR1 to the pilot alone or to many."""
+
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+def catch_signals() -> int:
+    """Give a descriptor from which the numbers of SIGTERM, SIGINT and SIGUSR1 can be read as they come.
+
+    The interpreter writes them there itself, whatever the main thread is doing.
+    """
+    ours, theirs = os.pipe()
+    os.set_blocking(ours, False)
+    os.set_blocking(theirs, False)
+    signal.set_wakeup_fd(theirs, warn_on_full_buffer=False)
+    for name in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1):
+        signal.signal(name, lambda *_: None)
+    return ours
+
+
+def pending(descriptor: int) -> bytes:
+    """Give the numbers of the signals that have come since the last time."""
+    try:
+        return os.read(descriptor, 100)
+    except BlockingIOError:
+        return b""
+
+
+@contextmanager
+def deaf() -> Iterator[None]:
+    """Let what is started here ignore the batch system's signals until it has handlers of its own.
+
+    The processes that workers and steps are forked from would die of them, and with them all news of their children.
+    """
+    before = {name: signal.signal(name, signal.SIG_IGN) for name in (signal.SIGTERM, signal.SIGUSR1)}
+    try:
+        yield
+    finally:
+        for name, handler in before.items():
+            signal.signal(name, handler)
