@@ -37,6 +37,12 @@ def events(row: Any) -> str:
     return "" if row.event_first is None else f"{row.event_first}-{row.event_last}"
 
 
+def pilot_why(row: Any) -> str:
+    """Write why a pilot waits, or is over, or what it was told."""
+    told = f"told to {row.told}" if row.told and row.ended_at is None else ""
+    return ": ".join(part for part in (told, row.code, row.reason) if part)
+
+
 RUNS = (
     field("RUN", "number", "number"),
     field("TYPE", "kind"),
@@ -145,6 +151,27 @@ LETTERS = (
     field("FIRST", "first_at", "time", wide=True),
     field("ABOUT", "subject", wide=True),
     field("QUEUE", wide=True),
+)
+
+PILOTS = (
+    field("ID", kind="number"),
+    field("NAME"),
+    field("STATUS", kind="phase"),
+    field("JOB"),
+    field("NODE"),
+    Column("BUSY", lambda row: f"{row.busy} of {row.workers}" if row.workers else ""),
+    field("AGE", "created_at", "age"),
+    Column("WHY", pilot_why),
+    field("LAUNCHER", wide=True),
+    field("STEPS", wide=True),
+    field("LARGE", wide=True),
+    field("STATE", wide=True),
+    field("STARTED", "started_at", "time", wide=True),
+    field("ENDS", "ends_at", "time", wide=True),
+    field("ENDED", "ended_at", "time", wide=True),
+    field("RESTARTS", kind="number", wide=True),
+    field("TOKEN", wide=True),
+    field("LOG", wide=True),
 )
 
 PAUSES = (

@@ -39,7 +39,7 @@ KINDS = {
     "files": Kind(c.FILES, "name", ("run", "kind", "campaign", "state", "phase", "step", "reason_code")),
     "campaigns": Kind(c.CAMPAIGNS, "name"),
     "sites": Kind(c.SITES, "name"),
-    "attempts": Kind(c.ATTEMPTS, "file", ("run", "step", "outcome", "reason_code", "host", "running")),
+    "attempts": Kind(c.ATTEMPTS, "file", ("run", "step", "outcome", "reason_code", "host", "job", "pilot", "running")),
     "dead-letters": Kind(c.LETTERS, "subject", ("run", "reason_code")),
     "pauses": Kind(c.PAUSES, "name"),
     "operations": Kind(c.OPERATIONS, "id", ("actor", "action", "status")),
@@ -80,6 +80,8 @@ class KindName(click.ParamType[str]):
 @click.option("--reason-code", help="With this code (files, attempts, dead-letters).")
 @click.option("--outcome", help="With this outcome (attempts).")
 @click.option("--host", help="On this host (attempts).")
+@click.option("--job", help="Under this number of a batch job (attempts).")
+@click.option("--pilot", type=click.IntRange(1, 2**63 - 1), help="By workers of this pilot (attempts).")
 @click.option("--quality", help="Of this quality: unknown, good, questionable, bad (runs).")
 @click.option("--actor", help="By this person (operations).")
 @click.option("--action", help="Such as requeue (operations).")

@@ -39,6 +39,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "pause": ("pausing", "let a step, a lane, a site or a worker rest"),
         "resume": ("pausing", "let what was paused go on"),
         "drain": ("pausing", "let a worker finish and leave"),
+        "pilots": ("pilots", "list, show, cancel, drain batch jobs that run workers"),
     },
     "Access": {
         "user": ("people", "local users: add, list, role, password, disable"),

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Row, Select, func, select, tuple_
 
 from ..records import Record
-from ..schema import attempt, campaign, file, item, run
+from ..schema import attempt, campaign, file, item, pilot, run
 from .fields import View
 from .paging import Listed, Page, key, listed, named, size
 
@@ -15,7 +15,7 @@ from .paging import Listed, Page, key, listed, named, size
 class AttemptFilter(Record):
     """Which attempts. `running` asks for those that have not ended; else those that have, latest end first.
 
-    `since` and `until` bound when they ended.
+    `since` and `until` bound when they ended. `pilot` asks for those that its workers made, by its job.
     """
 
     run: int | None = None
@@ -25,6 +25,8 @@ class AttemptFilter(Record):
     outcome: str | None = None
     reason_code: str | None = None
     host: str | None = None
+    job: str | None = None
+    pilot: int | None = None
     running: bool = False
     since: datetime | None = None
     until: datetime | None = None
@@ -134,6 +136,8 @@ def _narrowed(where: AttemptFilter) -> Select[Any]:
     if where.running:
         # Only what executes can have a running attempt, and that index is short.
         wanted = wanted.where(attempt.c.outcome == "running", item.c.phase == "executing")
+    if where.pilot is not None:
+        wanted = wanted.where(*_of_pilot(where.pilot))
     if where.reason_code is not None:
         # What succeeded has no reason, and what did not is few.
         wanted = wanted.where(attempt.c.outcome != "succeeded")
@@ -148,10 +152,20 @@ def _narrowed(where: AttemptFilter) -> Select[Any]:
         (attempt.c.outcome, where.outcome),
         (attempt.c.reason_code, where.reason_code),
         (attempt.c.host, where.host),
+        (attempt.c.job, where.job),
     ):
         if value is not None:
             wanted = wanted.where(column == value)
     return wanted
+
+
+def _of_pilot(number: int) -> tuple[ColumnElement[bool], ...]:
+    """Ask for the attempts of a pilot's job. Numbers of jobs come again: only those since it was written down."""
+    job, began = (
+        select(column).where(pilot.c.id == number).scalar_subquery() for column in (pilot.c.job, pilot.c.created_at)
+    )
+    since = func.coalesce(attempt.c.ended_at, attempt.c.started_at) >= began
+    return attempt.c.job == job, attempt.c.job != "", since
 
 
 def _made(row: Row[Any]) -> AttemptRow:

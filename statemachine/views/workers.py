@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Select, case, func, select, tuple_
 
 from ..records import Record
-from ..schema import attempt, campaign, file, item, pause, process, run
+from ..schema import attempt, campaign, file, item, pause, pilot, process, run
 from .attempts import AttemptRow
 from .fields import View
 from .launchers import PilotBrief, pilots_of_tokens
@@ -22,11 +22,15 @@ MOST_SHOWN = 20
 
 
 class WorkerFilter(Record):
-    """Which processes. `standing` is one of those that `WorkerRow` names; `every`: the long silent too."""
+    """Which processes. `standing` is one of those that `WorkerRow` names; `every`: the long silent too.
+
+    `pilot` asks for the workers of the one of this number.
+    """
 
     role: str | None = None
     host: str | None = None
     standing: str | None = None
+    pilot: int | None = None
     every: bool = False
 
 
@@ -167,6 +171,10 @@ def _narrowed(where: WorkerFilter) -> Select[Any]:
     wanted = _selected()
     if not where.every:
         wanted = wanted.where(process.c.seen_at > func.clock_timestamp() - LATELY)
+    if where.pilot is not None:
+        token = select(pilot.c.token).where(pilot.c.id == where.pilot).scalar_subquery()
+        own = process.c.detail["pilot"].astext
+        wanted = wanted.where(own == token, own != "", process.c.role == "worker")
     for column, value in (
         (process.c.role, where.role),
         (process.c.host, where.host),

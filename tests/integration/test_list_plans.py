@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Engine, event, text
 
 from headframe.statemachine import views
 from headframe.statemachine.database import connect
-from headframe.statemachine.views import Page
+from headframe.statemachine.views import Listed, Page
 
 from .servers import PostgresServer
 from .web_filled import cloned, fill
@@ -27,6 +27,8 @@ LARGE = (
     "count_total",
     "operation",
     "note",
+    "pilot",
+    "process",
 )
 SCAN = r"Seq Scan on (\w+).*?cost=[0-9.]+\.\.([0-9.]+)"
 EMPTY = 20.0
@@ -45,6 +47,12 @@ select 'd' || n, 'arrivals', 'rewritten', 'x', 'in/g' || n, n from generate_seri
 insert into operation (actor, action, reason, status, at, finished_at)
 select 'a' || n % 50, 'resolve', 'r', 'done', timestamptz '2020-01-01 00:00Z' + n * interval '1 h', now()
 from generate_series(1, 20000) n;
+insert into pilot (token, launcher, name, status, job, created_at, started_at, ended_at)
+select 't' || n, 'l' || n % 50, 'n' || n % 50, case when n % 5000 = 0 then 'refused' else 'ended' end, n,
+  now() - n * interval '1 min', now(), now() - n * interval '1 min' from generate_series(1, 20000) n;
+insert into pilot (token, launcher, name, status, started_at) values ('t', 'l7', 'n7', 'running', now());
+insert into process (owner, role, detail) select 'o' || n, 'worker', jsonb_build_object('pilot', 't' || n)
+from generate_series(1, 20000) n;
 insert into note (run_id, author, text)
 select r.id, 'a', 'x' from run r, generate_series(1, 20) n where r.number between 100001 and 101000;
 """
@@ -60,6 +68,8 @@ LISTS: dict[str, Callable[[Connection, Page], Any]] = {
     "attempts": lambda c, p: views.attempts(c, None, p),
     "attempts of a run": lambda c, p: views.attempts(c, views.AttemptFilter(run=1215), p),
     "attempts of a file": lambda c, p: views.attempts(c, views.AttemptFilter(file=11), p),
+    "attempts of a job": lambda c, p: views.attempts(c, views.AttemptFilter(job="4711"), p),
+    "attempts of a pilot": lambda c, p: views.attempts(c, views.AttemptFilter(pilot=17), p),
     "attempts on a host": lambda c, p: views.attempts(c, views.AttemptFilter(host="node01", since=THEN), p),
     "history of a run": lambda c, p: views.changes(c, views.HistoryFilter(run=1203), p),
     "history of a file": lambda c, p: views.changes(c, views.HistoryFilter(file=11), p),
@@ -75,6 +85,13 @@ LISTS: dict[str, Callable[[Connection, Page], Any]] = {
     "operations of a kind": lambda c, p: views.operations(c, views.OperationFilter(action="hold"), p),
     "operations that failed": lambda c, p: views.operations(c, views.OperationFilter(status="failed"), p),
     "operations of late": lambda c, p: views.operations(c, views.OperationFilter(since=THEN), p),
+    "pilots": views.pilots,
+    "pilots that are not over": lambda c, p: views.pilots(c, p, live=True),
+    "pilots of a launcher": lambda c, p: views.pilots(c, p, launcher="l7", live=False),
+    "pilots of a name": lambda c, p: views.pilots(c, p, name="n7"),
+    "pilots that were refused": lambda c, p: views.pilots(c, p, status="refused"),
+    "workers of a pilot": lambda c, p: views.workers(c, views.WorkerFilter(pilot=17), p),
+    "demand": lambda c, _: Listed(views.demand(c), ""),
     "notes of a run": lambda c, p: views.notes(c, 100007, p),
     "catalog": lambda c, p: views.catalog_page(c, 1203, p),
 }

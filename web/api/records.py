@@ -40,6 +40,8 @@ class AttemptsAsked(asked.Part):
     outcome = asked.word("with this outcome: succeeded, failed, interrupted, cancelled, running")
     reason_code = asked.word("with this reason code")
     host = asked.word("on this host")
+    job = asked.word("under this number of a batch job")
+    pilot = asked.number("by workers of the pilot of this number")
     running = asked.flag("only those that have not ended")
     since = asked.moment("ended at this time or later")
     until = asked.moment("ended before this time")

@@ -28,8 +28,9 @@ blueprint = APIBlueprint("api_workers", __name__, url_prefix=PREFIX, tag="servic
 class WorkersAsked(asked.Part):
     """Which processes: those heard of in the last hour, unless all are asked for."""
 
-    role = asked.word("in this role: conductor, sweeper, worker")
+    role = asked.word("in this role: conductor, sweeper, worker, launcher")
     host = asked.word("on this host")
+    pilot = asked.number("workers of the pilot of this number")
     standing = asked.word("working, idle, paused, draining, left, silent, running")
     every = asked.flag("those too that have been silent for longer")
 

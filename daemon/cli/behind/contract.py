@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         Listed,
         OperationRow,
         Page,
+        PilotRow,
         PilotUsage,
         Place,
         RunDetail,
@@ -55,7 +56,7 @@ class Questions(Protocol):
         """Give the whole instance."""
 
     def listed(self, kind: str, where: dict[str, Any], page: Page) -> Listed[Any]:
-        """Give a page of runs, files, attempts, operations, dead-letters or failures."""
+        """Give a page of runs, files, attempts, operations, dead-letters, failures, pilots or workers."""
 
     def run(self, number: int) -> RunDetail | None:
         """Give a run."""
@@ -80,6 +81,9 @@ class Questions(Protocol):
 
     def operation(self, number: int) -> OperationRow | None:
         """Give an operation."""
+
+    def pilot(self, number: int) -> PilotRow | None:
+        """Give a pilot."""
 
     def why_run(self, number: int) -> Why | None:
         """Say why a run is where it is."""
@@ -165,6 +169,9 @@ class Changes(Protocol):
 
     def drain(self, worker: str, reason: str) -> str:
         """Let workers leave; give the sentence that says which."""
+
+    def tell_pilot(self, number: int, word: str, reason: str) -> str:
+        """Have a pilot drained or cancelled; give the sentence that says what is to be."""
 
     def letters(self, name: str, numbers: Sequence[int], code: str | None, reason: str) -> Chosen:
         """Replay or forget dead letters."""

@@ -42,6 +42,8 @@ class DatabaseQuestions:
 
         if kind == "dead-letters":
             return views.dead_letters(self.connection, page, **where)
+        if kind == "pilots":
+            return views.pilots(self.connection, page, **where)
         ask: Any
         ask, filters = {
             "runs": (views.runs, views.RunFilter),
@@ -49,6 +51,7 @@ class DatabaseQuestions:
             "attempts": (views.attempts, views.AttemptFilter),
             "operations": (views.operations, views.OperationFilter),
             "failures": (views.families, views.FamilyFilter),
+            "workers": (views.workers, views.WorkerFilter),
         }[kind]
         found: v.Listed[Any] = ask(self.connection, filters(**where), page)
         return found
@@ -101,6 +104,12 @@ class DatabaseQuestions:
         from ....statemachine import views
 
         return views.operation(self.connection, number)
+
+    def pilot(self, number: int) -> v.PilotRow | None:
+        """Give a pilot."""
+        from ....statemachine import views
+
+        return views.pilot(self.connection, number)
 
     def why_run(self, number: int) -> Why | None:
         """Say why a run is where it is."""

@@ -87,6 +87,12 @@ class DatabaseChanges:
         owners = pauses.drain(self.connection, worker, self.session.actor, reason)
         return f"{plural(len(owners), 'worker')} told to leave: {', '.join(owners)}"
 
+    def tell_pilot(self, number: int, word: str, reason: str) -> str:
+        """Have a pilot drained or cancelled."""
+        from ....statemachine.store import pilots
+
+        return pilots.tell(self.connection, number, word, self.session.actor, reason).sentence
+
     def letters(self, name: str, numbers: Sequence[int], code: str | None, reason: str) -> Chosen:
         """Replay or forget dead letters."""
         from ....statemachine.store import letters

@@ -30,6 +30,8 @@ LISTS: dict[str, tuple[str, Any]] = {
     "operations": ("/operations", v.OperationRow),
     "dead-letters": ("/dead-letters", v.DeadLetterRow),
     "failures": ("/failures", v.FamilyRow),
+    "pilots": ("/pilots", v.PilotRow),
+    "workers": ("/workers", v.WorkerRow),
 }
 
 
@@ -87,6 +89,10 @@ class ServiceQuestions:
     def operation(self, number: int) -> v.OperationRow | None:
         """Give an operation."""
         return _if_there(lambda: self.client.operation(number))
+
+    def pilot(self, number: int) -> v.PilotRow | None:
+        """Give a pilot."""
+        return _if_there(lambda: self.client.pilot(number))
 
     def why_run(self, number: int) -> Why | None:
         """Say why a run is where it is."""

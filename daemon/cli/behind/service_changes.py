@@ -77,6 +77,10 @@ class ServiceChanges:
         did = self.client.drain(worker, reason, dry_run=self.dry_run)
         return f"{plural(did.changed, 'worker')} {did.done}"
 
+    def tell_pilot(self, number: int, word: str, reason: str) -> str:
+        """Have a pilot drained or cancelled."""
+        return self.client.tell_pilot(number, word, reason, dry_run=self.dry_run).done
+
     def letters(self, name: str, numbers: Sequence[int], code: str | None, reason: str) -> Chosen:
         """Replay or forget dead letters."""
         return letters(self.client, name, numbers, code, reason, dry_run=self.dry_run)
