@@ -748,7 +748,9 @@ with said as (
 select p.token from pilot p where p.token in (select token from said);
 
 -- name: forget_silent
-delete from process p where p.seen_at < clock_timestamp() - interval '7 days'
+-- Workers of pilots come and go with their jobs: what they did is in the attempts, and a day is enough for the rest.
+delete from process p where p.seen_at < clock_timestamp() - interval '1 day'
+  and (p.seen_at < clock_timestamp() - interval '7 days' or p.detail ->> 'pilot' <> '')
   and exists (select from process o where o.role = p.role and o.seen_at > p.seen_at);
 
 -- name: lock_launcher

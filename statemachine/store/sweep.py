@@ -175,7 +175,10 @@ select to_regclass(:name) is null
 
 
 def forget_silent(connection: Connection) -> None:
-    """Forget processes that were not heard of for a week, but for the last one of each role: a row a start adds up."""
+    """Forget processes that were not heard of for a week, but for the last one of each role: a row a start adds up.
+
+    Those of pilots after a day.
+    """
     execute(connection, "forget_silent")
 
 

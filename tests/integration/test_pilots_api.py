@@ -29,7 +29,7 @@ def test_a_launcher_writes_down_sees_and_is_told(service: tuple[Flask, Engine]) 
     app, engine = service
     client, launcher, operator = app.test_client(), headers(engine, Role.LAUNCHER), headers(engine, Role.OPERATOR)
     said = client.post(f"{HERE}/pilots", json=[WISH], headers=launcher)
-    assert (said.status_code, said.json["done"]) == (200, "1 pilots written down")
+    assert (said.status_code, said.json["done"]) == (200, "1 pilot written down")
     assert client.post(f"{HERE}/pilots", json=[WISH], headers=launcher).json["changed"] == 0
     orders = client.post(f"{HERE}/round", json={"host": "login1", "owner": "l-1"}, headers=launcher).json
     assert [each["token"] for each in orders["pilots"]] == [TOKEN]

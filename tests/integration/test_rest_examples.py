@@ -53,7 +53,8 @@ def service(postgres: PostgresServer, database_template: str, instance: str, tmp
         server = threading.Thread(target=listener.run, args=(stop,))
         server.start()
         token = make_token(engine, "run-control", Role.OPERATOR)[1]
-        yield f"TOKEN={token}; PORT={listener.port}"
+        launcher = make_token(engine, "launcher", Role.LAUNCHER)[1]
+        yield f"TOKEN={token}; LAUNCHER={launcher}; PORT={listener.port}"
         stop.set()
         server.join()
         engine.dispose()

@@ -51,6 +51,7 @@ THERE = {
     "/products/": "select min(id) from product",
     "/dead-letters/": "select max(id) from dead_letter",
     "/operations/": "select max(id) from operation",
+    "/pilots/": "select max(id) from pilot",
 }
 """What addresses need to lead to something: by the name of the part, or by what stands before it."""
 
@@ -62,6 +63,7 @@ def engine(postgres: PostgresServer, database_template: str, instance: str) -> I
         fill(engine, runs=8, files=20)
         with engine.begin() as connection:
             connection.execute(text("insert into site (name, path) values ('SURF', '/nowhere')"))
+            connection.execute(text("insert into pilot (token, launcher, name) values ('t-1', 'here', 'reco')"))
         yield engine
         engine.dispose()
 

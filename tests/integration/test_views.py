@@ -93,6 +93,16 @@ def test_processes_silent_for_a_week_are_forgotten_but_for_the_last_of_a_role(
     assert [p.owner for p in v.processes(conn)] == [*(f"worker{n}" for n in range(1, 7)), "web11"]
 
 
+def test_workers_of_pilots_are_forgotten_after_a_day(machine: SmallMachine, conn: Connection) -> None:
+    machine.sql(
+        "insert into process (owner, role, seen_at, detail) select 'w' || n, 'worker', now() - n * interval '9 hours', "
+        "jsonb_build_object('pilot', case when n < 5 then 'hf-1' else '' end) from generate_series(1, 6) n"
+    )
+    with machine.engine.begin() as other:
+        forget_silent(other)
+    assert [p.owner for p in v.processes(conn)] == ["w1", "w2", "w5", "w6"]
+
+
 def test_a_run_without_an_announced_number_misses_nothing_yet(machine: SmallMachine, conn: Connection) -> None:
     machine.arrive(5, 1)
     assert the_run(conn, 5).missing is None

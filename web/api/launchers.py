@@ -15,6 +15,7 @@ from werkzeug.exceptions import BadRequest
 
 from ...statemachine.piloting import Orders, PilotSeen, PilotWish, Round
 from ...statemachine.store import pilots
+from ...statemachine.wording import plural
 from ..access.identity import Role, needs
 from ..context import changing
 from .answer import as_json
@@ -53,7 +54,7 @@ def intend_pilots(launcher: str, asked: list[PilotWish]) -> Response:
     with changing() as connection:
         new = pilots.intend(connection, launcher, asked)
     known = len(asked) - new
-    sentence = f"{new} pilots written down" + (f"; {known} were already" if known else "")
+    sentence = f"{plural(new, 'pilot')} written down" + (f"; {known} known already" if known else "")
     return as_json(Done(done=sentence, changed=new, link="/pilots", dry_run=False))
 
 
