@@ -31,9 +31,10 @@ class Line(NamedTuple):
 
 
 class Need(NamedTuple):
-    """A step's work beside the pilots that are there for it, by how they are."""
+    """A step's work beside the pilots that are there for it, by how they are. `served`: it has had some lately."""
 
     demand: StepDemand
+    served: bool
     asked: int
     pending: int
     running: int
@@ -76,11 +77,11 @@ def walltime(row: PilotRow, now: datetime) -> Walltime | None:
 
 
 def beside(demand: tuple[StepDemand, ...], pilots: tuple[PilotBrief, ...]) -> list[Need]:
-    """Put the steps in which something waits or runs, or for which pilots are there, beside these."""
-    live = [each for each in pilots if not each.over]
-    needs = []
-    for step in demand:
-        mine = [each.status for each in live if each.serves(step.step)]
-        if step.waiting or step.executing or step.large or mine:
-            needs.append(Need(step, mine.count("intended"), mine.count("pending"), mine.count("running")))
-    return needs
+    """Put the steps that pilots serve beside these; before the first pilot, all in which something waits."""
+    needs = [_need(step, [each for each in pilots if each.serves(step.step)]) for step in demand]
+    return [each for each in needs if each.served] or [each for each in needs if each.demand.waiting]
+
+
+def _need(step: StepDemand, pilots: list[PilotBrief]) -> Need:
+    live = [each.status for each in pilots if not each.over]
+    return Need(step, bool(pilots), live.count("intended"), live.count("pending"), live.count("running"))

@@ -63,9 +63,9 @@ def waiting(
 
 def work_needs(conn: Connection, waits: Sequence[Waiting], launchers: Sequence[LauncherRow]) -> Iterator[Need]:
     """Say what work waits for: a worker, or what keeps a pilot from bringing one."""
-    yield from silent_launchers(launchers, waits)
     untaken = [each for each in waits if not each.taken]
-    pilots = recent_pilots(conn) if untaken and launchers else ()
+    pilots = recent_pilots(conn) if waits and launchers else ()
+    yield from silent_launchers(launchers, waits, pilots)
     living = {launcher.name for launcher in launchers if launcher.alive}
     for each in untaken:
         if not _on_its_way(each, pilots, living):
@@ -73,11 +73,15 @@ def work_needs(conn: Connection, waits: Sequence[Waiting], launchers: Sequence[L
     yield from _pending(pilots, untaken)
 
 
-def silent_launchers(launchers: Sequence[LauncherRow], waits: Sequence[Waiting]) -> Iterator[Need]:
-    """Name the launchers that fell silent while work waits."""
-    steps = ", ".join(dict.fromkeys(each.step for each in waits))
+def silent_launchers(
+    launchers: Sequence[LauncherRow], waits: Sequence[Waiting], pilots: Sequence[PilotBrief]
+) -> Iterator[Need]:
+    """Name the launchers that fell silent while work waits that their pilots took, as far as that is known."""
     for launcher in launchers:
-        if not launcher.alive and steps:
+        own = [each for each in pilots if each.launcher == launcher.name]
+        mine = [each.step for each in waits if not own or any(pilot.serves(each.step) for pilot in own)]
+        if not launcher.alive and mine:
+            steps = ", ".join(dict.fromkeys(mine))
             said = f"launcher {launcher.name} on {launcher.host or 'an unknown host'} has been silent since"
             sentence = f"{said} {_at(launcher.seen_at)}: it starts no pilots, and work waits for {steps}"
             yield Need("launcher-silent", sentence, "headframe launcher", launcher.name)

@@ -23,6 +23,7 @@ from headframe.web.serve import Listener
 from headframe.web.settings import Settings
 
 from ..integration.access_help import LOOSE
+from ..integration.pilots_filled import fill_pilots
 from ..integration.servers import PostgresServer
 from ..integration.service_filled import fill_service
 from ..integration.web_filled import fill, pipeline
@@ -48,6 +49,10 @@ PAGES = {
     "status": "/status",
     "workers": "/workers",
     "worker": "/workers/w-3",
+    "pilots": "/pilots",
+    "pilots-over": "/pilots?show=over",
+    "pilot": "/pilots/4",
+    "pilot-cancel": "/pilots/4?act=cancel",
     "queues": "/queues",
     "queues-pause": "/queues?act=pause&what=step&name=salt",
     "sites": "/sites",
@@ -92,6 +97,7 @@ def pages(server: PostgresServer) -> Iterator[Pages]:
     upgrade(engine, INSTANCE)
     filled = fill(engine, runs=12, files=1200)
     fill_service(engine)
+    fill_pilots(engine)
     with engine.begin() as connection:
         for statement in MOVES:
             connection.execute(text(statement))

@@ -9,6 +9,7 @@ import pytest
 from headframe.statemachine.database import connect
 from headframe.web.serve import Listener
 
+from ..integration.pilots_filled import fill_pilots
 from ..integration.servers import PostgresServer
 from ..integration.service_filled import fill_service
 from ..integration.signed import signed_app
@@ -23,6 +24,10 @@ PAGES = (
     "/status",
     "/workers",
     "/workers/w-3",
+    "/pilots",
+    "/pilots?show=over",
+    "/pilots/4",
+    "/pilots/4?act=cancel",
     "/queues",
     "/queues?act=pause&what=step&name=salt",
     "/sites",
@@ -41,6 +46,7 @@ def base(browser: "Browser", postgres: PostgresServer, database_template: str, i
         engine = connect(url, instance)
         fill(engine, runs=8, files=300)
         fill_service(engine)
+        fill_pilots(engine)
         listener, stop = Listener(signed_app(engine, timezone="Asia/Tokyo"), "127.0.0.1", 0), threading.Event()
         server = threading.Thread(target=listener.run, args=(stop,))
         server.start()

@@ -61,7 +61,7 @@ def plain(response: TestResponse) -> str:
 
 def rows(response: TestResponse) -> list[str]:
     """Give the numbers of the pilots that a list shows."""
-    return re.findall(r'<th scope="row" data-label="Pilot"><span><a href="/pilots/(\d+)"', response.text)
+    return re.findall(r'<th scope="row" data-label="Pilot"><span><a class="offer" href="/pilots/(\d+)"', response.text)
 
 
 def test_a_launcher_shows_when_it_was_seen_and_what_slurm_refuses_it(viewer: FlaskClient) -> None:
@@ -80,7 +80,7 @@ def test_work_stands_beside_the_pilots_that_are_there_for_it(viewer: FlaskClient
 
 def test_nodes_that_are_set_aside_are_named_with_the_reason(viewer: FlaskClient) -> None:
     shown = plain(viewer.get("/pilots"))
-    assert "set aside node nid004199 by sweeper" in shown
+    assert "set aside nid004199 by sweeper" in shown
     assert "5 attempts in a row ended there by io-error" in shown
 
 

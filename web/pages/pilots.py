@@ -50,6 +50,7 @@ def show() -> Response:
     return live_page(
         "pilots",
         lines=[piloting.line(row, work.get(row.token, ())) for row in listed.rows],
+        moving=any(row.status not in OVER for row in listed.rows),
         following=listed.next,
         page=page,
         where=where,
