@@ -19,6 +19,7 @@ from headframe.web.serve import Listener
 from headframe.web.settings import Settings
 
 from ..integration.access_help import PASSWORD, add_person
+from ..integration.pilots_filled import fill_pilots
 from ..integration.proxy import TcpProxy
 from ..integration.servers import PostgresServer
 from ..integration.web_filled import Filled, cloned, fill
@@ -89,6 +90,7 @@ def site(
         patch.setattr(live, "REFRESH_S", REFRESH_S)
         direct = connect(url, instance)
         filled = fill(direct, runs=8, files=getattr(request.module, "FILES", 1200))
+        fill_pilots(direct)
         way = TcpProxy(make_url(url).port or 5432)
         through = connect(make_url(url).set(port=way.port).render_as_string(hide_password=False), instance)
         app = create_app(through, Settings(instance=instance, timezone="Asia/Tokyo"))

@@ -41,7 +41,10 @@ def addresses(page: "Page", site: Site) -> dict[str, str]:
     shown = {link.get_attribute("data-go"): link.get_attribute("href") for link in page.locator("nav [data-go]").all()}
     listed = {entry.label: f"{site.base}{shown[entry.key]}" for entry in NAV if entry.key in shown}
     assert listed
-    return {**listed, **{name: address(site, name) for name in PAGES}, "account": f"{site.base}/account"}
+    further = {
+        name: f"{site.base}/{name}" for name in ("account", "pilots?show=over", "pilots/4", "pilots/4?act=cancel")
+    }
+    return {**listed, **{name: address(site, name) for name in PAGES}, **further}
 
 
 def faults(page: "Page") -> list[str]:
