@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import CTE, ColumnElement, Connection, Row, Select, column, func, not_, null, select, text, tuple_
 
-from ..schema import measure_rate
+from ..schema import campaign, measure_rate, run
 from .fields import View
 
 MEASURED = ("wall_s", "cpu_s", "memory_peak", "queue_s")
@@ -52,15 +52,16 @@ class StepsUsage(View):
 
 def usage_of_run(conn: Connection, number: int) -> StepsUsage | None:
     """Say what a run's attempts used, in all its campaigns, with those that operators took back; none: no such run."""
-    if conn.execute(_RUN, {"number": number}).first() is None:
-        return None
-    return _usage(conn.execute(_of_run(number)).all())
+    found = _usage(conn.execute(_of_run(number)).all())
+    there = found.steps or conn.execute(select(run.c.id).where(run.c.number == number)).first()
+    return found if there else None
 
 
 def usage_of_campaign(conn: Connection, name: str) -> StepsUsage | None:
     """Say what a campaign used since it began; none where there is no such campaign."""
-    found = conn.execute(_CAMPAIGN, {"name": name}).first()
-    return None if found is None else _usage(conn.execute(_kept(measure_rate.c.campaign_id == found.id)).all())
+    own = select(campaign.c.id).where(campaign.c.name == name)
+    found = _usage(conn.execute(_kept(measure_rate.c.campaign_id == own.scalar_subquery())).all())
+    return found if found.steps or conn.execute(own).first() else None
 
 
 def usage_of_steps(conn: Connection, since: datetime | None = None) -> StepsUsage:
@@ -107,8 +108,6 @@ NOTHING = StepUsage(
     efficiency=None, memory_peak=None, queue_s=None, queue_p95_s=None,
 )  # fmt: skip
 
-_RUN = text("select id from run where number = :number")
-_CAMPAIGN = text("select id from campaign where name = :name")
 # A pipeline's steps as its definition has them; what that leaves out is as usual, which is one processor.
 _STEPS = text("""
 select c.id as campaign_id, d.definition ->> 'name' as step, d.rank,

@@ -13,6 +13,7 @@ from headframe.statemachine.lifecycle import Trigger
 from headframe.statemachine.records import Usage
 from headframe.statemachine.store import measure
 from headframe.web.app import create_app
+from headframe.web.pages import run as run_page
 from headframe.web.settings import Settings
 
 from .servers import PostgresServer
@@ -243,3 +244,29 @@ def test_rest_gives_what_the_views_give_and_refuses_what_makes_no_sense(worked: 
         ("/usage/pilots?hours=99999999999", 400),
     ):
         assert client.get(f"/api/v1{address}").status_code == status, address
+
+
+def test_pages_show_what_a_run_a_campaign_steps_and_an_attempt_used(worked: SmallMachine) -> None:
+    client = create_app(worked.engine, Settings(instance="headframe")).test_client()
+    for address, head in (
+        ("/runs/5", "What it used"),
+        (f"/campaigns/{campaign(worked)}", "What it used so far"),
+        ("/latency", "What steps used, in the last day"),
+        (f"/latency?campaign={campaign(worked)}", "so far"),
+    ):
+        page = client.get(address).get_data(as_text=True)
+        assert head in page, address
+        assert '<td class="number" data-label="Busy">68&nbsp;%</td>' in page, address
+    assert "What steps used" not in client.get("/latency?kind=science").get_data(as_text=True)
+    file = worked.item(5, 2).file_id
+    page = client.get(f"/files/{file}").get_data(as_text=True)
+    assert '1 min 40 s<span class="quiet">, CPU</span> 80 s<span class="quiet">, memory</span> 3 MB' in page
+    assert '<span class="quiet">queued</span> 30 s' in page
+
+
+def test_what_a_large_run_used_is_not_counted_at_each_look(
+    worked: SmallMachine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_page, "COUNTED", 2)
+    page = create_app(worked.engine, Settings(instance="headframe")).test_client().get("/runs/5")
+    assert "headframe usage run 5" in page.get_data(as_text=True)

@@ -19,6 +19,7 @@ from ...statemachine.views import (
     campaign_of,
     campaign_runs,
     forecast_campaign,
+    usage_of_campaign,
 )
 from ...statemachine.views import campaigns as list_campaigns
 from .. import asked, bars, campaigning, orders
@@ -90,8 +91,10 @@ def one(name: str) -> Response:
         states = orders.states_of_campaigns(connection, [name]).get(name, ())
         forecast = forecast_campaign(connection, name) if row.left else None
         act = _offered(connection, row)
+        used = usage_of_campaign(connection, name)
     return live_page(
         "campaign",
+        used=used,
         row=row,
         line=line,
         runs=_run_lines(runs.rows, states),

@@ -14,6 +14,7 @@ from ...statemachine.views import (
     forecast_found,
     tries,
     tries_among,
+    usage_of_run,
 )
 from ...statemachine.views import run as find_run
 from ...statemachine.why import why_found
@@ -27,6 +28,8 @@ from .runs import gap_names, line_of
 
 NAMED = 20
 MOVING = {"ready", "submitted", "executing"}
+COUNTED = 2000
+"""Up to so many files what they used is counted for each look at their run."""
 HOURS = 24 * 90
 """How far back failures of a run are looked for."""
 blueprint = Blueprint("run", __name__)
@@ -45,6 +48,7 @@ def show(number: int) -> Response:
             "why": why_found(connection, detail, alive),
             "tries": tries_among(listed.rows) if whole else tries(connection, row.id, row.campaign),
             "forecast": forecast_found(connection, row, alive) if MOVING & row.phases.keys() else None,
+            "used": usage_of_run(connection, number) if row.registered <= COUNTED else None,
             "families": families(connection, FamilyFilter(run=number, hours=HOURS)).rows if detail.reasons else (),
         }
         states, left_out = orders.of_run(connection, row.campaign, row.kind)
