@@ -160,14 +160,16 @@ from made m cross join (values ('SURF'), ('USDC')) s(site) order by m.id
 """
 ATTEMPTS = """
 insert into attempt (item_id, epoch, step, owner, host, job, started_at, ended_at, outcome, reason_code, reason,
-  log_site, log)
+  log_site, log, usage)
 select i.id, e, coalesce(i.step, 'catalog'), 'w-' || i.id % 12, 'node0' || i.id % 8, '81' || i.id,
   now() - interval '9 min',
   case when e < i.epoch or i.phase <> 'executing' then now() - interval '8 min' end,
   case when e = i.epoch and i.phase = 'failed' then 'failed' when e = i.epoch and i.phase = 'executing' then 'running'
     else 'succeeded' end,
   case when e = i.epoch and i.phase = 'failed' then i.reason_code else '' end,
-  case when e = i.epoch and i.phase = 'failed' then i.reason else '' end, 'SURF', 'logs/' || i.id || '-' || e || '.log'
+  case when e = i.epoch and i.phase = 'failed' then i.reason else '' end, 'SURF', 'logs/' || i.id || '-' || e || '.log',
+  jsonb_build_object('wall_s', 60 + i.id % 40, 'cpu_s', 50 + i.id % 30, 'memory_peak', 1500000000 + i.id * 1000,
+    'queue_s', i.id % 7)
 from item i cross join lateral generate_series(1, i.epoch) e where i.file_id is not null and i.run_id > :runs - 4
 order by i.id, e
 """
