@@ -5,6 +5,7 @@ A site's root may hold links that lead elsewhere, and paths come from workers: w
 
 import os
 import stat
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import BinaryIO
 
@@ -33,6 +34,20 @@ def opened(root: str, path: str) -> BinaryIO:
         os.close(handle)
         raise LogMissingError(wrong)
     return os.fdopen(handle, "rb")
+
+
+def newest(root: str, pattern: str) -> str:
+    """Give the path, below a site's root, of the log that was written to last of those that fit; nothing where none is.
+
+    The pattern is that of `views.log_pattern`: only its last part has a `*`.
+    """
+    folder, _, name = pattern.rpartition("/")
+    try:
+        with os.scandir(os.path.join(root, folder)) as entries:  # noqa: PTH118
+            fitting = [(entry.stat().st_mtime, entry.name) for entry in entries if fnmatchcase(entry.name, name)]
+    except OSError:
+        return ""
+    return f"{folder}/{max(fitting)[1]}" if root and fitting else ""
 
 
 def _strayed(handle: int, base: str) -> str:

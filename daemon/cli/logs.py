@@ -14,7 +14,7 @@ from .subject import the_file, the_run
 from .units import printable
 
 if TYPE_CHECKING:
-    from ...statemachine.views import AttemptRow
+    from ...statemachine.views import AttemptRow, FileRow
 
 
 @click.command()
@@ -37,7 +37,7 @@ def logs(
     """Print the log of a file's attempt, or of a run-scope step's with `run RUN`."""
     found = _attempts(session, names, run)
     chosen = [a for a in found if attempt in (None, a.epoch) and step in (None, a.step)]
-    with_log = [a for a in chosen if a.log]
+    with_log = [a for a in chosen if a.log] or chosen[-1:]  # whose worker died before it said where, is found by name
     if not with_log:
         raise _nothing(found, chosen, names)
     with session.asking() as ask:
@@ -56,7 +56,33 @@ def _attempts(session: Session, names: tuple[str, ...], run: int | None) -> tupl
             item = the_run(ask, names[1]).row.item
             return ask.attempts_at(item) if item is not None else ()
         name = names[1] if names[0] == "file" and len(names) == 2 else names[0]
-        return the_file(ask, name, run).attempts
+        file = the_file(ask, name, run)
+        return file.attempts or tuple(_unsaid(item) for item in file.items if item.phase == "submitted")
+
+
+def _unsaid(item: FileRow) -> AttemptRow:
+    """Give the attempt at what has been sent out, as long as no worker has said that it has begun."""
+    from ...statemachine.views import AttemptRow
+
+    return AttemptRow(
+        item=item.item,
+        epoch=item.epoch,
+        run=item.run,
+        file=item.name,
+        campaign=item.campaign,
+        step=item.step,
+        owner="",
+        host="",
+        job="",
+        started_at=None,
+        ended_at=None,
+        outcome="not heard of yet",
+        reason_code="",
+        reason="",
+        log_site="",
+        log="",
+        usage={},
+    )
 
 
 def _link(session: Session, attempt: AttemptRow) -> None:
@@ -81,7 +107,8 @@ def _nothing(found: tuple[AttemptRow, ...], chosen: list[AttemptRow], names: tup
 
 def _heading(attempt: AttemptRow, place: str) -> str:
     reason = f" ({attempt.reason_code})" if attempt.reason_code else ""
-    return f"attempt {attempt.epoch} at {attempt.step} on {attempt.host}: {attempt.outcome}{reason}; {place}"
+    on = f" on {attempt.host}" if attempt.host else ""
+    return f"attempt {attempt.epoch} at {attempt.step}{on}: {attempt.outcome}{reason}; {place}"
 
 
 COMMANDS = {"logs": logs}

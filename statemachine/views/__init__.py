@@ -47,6 +47,8 @@ from .gaps import Gaps, MissingFile, Range, gaps
 from .latency import Latency, LatencyFilter, Quantiles, latency, latency_lately
 from .need import Need
 from .needs import service_needs
+from .logs import log_pattern
+from .needs import Need, service_needs
 from .news import News, Position, news, position
 from .notes import NoteRow, note_of, notes
 from .operations import OperationFilter, OperationRow, operation, operations
@@ -182,6 +184,7 @@ __all__ = [
     "is_campaign",
     "latency",
     "latency_lately",
+    "log_pattern",
     "news",
     "note_of",
     "notes",

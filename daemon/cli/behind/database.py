@@ -155,9 +155,17 @@ class DatabaseQuestions:
 
     def log(self, attempt: v.AttemptRow) -> Log:
         """Give an attempt's log, where its site is mounted here."""
+        from ....statemachine.records import Location
+        from ....statemachine.views import log_pattern
+        from ..codes import not_found
         from .logfile import LogFile
 
-        return LogFile(self.config, attempt)
+        if attempt.log:
+            return LogFile(self.config, Location(site=attempt.log_site, path=attempt.log), attempt.host)
+        place = log_pattern(self.connection, attempt.item, attempt.epoch)
+        if place is None:
+            raise not_found(f"attempt {attempt.epoch} has kept no log")
+        return LogFile(self.config, place, attempt.host)
 
     def catalog(self, run: int, event: int | None, kind: str | None, site: str | None) -> Sequence[v.CatalogEntry]:
         """Give what can be read of a run."""

@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
+from ....web.logfile import newest
 from ..codes import not_found
 
 if TYPE_CHECKING:
-    from ....statemachine.views import AttemptRow
+    from ....statemachine.records import Location
     from ...config import Config
 
 CHUNK = 1 << 16
@@ -20,18 +21,19 @@ LOOK = 0.5
 
 
 class LogFile:
-    """Opened where its site is mounted here."""
+    """Opened where its site is mounted here. `place` is its site and path, or where it would be found by its name."""
 
-    def __init__(self, config: Config, attempt: AttemptRow) -> None:
-        self.path = _path(config, attempt)
-        self.place = str(self.path)
+    def __init__(self, config: Config, place: Location, host: str) -> None:
+        self.path = _path(config, place)
+        self.place, self._host = str(self.path), host
 
     def read(self, tail: int | None, *, follow: bool) -> Iterator[bytes]:
         """Give it in pieces; `follow` goes on as it grows. Ends with `not found` where it is not there."""
         try:
             source = self.path.open("rb")
         except FileNotFoundError as error:
-            raise not_found(f"the log {self.path} is not there; perhaps it lies on the worker's host") from error
+            where = f"on {self._host}" if self._host else "on the worker's host"
+            raise not_found(f"the log {self.path} is not there; perhaps it lies {where}") from error
         with source:
             if tail is not None:
                 _skip(source, tail)
@@ -43,12 +45,18 @@ class LogFile:
                 time.sleep(LOOK)
 
 
-def _path(config: Config, attempt: AttemptRow) -> Path:
-    if not attempt.log_site:
-        return config.folder / attempt.log
-    if attempt.log_site not in config.sites:
-        raise not_found(f"the log is {attempt.log} at site {attempt.log_site}, which is not configured here")
-    return config.site(attempt.log_site).open_path(attempt.log)
+def _path(config: Config, place: Location) -> Path:
+    if not place.site:
+        return config.folder / place.path
+    if place.site not in config.sites:
+        raise not_found(f"the log is {place.path} at site {place.site}, which is not configured here")
+    site = config.site(place.site)
+    if not place.path.endswith("*.log"):
+        return site.open_path(place.path)
+    found = newest(site.root, place.path)
+    if not found:
+        raise not_found(f"no worker has said where its log lies, and there is none at {place.site}: {place.path}")
+    return site.open_path(found)
 
 
 def _skip(source: BinaryIO, tail: int) -> None:

@@ -20,7 +20,8 @@ class ServiceLog:
 
     def __init__(self, client: Client, attempt: AttemptRow) -> None:
         self.client, self.item, self.epoch = client, attempt.item, attempt.epoch
-        self.place = f"{attempt.log_site}:{attempt.log}" if attempt.log_site else attempt.log
+        place = f"{attempt.log_site}:{attempt.log}" if attempt.log_site else attempt.log
+        self.place = place or "found by its name"
 
     def read(self, tail: int | None, *, follow: bool) -> Iterator[bytes]:
         """Give it in pieces; `follow` asks for what comes after what was given."""

@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from headframe.statemachine.lifecycle import Trigger
+from headframe.statemachine.naming import log_path, work_folder
 from headframe.statemachine.records import Trouble
 from headframe.statemachine.store.dead import bury
 
@@ -219,6 +220,28 @@ def test_logs_print_the_attempts_log(busy: SmallMachine, headframe: Headframe) -
     assert logs("run", "6").stdout.startswith("step summary")
     assert logs("run5_0001.h5", "--attempt", "99").returncode == 4
     assert logs("run5_0003.h5").returncode == 4
+
+
+def test_the_log_of_a_worker_that_died_before_its_first_report_is_found_by_its_name(
+    machine: SmallMachine, headframe: Headframe
+) -> None:
+    machine.sql("insert into site (name, path) values ('work', :root)", root=str(machine.root / "work"))
+    machine.arrive(5, 1)
+    machine.sql("""update pipeline set definition = jsonb_set(definition, '{steps,0,site}', '"work"')""")
+    folder = work_folder(machine.sql_value("select name from campaign"), 5, machine.item(5, 1).id, "salt")
+    path = machine.root / "work" / log_path(folder, 1, "dead")
+    path.parent.mkdir(parents=True)
+    path.write_text("all went dark\n")
+    machine.submit(5, 1)
+    ask = [sys.executable, "-m", "headframe", "--config", str(machine.root / "headframe.toml"), "logs", "5/1"]
+    for outcome in ("not heard of yet", "interrupted (delivery-limit)"):
+        found = subprocess.run(ask, capture_output=True, text=True, check=False)
+        assert (found.returncode, found.stdout) == (0, "all went dark\n"), found.stderr
+        assert "attempt 1 at salt" in found.stderr and f": {outcome}; " in found.stderr
+        if machine.item(5, 1).phase == "submitted":
+            machine.say(5, 1, "interrupt", reason_code="delivery-limit", reason="nobody answers")
+    path.unlink()
+    assert headframe("logs", "5/1").err.count("no worker has said where its log lies") == 1
 
 
 def test_wait_ends_when_it_is_so_and_124_when_time_is_up(busy: SmallMachine, headframe: Headframe) -> None:
