@@ -49,6 +49,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "verify": ("checking", "check every invariant; ends 1 with what is broken"),
         "doctor": ("checking", "check all that headframe needs here"),
         "config": ("configuring", "check the configuration, preview names"),
+        "slurm": ("slurming", "check a cluster for pilots, show their script"),
     },
     "Processes": {
         "up": ("processes", "everything in one process tree"),

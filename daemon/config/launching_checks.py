@@ -52,7 +52,7 @@ SET = {
 
 def check_launching(launcher: LauncherConfig, pilots: Mapping[str, PilotConfig], mistakes: Mistakes) -> None:
     """Note everything that does not fit together."""
-    _launcher(launcher, mistakes, needed=bool(pilots))
+    _launcher(launcher, mistakes)
     for name, pilot in pilots.items():
         for key, what in (*_limits(pilot), *_names(pilot), *_words(pilot), *_lines(pilot)):
             mistakes.add(f"pilot.{name}.{key}", what)
@@ -64,10 +64,10 @@ def with_paths(launcher: LauncherConfig, folder: Path) -> LauncherConfig:
     return msgspec.structs.replace(launcher, logs=folder / launcher.logs, command=command)
 
 
-def _launcher(launcher: LauncherConfig, mistakes: Mistakes, *, needed: bool) -> None:
+def _launcher(launcher: LauncherConfig, mistakes: Mistakes) -> None:
     if not re.fullmatch(NAME, launcher.name):
         mistakes.add("launcher.name", f'"{_shown(launcher.name)}" is no name; expected {NAME}')
-    if launcher.url or needed:
+    if launcher.url:
         _url(launcher.url, mistakes)
     if re.search(UNSAFE, str(launcher.logs)):
         mistakes.add("launcher.logs", f'"{_shown(launcher.logs)}" cannot stand in a #SBATCH line{_PLAIN}')
@@ -83,10 +83,7 @@ def _launcher(launcher: LauncherConfig, mistakes: Mistakes, *, needed: bool) -> 
 
 def _url(url: str, mistakes: Mistakes) -> None:
     parts = urlsplit(url)
-    if not url:
-        what = "is missing; pilots are started by way of the REST API: expected https://host, as in [web] url"
-        mistakes.add("launcher.url", what)
-    elif "@" in parts.netloc:
+    if "@" in parts.netloc:
         mistakes.add("launcher.url", "has credentials in it; set launcher.token_file instead")
     elif parts.scheme not in ("http", "https") or not parts.hostname:
         shown = _shown(url.partition("?")[0])

@@ -45,10 +45,9 @@ from .flow import FlowRow, flow
 from .forecast import Forecast, StepForecast, forecast_campaign, forecast_found, forecast_run
 from .gaps import Gaps, MissingFile, Range, gaps
 from .latency import Latency, LatencyFilter, Quantiles, latency, latency_lately
+from .logs import log_pattern
 from .need import Need
 from .needs import service_needs
-from .logs import log_pattern
-from .needs import Need, service_needs
 from .news import News, Position, news, position
 from .notes import NoteRow, note_of, notes
 from .operations import OperationFilter, OperationRow, operation, operations
