@@ -103,10 +103,16 @@ class Crew:
     def _fill(self, hand: Hand) -> None:
         ours, theirs = self._context.Pipe()
         settings = msgspec.structs.replace(self.settings, name=self._name(hand))
-        hand.process = self._context.Process(target=member.work, args=(self.config, settings, theirs))
-        hand.process.start()
-        theirs.close()
-        hand.pipe, hand.busy, hand.cause = ours, False, ""
+        process = self._context.Process(target=member.work, args=(self.config, settings, theirs))
+        try:
+            process.start()
+        except (OSError, EOFError) as error:
+            ours.close()
+            self._lose(hand, f"no process can be started: {error}")
+            return
+        finally:
+            theirs.close()
+        hand.process, hand.pipe, hand.busy, hand.cause = process, ours, False, ""
         if self._shared:
             _send(hand, Order(what="takes", takes=self._shared))
 
@@ -134,12 +140,15 @@ class Crew:
         hand.left = code == 0
         hand.busy, hand.since = False, time.monotonic()
         if not hand.left:
-            hand.cause = hand.cause or _cause(code)
-            hand.deaths.append(time.monotonic())
-            log.error("a worker died", worker=self._name(hand), cause=hand.cause)
+            self._lose(hand, hand.cause or _cause(code))
         if hand.pipe is not None:
             hand.pipe.close()
         hand.process, hand.pipe = None, None
+
+    def _lose(self, hand: Hand, cause: str) -> None:
+        hand.cause = cause
+        hand.deaths.append(time.monotonic())
+        log.error("a worker died", worker=self._name(hand), cause=cause)
 
     def _share(self) -> None:
         """Tell the workers how long steps take here, where that has changed by more than a tenth."""

@@ -60,7 +60,7 @@ class Member:
         except BrokerUnavailableError as error:
             if not self.stop.is_set():
                 self._tell(Failed(cause=str(error)))
-                raise
+                raise SystemExit(1) from error
 
     def _take_signals(self) -> None:
         """Pass signals on to a thread, as a handler may run while the main thread holds any lock."""

@@ -78,24 +78,18 @@ class PilotBench:
             [Outgoing(key=wiring.names(self.config).arrivals, body=encode(Arrived(files=tuple(files))))]
         )
 
-    def pilot(self, *words: str, token: str = "hf-1", name: str = "fast", **environ: str) -> subprocess.Popen[bytes]:
-        """Start a pilot as SLURM does it on node n1, in a session of its own; it was intended before."""
+    def command(self, token: str = "hf-1", name: str = "fast") -> list[str]:
+        """Give the command line of a pilot, which is intended by now."""
         with self.engine.begin() as connection:
             connection.execute(
                 text("insert into pilot (token, name) values (:token, :name)"), {"token": token, "name": name}
             )
-        argv = [
-            sys.executable,
-            "-m",
-            "headframe",
-            "--config",
-            str(self.file),
-            "pilot",
-            "--name",
-            name,
-            "--token",
-            token,
-        ]
+        words = ["--config", str(self.file), "pilot", "--name", name, "--token", token]
+        return [sys.executable, "-m", "headframe", *words]
+
+    def pilot(self, *words: str, token: str = "hf-1", **environ: str) -> subprocess.Popen[bytes]:
+        """Start a pilot as SLURM does it on node n1, in a session of its own."""
+        argv = self.command(token)
         around = {**os.environ, "SLURM_JOB_ID": "4711", "SLURMD_NODENAME": "n1", **environ}
         with (self.folder / f"{token}.log").open("ab") as log:
             made = subprocess.Popen([*argv, *words], env=around, stdout=log, stderr=log, start_new_session=True)
