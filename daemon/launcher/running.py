@@ -47,6 +47,11 @@ def make(config: Config, stop: threading.Event, owner: str, *, token_file: Path 
     """Make a launcher. Raises `ConfigError` where nothing is configured, `ClientError` for a token that is none."""
     if not config.pilots:
         raise ConfigError(["pilot: there is none; add [pilot.<name>] with its steps"], str(config.source or ""))
+    if not config.launcher.url:
+        what = (
+            "launcher.url: is missing; pilots are started by way of the REST API: expected https://host, as [web] url"
+        )
+        raise ConfigError([what], str(config.source or ""))
     return Launcher(
         config, batch(config), service(config, token_file), owner=owner, host=socket.gethostname(), stop=stop
     )
