@@ -55,7 +55,9 @@ class Pilot:
         """Start the workers, and say so."""
         self.crew.start()
         self.teller.say(self._word("running"))
-        log.info("the pilot runs", workers=self.settings.workers, steps=self.workers.steps, ends_at=self._ends_at())
+        ends_at = self._ends_at()
+        until = ends_at.isoformat(timespec="seconds") if ends_at else None
+        log.info("the pilot runs", workers=self.settings.workers, steps=self.workers.steps, ends_at=until)
 
     def run(self, signals: int) -> int:
         """Run until all workers have left; give the exit code: 0 if it left as it should.

@@ -31,9 +31,6 @@ FAILED = "select min(file_id) from item i join run r on r.id = run_id where numb
 QUESTIONS = {
     "/": 13,
     "/?sort=missing": 16,
-    "/runs/{newest}": 22,
-    "/": 12,
-    "/?sort=missing": 15,
     "/runs/{newest}": 23,
     "/runs/{newest}/files": 6,
     "/files/{file}": 14,

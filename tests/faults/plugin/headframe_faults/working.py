@@ -42,7 +42,8 @@ def wrap() -> None:
 
     Worker.report = reported  # type: ignore[method-assign]
     RabbitSubscription.ack = acked  # type: ignore[method-assign]
-    executor.child_module = SimpleNamespace(__name__="headframe_faults.child")  # type: ignore[assignment]
+    ours = SimpleNamespace(__name__="headframe_faults.child", stand_back=executor.child_module.stand_back)
+    executor.child_module = ours  # type: ignore[assignment]
 
 
 async def _nothing() -> None:
