@@ -111,9 +111,12 @@ class Commands:
         return reading.jobs(self._json("squeue", "--json", "--me", "--states=all", "--all"))
 
     def _sacct(self, *which: str) -> Iterable[tuple[JobSeen, JobUsage]]:
-        if self.config().get("AccountingStorageType", "").endswith("/none"):
+        if not self._keeps_accounts():
             return ()
         return reading.recorded(self._json("sacct", "--json", "--starttime=now-14days", *which))
+
+    def _keeps_accounts(self) -> bool:
+        return not self.config().get("AccountingStorageType", "").endswith("/none")
 
     def _scancel(self, *arguments: str) -> None:
         done = ask(["scancel", *arguments], self._questions, self._timeout_s)

@@ -103,7 +103,7 @@ def exit_code(value: object) -> int | None:
         status = number(value)
         return None if status is None else waited(int(status))
     signal = value.get("signal")
-    if isinstance(signal, Mapping) and (by := whole(signal.get("id", signal.get("signal_id")))):
+    if isinstance(signal, Mapping) and (by := whole(signal.get("id") or signal.get("signal_id"))):
         return 128 + by
     found = number(value.get("return_code"))
     return None if found is None else int(found)

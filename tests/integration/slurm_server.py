@@ -4,6 +4,7 @@ Nothing needs root: all daemons and jobs belong to whoever runs the tests. Each 
 a slurmd leaves behind (its slurmstepd, and jobs) are known by their environment or open files, which name our folder.
 """
 
+import contextlib
 import getpass
 import os
 import shutil
@@ -153,6 +154,17 @@ class Slurm:
             command, env=self.environ, input=text, capture_output=True, text=True, timeout=120, check=False
         )
 
+    def slurmrestd(self) -> tuple[str, Process]:
+        """Start a slurmrestd on a unix socket; give its address. Raises `ServerMissing`."""
+        program, path = find_program("slurmrestd", "slurmrestd"), self.folder / "rest"
+        plugins = "openapi/v0.0.38,openapi/dbv0.0.38" if self.accounting else "openapi/v0.0.38"
+        # Else it refuses to run as root, or as the user of slurmctld.
+        environ = {**self.environ, "SLURMRESTD_SECURITY": "disable_user_check"}
+        command = [program, "-f", str(self.config), "-a", "rest_auth/local", "-s", plugins, f"unix:{path}"]
+        process = Process(command, environ, self.folder / "slurmrestd.log", self.folder)
+        wait_until(lambda: process.running() and takes_connections(path), 60, "slurmrestd up")
+        return f"unix:{path}", process
+
     def strays(self) -> list[int]:
         """Give the processes of this SLURM that are not our children: every slurmstepd, and what runs in jobs."""
         slurmdbd = self.accounting.slurmdbd if self.accounting else None
@@ -248,6 +260,14 @@ class Slurm:
         for line in partitions:
             lines.append(line if " Nodes=" in line else f"{line} Nodes={','.join(self.names)} State=UP")
         self.config.write_text("\n".join(lines) + "\n")
+
+
+def takes_connections(path: Path) -> bool:
+    """Say whether a unix socket is listened on."""
+    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as one:
+        one.connect(str(path))
+        return True
+    return False
 
 
 def find_program(name: str, packages: str) -> str:
