@@ -51,16 +51,16 @@ def ask(
         raise AwayError(f"{command[0]} cannot be started: {error.strerror}; is SLURM in the PATH ({where})?") from error
     try:
         printed, complained = process.communicate(text, timeout_s)
-    except subprocess.TimeoutExpired:
-        raise UnclearError(f"{command[0]} did not end within {timeout_s:g} s") from None
-    finally:
+    except BaseException as error:
         end_group(process)
+        if isinstance(error, subprocess.TimeoutExpired):
+            raise UnclearError(f"{command[0]} did not end within {timeout_s:g} s") from None
+        raise
     return subprocess.CompletedProcess(command, process.returncode, printed, complained)
 
 
 def end_group(process: "subprocess.Popen[str]") -> None:
-    """Kill what is left of a command, and what it started."""
-    if process.poll() is None:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
+    """Kill a command and all that it started, which may outlive it and keep its pipes open."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
