@@ -1,5 +1,6 @@
 """What every back end of the batch contract does, over real batch systems; those that are not here are skipped."""
 
+import shutil
 import signal
 import time
 from collections.abc import Callable
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from headframe.daemon.slurm.commands import Commands
 from headframe.daemon.slurm.contract import (
     AwayError,
     Batch,
@@ -303,3 +305,24 @@ def test_a_signal_that_ends_the_script_is_a_failure(kind: str, slurm: Slurm, req
     job = batch.submit(JobWanted(token="hf-a-1", script="#!/bin/sh\nkill -SEGV $$\n"))
     ended = wait_for(batch, job, Standing.ENDED)
     assert (ended.code, ended.exit_code) == ("failed", 128 + signal.SIGSEGV)
+
+
+@pytest.mark.slow  # SLURM's shortest limit is a minute, and it looks twice a minute
+def test_a_job_is_warned_before_its_walltime_and_ends_with_it(slurm: Slurm, tmp_path: Path) -> None:
+    batch = Commands(environ=slurm.environ)
+    lines = "#SBATCH --time=1 --signal=B:USR1@30\n"
+    loop = f"trap 'echo warned >>{tmp_path}/said' USR1\nwhile :; do sleep 1; done\n"
+    job = batch.submit(JobWanted(token="hf-a-1", script=f"#!/bin/sh\n{lines}{loop}"))
+    wait_until(lambda: (one := seen(batch, job)) is not None and one.standing is Standing.ENDED, 240, "it ended")
+    assert wait_for(batch, job, Standing.ENDED).code == "walltime"
+    assert (tmp_path / "said").read_text() == "warned\n"
+
+
+def test_an_sbatch_that_hangs_after_it_was_heard_is_unclear_and_its_job_is_found(slurm: Slurm, tmp_path: Path) -> None:
+    sbatch = tmp_path / "sbatch"
+    sbatch.write_text(f'#!/bin/sh\n{shutil.which("sbatch")} "$@" >/dev/null\nsleep 300\n')
+    sbatch.chmod(0o755)
+    batch = Commands(10, {**slurm.environ, "PATH": f"{tmp_path}:{slurm.environ['PATH']}"})
+    with pytest.raises(UnclearError, match="sbatch did not end within"):
+        batch.submit(JobWanted(token="hf-a-1", script=QUICK))
+    assert len(batch.find("hf-a-1")) == 1
