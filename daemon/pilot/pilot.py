@@ -108,7 +108,7 @@ class Pilot:
             self._leave(f"each of its steps takes longer than the {left_s:.0f} s that are left of its walltime")
         else:
             self.crew.replace()
-            if not self.crew.living:
+            if all(hand.left for hand in self.crew.hands):
                 self._leave("each of its workers was told to leave")
 
     def _leave(self, reason: str, *, at_once: bool = False, failed: bool = False) -> None:

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from .pilot_bench import CONFIG, SCRIPT, PilotBench, epoch_in
+from .pilot_bench import CONFIG, SCRIPT, PilotBench, epoch_in, processes_of
 from .rabbit_server import RabbitServer
 from .server_tables import server_tables
+from .servers import wait_until
 
 Make = Callable[..., PilotBench]
 WORKED = "select 1 from item where scope = 'file' and state = 'worked' having count(*) = {}"
@@ -87,6 +88,17 @@ def test_term_to_all_processes_hands_back_at_once_and_blames_nobody(make: Make) 
     said = "pilot hf-1 (job 4711 on n1) was told to end"
     assert bench.interrupts() == [("pilot-ended", said)] * 2
     assert bench.failures() == 0
+
+
+def test_workers_whose_pilot_is_killed_hand_back_and_leave(make: Make) -> None:
+    bench = make()
+    bench.arrive(1, 2)
+    pilot = bench.pilot()
+    bench.until_executing(2)
+    os.kill(pilot.pid, signal.SIGKILL)
+    bench.until("select 1 from history where trigger = 'interrupt' having count(*) = 2", "both are handed back")
+    assert {code for code, _ in bench.interrupts()} == {"pilot-ended"}
+    wait_until(lambda: processes_of(pilot.pid) == [], 60, "all of it is gone")
 
 
 def test_a_worker_that_is_killed_is_started_anew(make: Make) -> None:

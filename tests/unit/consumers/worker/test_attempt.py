@@ -9,11 +9,11 @@ import msgspec
 import pytest
 
 from headframe.consumers.messages import Work, WorkItem
-from headframe.consumers.steps.api import InfrastructureError, Result, Site
+from headframe.consumers.steps.api import InfrastructureError, PayloadError, Result, Site
 from headframe.consumers.worker.attempt import Attempt
 from headframe.consumers.worker.child import Answer
 from headframe.consumers.worker.settings import WorkerSettings
-from headframe.statemachine.records import Content, Location, Usage
+from headframe.statemachine.records import Content, Location, Resources, Usage
 
 
 def attempt(root: Path, **changes: Any) -> Attempt:
@@ -124,3 +124,16 @@ def test_no_time_in_the_queue_is_negative_where_clocks_differ_or_nobody_said_whe
         tried = attempt(tmp_path, ready_at=ready_at)
         tried.prepare()
         assert tried.started().usage == Usage(queue_s=0.0)
+
+
+@pytest.mark.parametrize(("large", "error"), [(False, InfrastructureError), (True, PayloadError)])
+def test_what_may_use_more_memory_than_a_worker_has_is_not_begun(tmp_path: Path, large: bool, error: type) -> None:
+    wanting = attempt(tmp_path, resources=Resources(memory=2**30))
+    wanting.settings = msgspec.structs.replace(wanting.settings, memory=2**29, large=large, pilot_name="fast")
+    with pytest.raises(error) as caught:
+        wanting.prepare()
+    assert caught.value.code == "too-little-memory"
+    assert "1024 MiB of memory, but each worker of pilot fast has 512 MiB" in caught.value.sentence
+    assert ("raise memory or large of [pilot.fast]" in caught.value.sentence) is large
+    wanting.settings = msgspec.structs.replace(wanting.settings, memory=2**30)
+    assert wanting.prepare().job.resources.memory == 2**30
