@@ -11,6 +11,7 @@ from headframe.statemachine.database import connect
 from headframe.statemachine.queries import query
 from headframe.statemachine.store import dispatch
 from headframe.statemachine.store.campaigns import realtime_campaign
+from headframe.statemachine.views.demand import HEAD, LARGE, NUMBERS, QUEUES
 
 from .small_machine import pipeline
 
@@ -100,6 +101,22 @@ def test_what_waits_in_a_paused_campaign_is_not_read_to_find_what_may_go(full: E
     assert 1 < sent < 10
     read = max(int(rows) for rows in re.findall(r"on item\S* \S+ .*?actual time=\S+ rows=(\d+)", told))
     assert read < 10, told
+
+
+def test_the_demand_reads_no_more_of_a_long_backlog_than_its_head(full: Engine) -> None:
+    with full.begin() as conn:
+        conn.execute(text(STORM))
+        conn.execute(text("update item set request = '{\"memory\": 2}' where id % 5000 = 0"))
+        conn.execute(text("analyze item"))
+    values = {"steps": ["salt", "place"], "lanes": ["live", "bulk"], "head": HEAD, "blocked": "[]", "minutes": 5}
+    for asked, index in ((QUEUES, "item_ready"), (LARGE, "item_large"), (NUMBERS, "item_executing")):
+        with full.connect() as conn:
+            explained = text(f"explain (analyze, buffers) {asked.text}")
+            told = "\n".join(conn.execute(explained, values).scalars())
+        assert "Seq Scan on item " not in told, told
+        assert index in told, told
+        read = max(int(rows) for rows in re.findall(r"on item\S*\s.*?actual time=\S+ rows=(\d+)", told))
+        assert read <= HEAD, told
 
 
 STORM = """
