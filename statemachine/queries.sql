@@ -748,10 +748,16 @@ with said as (
 select p.token from pilot p where p.token in (select token from said);
 
 -- name: forget_silent
--- Workers of pilots come and go with their jobs: what they did is in the attempts, and a day is enough for the rest.
-delete from process p where p.seen_at < clock_timestamp() - interval '1 day'
-  and (p.seen_at < clock_timestamp() - interval '7 days' or p.detail ->> 'pilot' <> '')
+delete from process p where p.seen_at < statement_timestamp() - interval '7 days'
   and exists (select from process o where o.role = p.role and o.seen_at > p.seen_at);
+
+-- name: forget_workers_of_pilots
+-- They come and go with their jobs: a day after the end of a pilot only what they did is kept, in the attempts. Looks at
+-- the pilots that ended in two hours only, as it is asked all the time; whom it misses, a week forgets.
+delete from process w using pilot p
+where p.ended_at between statement_timestamp() - interval '26 hours' and statement_timestamp() - interval '24 hours'
+  and w.detail ->> 'pilot' = p.token and w.detail ->> 'pilot' <> ''
+  and w.seen_at < statement_timestamp() - interval '1 hour';
 
 -- name: lock_launcher
 -- One round of a launcher at a time, so that of two of one name only one goes on.
@@ -843,7 +849,7 @@ from pilot where launcher = :launcher and ended_at is null
 union all
 select token, name, status, created_at, large, job, node, state, code, reason, restarts, started_at, ended_at, heard_at,
   told
-from pilot where launcher = :launcher and ended_at > clock_timestamp() - make_interval(secs => :lately_s)
+from pilot where launcher = :launcher and ended_at > statement_timestamp() - make_interval(secs => :lately_s)
 order by created_at, token;
 
 -- name: lock_pilot

@@ -177,8 +177,9 @@ select to_regclass(:name) is null
 def forget_silent(connection: Connection) -> None:
     """Forget processes that were not heard of for a week, but for the last one of each role: a row a start adds up.
 
-    Those of pilots after a day.
+    Those of pilots a day after their pilot's end.
     """
+    execute(connection, "forget_workers_of_pilots")
     execute(connection, "forget_silent")
 
 

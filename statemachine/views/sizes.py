@@ -40,7 +40,7 @@ GROWS = {
     "access_event": "with sign-ins and changes of roles; goes after a year",
     "web_secret": "one row",
     "queue_depth": "stays short: a row a queue",
-    "process": "stays short: who is silent for a week is forgotten, workers of pilots after a day",
+    "process": "stays short: who is silent for a week is forgotten, workers of pilots a day after its end",
     "pilot": "with jobs of workers; stays for the record, as attempts do",
 }
 """What each table that grows, or should not, grows with."""

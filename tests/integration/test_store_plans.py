@@ -103,6 +103,33 @@ def test_what_waits_in_a_paused_campaign_is_not_read_to_find_what_may_go(full: E
     assert read < 10, told
 
 
+@pytest.mark.parametrize(
+    ("name", "values", "index"),
+    [
+        ("pilots_of_launcher", {"launcher": "here", "lately_s": 900}, "pilot_ended"),
+        ("other_launchers", {"launcher": "here", "owner": "w", "lately_s": 60}, "process_launcher"),
+    ],
+)
+def test_a_round_of_a_launcher_reads_neither_all_pilots_nor_all_processes(
+    full: Engine, name: str, values: dict[str, object], index: str
+) -> None:
+    with full.begin() as conn:
+        conn.execute(text(PILOTS))
+        conn.execute(text("analyze pilot, process"))
+        told = plan(conn, name, **values)
+    for table in ("pilot", "process"):
+        assert f"Seq Scan on {table} " not in told, told
+    assert index in told, told
+
+
+PILOTS = """
+insert into pilot (token, launcher, status, started_at, ended_at)
+select 't' || n, 'here', 'ended', now(), now() - n * interval '1 min' from generate_series(1, 20000) n;
+insert into process (owner, role, seen_at, detail)
+select 'o' || n, 'worker', now() - n * interval '1 min', jsonb_build_object('pilot', 't' || n) from generate_series(1, 20000) n
+"""
+
+
 def test_the_demand_reads_no_more_of_a_long_backlog_than_its_head(full: Engine) -> None:
     with full.begin() as conn:
         conn.execute(text(STORM))

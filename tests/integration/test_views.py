@@ -93,14 +93,18 @@ def test_processes_silent_for_a_week_are_forgotten_but_for_the_last_of_a_role(
     assert [p.owner for p in v.processes(conn)] == [*(f"worker{n}" for n in range(1, 7)), "web11"]
 
 
-def test_workers_of_pilots_are_forgotten_after_a_day(machine: SmallMachine, conn: Connection) -> None:
+def test_workers_of_pilots_are_forgotten_a_day_after_its_end(machine: SmallMachine, conn: Connection) -> None:
     machine.sql(
-        "insert into process (owner, role, seen_at, detail) select 'w' || n, 'worker', now() - n * interval '9 hours', "
-        "jsonb_build_object('pilot', case when n < 5 then 'hf-1' else '' end) from generate_series(1, 6) n"
+        "insert into pilot (token, status, started_at, ended_at) values ('lives', 'running', now(), null), "
+        "('ended', 'ended', now(), now() - interval '2 hours'), ('long', 'ended', now(), now() - interval '25 hours')"
+    )
+    machine.sql(
+        "insert into process (owner, role, seen_at, detail) select token, 'worker', now() - interval '2 hours', "
+        "jsonb_build_object('pilot', token) from unnest(array['lives', 'ended', 'long', '']) token"
     )
     with machine.engine.begin() as other:
         forget_silent(other)
-    assert [p.owner for p in v.processes(conn)] == ["w1", "w2", "w5", "w6"]
+    assert [p.owner for p in v.processes(conn)] == ["", "ended", "lives"]
 
 
 def test_a_run_without_an_announced_number_misses_nothing_yet(machine: SmallMachine, conn: Connection) -> None:
