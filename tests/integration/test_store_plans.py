@@ -126,7 +126,8 @@ PILOTS = """
 insert into pilot (token, launcher, status, started_at, ended_at)
 select 't' || n, 'here', 'ended', now(), now() - n * interval '1 min' from generate_series(1, 20000) n;
 insert into process (owner, role, seen_at, detail)
-select 'o' || n, 'worker', now() - n * interval '1 min', jsonb_build_object('pilot', 't' || n) from generate_series(1, 20000) n
+select 'o' || n, 'worker', now() - n * interval '1 min', jsonb_build_object('pilot', 't' || n)
+from generate_series(1, 20000) n
 """
 
 
