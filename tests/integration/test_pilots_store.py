@@ -1,6 +1,7 @@
 """Pilots in the store: written down once, seen forward only, told by operators; what their end does to their work."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -10,6 +11,7 @@ from sqlalchemy import text
 from headframe.statemachine import views
 from headframe.statemachine.piloting import LivePilot, Orders, PilotSeen, PilotWish, Round
 from headframe.statemachine.store import pilots, sweep
+from headframe.statemachine.store.core import lock_items
 from headframe.statemachine.store.errors import NotFoundError, RefusedError
 
 from .small_machine import WORKER, SmallMachine
@@ -297,6 +299,33 @@ def test_two_launchers_of_one_name_are_told_apart(cluster: Cluster) -> None:
         "launcher": "here", "back_end": "", "cluster": "perlmutter", "names": [],
         "trouble": {"reco": "invalid partition"},
     }  # fmt: skip
+
+
+def test_of_two_launchers_that_begin_at_once_one_goes_on(cluster: Cluster) -> None:
+    def begin(n: int) -> str:
+        try:
+            cluster.see(host=f"login{n}", owner=f"l-{n}")
+        except RefusedError as error:
+            return str(error)
+        return ""
+
+    with ThreadPoolExecutor(4) as pool:
+        said = list(pool.map(begin, range(4)))
+    assert said.count("") == 1
+    assert all("end one of the two" in each for each in said if each)
+
+
+def test_what_ends_while_its_report_is_applied_stops_nobody_and_is_found_by_the_next_look(cluster: Cluster) -> None:
+    cluster.intend(TOKEN)
+    cluster.worker()
+    cluster.executing(1, 1)
+    with cluster.machine.engine.begin() as conductor:
+        lock_items(conductor, [cluster.machine.item(1, 1).id])
+        cluster.say("ended", code="preempted")
+    assert cluster.leased(1, 1)
+    with cluster.machine.engine.begin() as sweeper:
+        assert pilots.end_leases(sweeper) == 1
+    assert not cluster.leased(1, 1)
 
 
 def test_an_operators_word_stays_until_the_pilot_is_over_and_is_written_down(cluster: Cluster) -> None:
