@@ -148,7 +148,7 @@ def described(config: Config, wanted: Wanted) -> dict[str, Any]:
     pilot = config.pilots[wanted.name]
     asked = request(pilot, large=wanted.large)
     shown: dict[str, Any] = {"nodes": pilot.nodes, "workers": pilot.workers, "cores": asked.cores}
-    shown |= {"memory": asked.memory, "walltime_s": asked.walltime_s, "lanes": list(pilot.lanes)}
+    shown |= {"memory": asked.memory, "walltime_s": asked.walltime_s, "lanes": list(pilot.lanes), "max": pilot.max}
     named = ("partition", "account", "qos", "reservation", "constraint", "exclusive")
     shown |= {key: getattr(pilot, key) for key in named if getattr(pilot, key)}
     return {**shown, **({"options": list(pilot.options)} if pilot.options else {})}

@@ -16,6 +16,8 @@ LATELY = timedelta(days=7)
 """A launcher that was not heard of for longer is not spoken of any more."""
 MOST_OPEN = 1000
 MOST_OVER = 50
+ASKED = ("lanes", "most")
+"""What of a pilot stands in what was asked for."""
 
 
 class LauncherRow(View):
@@ -37,9 +39,13 @@ class LauncherRow(View):
 
 
 class PilotBrief(View):
-    """What has to be known of a pilot to say why work waits, or what became of it."""
+    """What has to be known of a pilot to say why work waits, or what became of it.
+
+    `most`: so many of its name are kept at most (0: its launcher has not said). No `lanes`: all.
+    """
 
     id: int
+    token: str
     launcher: str
     name: str
     steps: tuple[str, ...]
@@ -58,15 +64,18 @@ class PilotBrief(View):
     ends_at: datetime | None
     ended_at: datetime | None
     heard_at: datetime | None
+    lanes: tuple[str, ...]
+    most: int
 
     @property
     def over(self) -> bool:
         """Say whether it has ended, or never began."""
         return self.status in OVER
 
-    def serves(self, step: str) -> bool:
-        """Say whether its workers take a step."""
-        return not self.steps or step in self.steps or "all" in self.steps
+    def serves(self, step: str, lane: str = "") -> bool:
+        """Say whether its workers take a step, in a lane."""
+        takes = not self.steps or step in self.steps or "all" in self.steps
+        return takes and (not self.lanes or not lane or lane in self.lanes)
 
 
 class Serving(NamedTuple):
@@ -129,7 +138,7 @@ def pilots_of_tokens(conn: Connection, tokens: Iterable[str]) -> dict[str, Pilot
     wanted = sorted({token for token in tokens if token})
     if not wanted:
         return {}
-    rows = conn.execute(_brief().add_columns(pilot.c.token).where(pilot.c.token.in_(wanted)))
+    rows = conn.execute(_brief().where(pilot.c.token.in_(wanted)))
     return {row.token: _made(row) for row in rows}
 
 
@@ -139,12 +148,15 @@ def steps_in(written: str) -> tuple[str, ...]:
 
 
 def _brief() -> Select[Any]:
-    return select(*(pilot.c[name] for name in PilotBrief.__struct_fields__))
+    plain = (pilot.c[name] for name in PilotBrief.__struct_fields__ if name not in ASKED)
+    return select(*plain, pilot.c.request["lanes"].label("lanes"), pilot.c.request["max"].label("most"))
 
 
 def _made(row: Any) -> PilotBrief:
     known = {name: row._mapping[name] for name in PilotBrief.__struct_fields__}
-    return PilotBrief(**{**known, "steps": steps_in(row.steps)})
+    lanes = tuple(str(lane) for lane in row.lanes) if isinstance(row.lanes, list) else ()
+    most = row.most if isinstance(row.most, int) else 0
+    return PilotBrief(**{**known, "steps": steps_in(row.steps), "lanes": lanes, "most": most})
 
 
 def _launchers() -> Select[Any]:

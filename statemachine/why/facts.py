@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, case, func, select
+from sqlalchemy import ColumnElement, Connection, case, func, select, text
 
 from ..pipeline import Pipeline
 from ..records import Record
@@ -35,10 +35,15 @@ class Machine(Record):
         """Say whether a process of this role was heard of lately; `up` plays every role but the worker's."""
         return any(process.role in (role, "up") for process in self.alive)
 
-    def workers(self, step: str, lane: str = "") -> tuple[ProcessRow, ...]:
-        """Give the workers that were heard of lately and take this step, in this lane; none on a node set aside."""
+    def workers(self, step: str, lane: str = "", *, large: bool = False) -> tuple[ProcessRow, ...]:
+        """Give the workers that were heard of lately and take this step, in this lane; none on a node set aside.
+
+        Those of ordinary pilots leave `large` work alone: what ran out of time or memory before.
+        """
         resting = {pause.name for pause in self.pauses if pause.what == "node"}
-        return tuple(p for p in self.halted_too(step, lane) if p.host not in resting)
+        found = tuple(p for p in self.halted_too(step, lane) if p.host not in resting)
+        ordinary = {pilot.token for pilot in self.serving.pilots if large and not pilot.large}
+        return tuple(p for p in found if p.detail.get("pilot") not in ordinary)
 
     def halted_too(self, step: str, lane: str = "") -> tuple[ProcessRow, ...]:
         """Give such workers wherever they are."""
@@ -54,6 +59,7 @@ class Item(Record):
     step: str
     lane: str
     kind: str
+    large: bool
     priority: int
     epoch: int
     owner: str
@@ -117,7 +123,7 @@ def facts(
     waits = found.phase == "ready"
     surroundings = machine(conn, known)
     if waits or found.phase == "submitted":
-        surroundings = with_pilots(conn, surroundings, [found.step], found.lane)
+        surroundings = with_pilots(conn, surroundings, [found.step], found.lane, always=found.large)
     tried = attempts_of(conn, [item_id], 5) if attempts is None else attempts[-5:]
     return Facts(
         subject=subject,
@@ -133,10 +139,13 @@ def facts(
     )
 
 
-def with_pilots(conn: Connection, around: Machine, steps: Iterable[str], lane: str = "") -> Machine:
-    """Look at launchers and their pilots too, but only where one of these steps has no worker."""
-    missing = any(step and not around.workers(step, lane) for step in steps)
-    return msgspec.structs.replace(around, serving=serving(conn)) if missing else around
+def with_pilots(
+    conn: Connection, around: Machine, steps: Iterable[str], lane: str = "", *, always: bool = False
+) -> Machine:
+    """Look at launchers and their pilots too, but only where one of these steps has no worker, or a pilot's."""
+    taking = [around.workers(step, lane) for step in steps if step]
+    asked = always or any(not each or any(p.detail.get("pilot") for p in each) for each in taking)
+    return msgspec.structs.replace(around, serving=serving(conn)) if asked else around
 
 
 def _paused_site(conn: Connection, found: Item, paused: Sequence[PauseRow]) -> PauseRow | None:
@@ -176,6 +185,7 @@ def _item(conn: Connection, item_id: int) -> Item:
             _text(item.c.step, "step"),
             _text(item.c.owner, "owner"),
             func.coalesce(step_rule.c.retries, 0).label("retries"),
+            (item.c.request != text("'{}'::jsonb")).label("large"),
             campaign.c.name.label("campaign"),
             campaign.c.status.label("campaign_status"),
             campaign.c.status_by.label("campaign_by"),

@@ -9,7 +9,7 @@ from ..wording import plural
 from .answer import Who, Why, at, command
 from .checks import of_item
 from .facts import MOST_AHEAD, Facts
-from .pilots import became, named, obstacle, set_aside
+from .pilots import became, crowds, named, obstacle, set_aside
 
 NO_LAUNCHER = "no launcher of pilots has been heard of: workers are started by people, or by services"
 NO_WORKER = (
@@ -38,7 +38,7 @@ def stopped(facts: Facts) -> Why | None:
         sentence = f"campaign {item.campaign} is paused by {item.campaign_by or 'somebody'}: {item.campaign_reason}"
         does = command("campaign", "resume", item.campaign)
         return _answer(facts, "campaign-paused", sentence, Who.OPERATOR, does=does)
-    if item.step and not machine.workers(item.step, item.lane):
+    if item.step and not machine.workers(item.step, item.lane, large=item.large):
         return _no_worker(facts)
     return None
 
@@ -46,12 +46,14 @@ def stopped(facts: Facts) -> Why | None:
 def _no_worker(facts: Facts) -> Why:
     """Say why no worker of the step lives: its nodes are set aside, or what keeps pilots from bringing some."""
     machine, item = facts.machine, facts.item
-    halted = machine.halted_too(item.step, item.lane)
-    if halted:
+    ordinary, halted = machine.workers(item.step, item.lane), machine.halted_too(item.step, item.lane)
+    if halted and not ordinary:
         return _set_aside(facts, tuple(dict.fromkeys(worker.host for worker in halted)))
     bulk = " that takes the bulk lane" if machine.workers(item.step) else ""
     sentence = f"it waits for step {item.step}, and no worker of that step{bulk} has been heard of lately"
-    missing = obstacle(machine.serving, item.step, machine.now)
+    if item.large:
+        sentence = f"it ran out of time or memory before, and no worker of step {item.step} that has more takes it"
+    missing = obstacle(machine.serving, item.step, machine.now, item.lane, large=item.large)
     if missing is not None:
         sentence = f"{sentence}: {missing.sentence}"
         since, does = missing.since, missing.does
@@ -102,7 +104,7 @@ def _ready(facts: Facts) -> Why:
         more = " or more" if facts.ahead >= MOST_AHEAD else ""
         of = " of its campaign" if item.lane == "bulk" else ""
         sentence = f"it waits its turn: {facts.ahead:,}{more}{of} stand before it in {item.step}'s {item.lane} lane"
-        return _answer(facts, "queued", sentence)
+        return _answer(facts, "queued", sentence, evidence=crowds(facts.machine.serving, item.step, item.lane))
     return _answer(facts, "ready", f"it is next for step {item.step} and goes out in a moment")
 
 
@@ -127,9 +129,10 @@ def _submitted(facts: Facts) -> Why:
     if blocked is not None:
         return blocked
     item = facts.item
-    free = len(facts.machine.workers(item.step, item.lane))
+    free = len(facts.machine.workers(item.step, item.lane, large=item.large))
     sentence = f"its work message is with the broker and waits for one of {plural(free, 'worker')} of step {item.step}"
-    return _answer(facts, "submitted", sentence, evidence=(f"sent {at(item.submitted_at)}",))
+    pilots = crowds(facts.machine.serving, item.step, item.lane)
+    return _answer(facts, "submitted", sentence, evidence=(f"sent {at(item.submitted_at)}", *pilots))
 
 
 def _executing(facts: Facts) -> Why:

@@ -1,13 +1,15 @@
 """Why no worker of a step lives where pilots bring them; and what became of the pilot that an attempt had."""
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from .. import jobwords
-from ..piloting import ENDS
+from ..piloting import ENDS, PilotStatus
 from ..views.launchers import LauncherRow, PilotBrief, Serving
 from ..views.processes import PauseRow
+from ..wording import plural
 from .answer import Who, at, command
 
 STARTS = timedelta(minutes=3)
@@ -26,15 +28,29 @@ class Obstacle(NamedTuple):
     evidence: tuple[str, ...] = ()
 
 
-def obstacle(serving: Serving, step: str, now: datetime) -> Obstacle | None:
+def obstacle(serving: Serving, step: str, now: datetime, lane: str = "", *, large: bool = False) -> Obstacle | None:
     """Say why no pilot brings a worker for a step; none where nobody ever launches any."""
     if not serving.launchers and not serving.pilots:
         return None
-    mine = [each for each in serving.pilots if each.serves(step)]
+    mine = [each for each in serving.pilots if each.serves(step, lane) and (each.large or not large)]
     live = [each for each in mine if not each.over]
     found = _running(live, now) or _pending(live) or _refused(serving, mine) or _silent(serving) or _intended(live)
     found = found or _none(serving.launchers, step, now)
     return found._replace(evidence=(*found.evidence, *_around(serving, mine, found)))
+
+
+def crowds(serving: Serving, step: str, lane: str = "") -> tuple[str, ...]:
+    """Say how many pilots of each name are there for a step, and where there may be no more."""
+    mine = [each for each in serving.pilots if each.serves(step, lane) and not each.over]
+    lines = []
+    for launcher, name in sorted({(each.launcher, each.name) for each in mine}):
+        group = [each for each in mine if (each.launcher, each.name) == (launcher, name)]
+        counted = Counter(each.status for each in group)
+        parts = ", ".join(f"{counted[status]} {status}" for status in PilotStatus if counted[status])
+        most = max(each.most for each in group)
+        limit = f"; more are not started: [pilot.{name}] max is {most}" if 0 < most <= len(group) else ""
+        lines.append(f"{plural(len(group), 'pilot')} {name} of launcher {launcher} for it: {parts}{limit}")
+    return tuple(lines)
 
 
 def named(pilot: PilotBrief) -> str:

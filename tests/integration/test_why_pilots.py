@@ -193,3 +193,45 @@ def test_what_runs_names_its_pilot_and_when_its_walltime_is_over(machine: SmallM
     assert answer.code == "executing"
     assert f"job 4711 of pilot {number}" in answer.sentence
     assert f"the walltime of pilot {number} is over" in evidence(answer)
+
+
+def bring(machine: SmallMachine, token: str) -> None:
+    """Let a worker of salt be alive that belongs to a pilot."""
+    machine.alive("salt", roles=("worker",))
+    machine.sql("update process set detail = detail || jsonb_build_object('pilot', cast(:t as text))", t=token)
+
+
+def test_what_waits_its_turn_says_how_many_pilots_there_are_and_that_more_are_not_allowed(
+    machine: SmallMachine, rows: Connection
+) -> None:
+    launcher(rows)
+    said = {"steps": "salt", "request": {"max": 2, "lanes": ["live", "bulk"]}}
+    pilot(rows, **said, token="hf-1", status="running", job="88", node="node-7", started="5 min")
+    bring(machine, "hf-1")
+    machine.submit(5, 1)
+    assert "1 pilot reco of launcher cori for it: 1 running" in why(machine).evidence
+    pilot(rows, **said, status="pending", job="89", reason="Priority")
+    line = "2 pilots reco of launcher cori for it: 1 pending, 1 running; more are not started: [pilot.reco] max is 2"
+    answer = why(machine)
+    assert (answer.code, line in answer.evidence) == ("submitted", True)
+
+
+def test_a_pilot_of_another_lane_is_none(machine: SmallMachine, rows: Connection) -> None:
+    launcher(rows)
+    pilot(rows, steps="salt", status="pending", job="88", reason="Priority", request={"lanes": ["bulk"]})
+    assert why(machine).code == "no-pilot"
+
+
+def test_what_ran_out_of_memory_before_waits_for_a_large_pilot(machine: SmallMachine, rows: Connection) -> None:
+    launcher(rows)
+    pilot(rows, steps="salt", token="hf-1", status="running", job="88", node="node-7", started="5 min")
+    bring(machine, "hf-1")
+    assert why(machine).code == "ready"
+    machine.sql("""update item set request = '{"memory": 2}'""")
+    large = pilot(rows, steps="salt", status="pending", job="89", reason="Resources", large=True, submitted="1 min")
+    answer = why(machine)
+    assert answer.code == "pilot-pending"
+    assert answer.sentence.startswith("it ran out of time or memory before, and no worker of step salt that has more")
+    assert f"pilot {large}, job 89" in answer.sentence
+    machine.sql("update process set detail = detail - 'pilot'")
+    assert why(machine).code == "ready"
