@@ -77,14 +77,6 @@ def attempts_of(conn: Connection, items: Sequence[int], most: int = 1000) -> tup
     return tuple(_made(row) for row in reversed(rows))
 
 
-def attempts_of_job(conn: Connection, job: str, since: datetime, most: int = 50) -> tuple[AttemptRow, ...]:
-    """Give the attempts under a job that ended last; job numbers come again, so only those that ended since then."""
-    ended = attempt.c.ended_at
-    mine = (attempt.c.job == job, attempt.c.job != "", ended >= since)
-    rows = conn.execute(_selected().where(*mine).order_by(ended.desc(), attempt.c.item_id.desc()).limit(most))
-    return tuple(_made(row) for row in rows)
-
-
 def _by_item(conn: Connection, wanted: Select[Any], page: Page, *, falling: bool) -> Listed[AttemptRow]:
     columns = (attempt.c.item_id, attempt.c.epoch)
     after = key(page, int, int)

@@ -1,11 +1,11 @@
-"""What pilots do: their workers, and what these execute."""
+"""What the workers of pilots execute."""
 
 from collections.abc import Iterable
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, select
 
 from ..schema import process
-from .workers import LATELY, Doing, WorkerRow, doing_of, worker_rows
+from .workers import Doing, doing_of
 
 
 def work_of_pilots(conn: Connection, tokens: Iterable[str]) -> dict[str, tuple[Doing, ...]]:
@@ -20,10 +20,3 @@ def work_of_pilots(conn: Connection, tokens: Iterable[str]) -> dict[str, tuple[D
     for owner, doing in doing_of(conn, list(owners)).items():
         found[owners[owner]] = (*found.get(owners[owner], ()), *doing)
     return found
-
-
-def workers_of_pilot(conn: Connection, token: str, most: int = 1000) -> tuple[WorkerRow, ...]:
-    """Give the workers of a pilot that were heard of lately, by name."""
-    own = process.c.detail["pilot"].as_string()
-    lately = process.c.seen_at > func.clock_timestamp() - LATELY
-    return worker_rows(conn, (own == token) & (own != "") & lately, most)

@@ -95,13 +95,8 @@ def workers(conn: Connection, where: WorkerFilter | None = None, page: Page | No
 
 def worker(conn: Connection, owner: str) -> WorkerRow | None:
     """Give one process by its owner, silent or not."""
-    return next(iter(worker_rows(conn, process.c.owner == owner, 1)), None)
-
-
-def worker_rows(conn: Connection, which: ColumnElement[bool], most: int) -> tuple[WorkerRow, ...]:
-    """Give some processes, silent or not, by host and owner."""
-    rows = conn.execute(_selected().where(which).order_by(process.c.host, process.c.owner).limit(most)).all()
-    return tuple(map(_around(conn, rows), rows))
+    rows = conn.execute(_selected().where(process.c.owner == owner)).all()
+    return next(map(_around(conn, rows), rows), None)
 
 
 def roles(conn: Connection) -> tuple[RoleRow, ...]:

@@ -11,10 +11,9 @@ from werkzeug.wrappers import Response as Redirect
 
 from ...statemachine.piloting import OVER, PilotStatus
 from ...statemachine.store import pilots as store
-from ...statemachine.views import PilotRow, demand, pilot, pilots
-from ...statemachine.views.attempts import attempts_of_job
+from ...statemachine.views import AttemptFilter, Page, PilotRow, WorkerFilter, attempts, demand, pilot, pilots, workers
 from ...statemachine.views.launchers import launchers_and_nodes, pilots_of_jobs, recent_pilots
-from ...statemachine.views.pilot_work import work_of_pilots, workers_of_pilot
+from ...statemachine.views.pilot_work import work_of_pilots
 from .. import ages, asked, piloting
 from ..access.identity import Role, needs
 from ..context import changing, reading
@@ -22,6 +21,7 @@ from ..live import live_page
 from . import acting
 
 ROWS = 100
+TRIED = 50
 SHOWS = {"live": True, "over": False, "all": None}
 SAYS = {
     store.DRAIN: "Its workers finish what they do, hand back what they have not begun, and leave; one that has not "
@@ -72,8 +72,8 @@ def one(number: int) -> Response:
     """Show one pilot: what was asked for, how it went, its workers, what it worked on."""
     with reading() as connection:
         row = _found(connection, number)
-        workers = workers_of_pilot(connection, row.token)
-        tried = attempts_of_job(connection, row.job, row.created_at) if row.job else ()
+        own = workers(connection, WorkerFilter(pilot=number, every=True), Page(limit=ROWS)).rows
+        tried = attempts(connection, AttemptFilter(pilot=number), Page(limit=TRIED)).rows if row.job else ()
     reasons = Counter((each.step, each.reason_code) for each in tried if each.outcome not in ("succeeded", "skipped"))
     tellable = acting.operator() and row.status not in OVER
     return live_page(
@@ -82,7 +82,7 @@ def one(number: int) -> Response:
         line=piloting.line(row, ()),
         queued_s=_seconds(row.submitted_at, row.started_at),
         ran_s=_seconds(row.started_at, row.ended_at),
-        workers=workers,
+        workers=own,
         attempts=tried,
         ended=Counter(each.outcome for each in tried).most_common(),
         reasons=reasons.most_common(10),
