@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from ..consumers.worker.settings import SETTLE
 from ..consumers.worker.worker import Worker
 from ..statemachine.lanes import LANES
+from ..statemachine.store.breaker import Breaker
 from . import conducting, logs, wiring
 from .conductor.depths import Depths
 from .conductor.parking import Parking
@@ -80,8 +81,12 @@ def run_sweeper(config: Config, stop: threading.Event | None = None) -> None:
     """Sweep, and carry out what operators have ordered of many items."""
     stop = stop or alone(config)
     broker = wiring.broker(config, "sweeper", stop)
+    sweeps = config.sweeper
     settings = SweeperSettings(
-        interval_s=config.sweeper.interval_s, lost_hint_s=config.sweeper.lost_hint_s, page=config.sweeper.page
+        interval_s=sweeps.interval_s,
+        lost_hint_s=sweeps.lost_hint_s,
+        page=sweeps.page,
+        breaker=Breaker(failures=sweeps.node_failures, window_s=sweeps.node_window_s, share=sweeps.node_share),
     )
     engine = wiring.engine(config, "sweeper")
     Space(engine, wiring.site_roots(config)).start(stop)

@@ -1586,3 +1586,70 @@ update site s set
     else s.space end,
   status = case when l.wrong = '' then 'up' else 'down' end, reason = l.wrong
 from locked l where s.name = l.name;
+
+-- name: suspect_nodes
+-- Nodes with workers whose last attempt did not go well, and since when it counts: at most a window, and only since the
+-- node was last released. Each costs a probe of an index.
+with moment as (
+  select statement_timestamp() - make_interval(secs => :window_s) as since
+), known as materialized (
+  select distinct host from process
+  where role = 'worker' and host <> '' and seen_at > (select since from moment)
+)
+select k.host, greatest(moment.since, (select max(o.at) from operation o
+  where o.action = 'resume' and o.selection @> jsonb_build_object('what', 'node', 'name', k.host))) as since
+from known k cross join moment cross join lateral (
+  select outcome from attempt where host = k.host and ended_at > moment.since order by ended_at desc limit 1
+) newest
+where newest.outcome not in ('succeeded', 'skipped')
+  and not exists (select from pause p where p.what = 'node' and p.name = k.host)
+order by k.host;
+
+-- name: failing_nodes
+-- Of these nodes, those on which nothing went well since :failures bad ends, of two items or more, that speak of the
+-- place: interrupts with such a code of items that did not die elsewhere too, and what failed here and then went well
+-- elsewhere. Only where, between the first and the last of them, more went well than badly at the same steps on others.
+with ended as materialized (
+  select s.host, a.item_id, a.epoch, a.step, a.outcome, a.reason_code, a.reason, a.ended_at
+  from jsonb_to_recordset(cast(:rows as jsonb)) as s(host text, since timestamptz) cross join lateral (
+    select * from attempt where host = s.host and ended_at > s.since order by ended_at desc limit :look
+  ) a
+), bad as materialized (
+  select e.*, case when e.outcome = 'failed' then e.item_id || '/' || e.epoch
+    else cast(floor(extract(epoch from e.ended_at) / :burst_s) as text) end as once
+  from ended e
+  cross join lateral (
+    select count(*) filter (where o.outcome in ('succeeded', 'skipped')) as good,
+      count(*) filter (where o.outcome = 'failed' or (o.outcome = 'interrupted' and o.reason_code = any(:place))) as ill
+    from attempt o where o.item_id = e.item_id and o.step = e.step and o.host <> e.host
+  ) elsewhere
+  where e.ended_at > coalesce((select max(w.ended_at) from ended w
+      where w.host = e.host and w.outcome in ('succeeded', 'skipped')), '-infinity')
+    and ((e.outcome = 'failed' and elsewhere.good > 0) or (e.outcome = 'interrupted' and e.reason_code = any(:place)
+      and (elsewhere.ill = 0 or elsewhere.good > 0)))
+), failing as (
+  select host, count(*) as attempts, count(distinct item_id) as items, min(ended_at) as first, max(ended_at) as latest,
+    array_agg(distinct step) as steps, array_agg(reason_code) as codes,
+    (array_agg(reason order by ended_at desc))[1] as last, (array_agg(reason_code order by ended_at desc))[1] as last_code
+  from bad group by host
+  having count(distinct once) >= :failures and count(distinct item_id) > 1
+)
+select f.host, f.attempts, f.items, f.codes, f.last, f.last_code, others.good, others.nodes as other_nodes
+from failing f cross join lateral (
+  select count(*) filter (where o.outcome in ('succeeded', 'skipped')) as good,
+    count(*) filter (where o.outcome = 'failed' or (o.outcome = 'interrupted' and o.reason_code = any(:place))) as ill,
+    count(distinct o.host) filter (where o.outcome in ('succeeded', 'skipped')) as nodes
+  from unnest(f.steps) as s(step) cross join lateral (
+    select host, outcome, reason_code from attempt
+    where step = s.step and host not in (f.host, '') and ended_at between f.first and f.latest
+    order by ended_at desc limit :look
+  ) o
+) others
+where others.good > others.ill
+order by f.attempts desc, f.host;
+
+-- name: nodes_aside
+-- How many nodes had workers lately, and how many of all are set aside by :actor.
+select (select count(distinct host) from process where role = 'worker' and host <> ''
+    and seen_at > clock_timestamp() - make_interval(secs => :window_s)) as nodes,
+  (select count(*) from pause where what = 'node' and actor = :actor) as aside;

@@ -21,7 +21,7 @@ LISTS = {
     "operations": "/operations",
 }
 """Where each kind of list is shown."""
-PAUSED = {"step": "/queues", "lane": "/queues", "site": "/sites", "worker": "/workers"}
+PAUSED = {"step": "/queues", "lane": "/queues", "site": "/sites", "worker": "/workers", "node": "/workers"}
 
 
 def link(session: Session, path: str, *, err: bool = False) -> None:

@@ -36,7 +36,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "operation": ("operations", "cancel a large action that a daemon carries out"),
         "campaign": ("campaigns", "create, grow, pause, resume, close a campaign over runs"),
         "dead": ("dead", "list, show, replay, forget dead letters"),
-        "pause": ("pausing", "let a step, a lane, a site or a worker rest"),
+        "pause": ("pausing", "let a step, a lane, a site, a worker or a node rest"),
         "resume": ("pausing", "let what was paused go on"),
         "drain": ("pausing", "let a worker finish and leave"),
         "pilots": ("pilots", "list, show, cancel, drain batch jobs that run workers"),

@@ -1,4 +1,4 @@
-"""`headframe pause | resume | drain`: let a step, a lane, a site or a worker rest, and go on; let a worker leave."""
+"""`headframe pause | resume | drain`: let a step, lane, site, worker or node rest, and go on; let a worker leave."""
 
 from __future__ import annotations
 
@@ -17,12 +17,13 @@ if TYPE_CHECKING:
 
     from .behind.contract import Changes
 
-WHATS = ("step", "lane", "site", "worker")
+WHATS = ("step", "lane", "site", "worker", "node")
 KINDS = (
     click.option("--step", help="This step: it sends nothing out, and workers leave its queues alone."),
     click.option("--lane", type=click.Choice(LANES), help="This lane, of every step."),
     click.option("--site", help="This site: nothing is sent out that would be written there."),
     click.option("--worker", help="This worker, by name or owner: it takes nothing new."),
+    click.option("--node", help="This node, by its host name: its workers take nothing new, and it gets no pilots."),
 )
 
 
@@ -37,7 +38,7 @@ def _with_kinds(command: Any) -> Any:
 @change_options
 @pass_session
 def pause(session: Session, /, reason: str, dry_run: bool, yes: bool, **options: str | None) -> int:
-    """Let a step, a lane, a site or a worker rest until it is resumed.
+    """Let a step, a lane, a site, a worker or a node rest until it is resumed.
 
     What executes runs on to its end; nothing is lost, and what waits keeps its order.
     """
@@ -82,7 +83,7 @@ def drain(session: Session, worker: str, reason: str, dry_run: bool, yes: bool) 
 def _one(options: dict[str, str | None]) -> tuple[Any, str]:
     given = [(what, name) for what in WHATS if (name := options[what]) is not None]
     if len(given) != 1:
-        raise click.UsageError("name one of --step, --lane, --site, --worker")
+        raise click.UsageError("name one of --step, --lane, --site, --worker, --node")
     return given[0]
 
 

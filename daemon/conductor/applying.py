@@ -112,7 +112,7 @@ def _marks(batch: Sorted, reign: str) -> list[Mark]:
 
 def _seen(report: Report) -> WorkerSeen:
     reporter = report.reporter
-    return WorkerSeen(owner=reporter.owner, name=reporter.worker, halted=report.halted)
+    return WorkerSeen(owner=reporter.owner, name=reporter.worker, halted=report.halted, host=reporter.host)
 
 
 def see(connection: Connection, reports: Collection[Report]) -> list[Told]:

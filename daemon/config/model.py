@@ -158,11 +158,18 @@ class ConductorConfig(Record):
 
 
 class SweeperConfig(Record):
-    """How often and how much the sweeper repairs; a hint that nobody answers counts as lost after `lost_hint_s`."""
+    """How often and how much the sweeper repairs; a hint that nobody answers counts as lost after `lost_hint_s`.
+
+    A node on which `node_failures` attempts in a row went badly within `node_window_s`, while others did well, is set
+    aside (0: never); by itself at most this share of all nodes, but always one.
+    """
 
     interval_s: Seconds = 5.0
     lost_hint_s: Seconds = 60.0
     page: Count = 500
+    node_failures: Annotated[int, msgspec.Meta(ge=0)] = 5
+    node_window_s: Seconds = 3600.0
+    node_share: Share = 0.25
 
 
 class Log(Record):

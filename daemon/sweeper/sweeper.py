@@ -18,6 +18,7 @@ from ...statemachine.lanes import LANES
 from ...statemachine.records import Record
 from ...statemachine.store import sweep
 from ...statemachine.store.answered import forget as forget_answered
+from ...statemachine.store.breaker import Breaker
 from ...statemachine.store.core import database_time, notify
 from ...statemachine.store.dispatch import lock_lane
 from ...statemachine.store.pauses import forget_drained, paused
@@ -26,6 +27,7 @@ from ...statemachine.store.sweep import Place
 from ..conductor.applying import Effects, follow, see_self
 from ..conductor.outbox import Outbox
 from .measuring import Measuring
+from .nodes import Nodes
 from .passing import Passings
 
 log = structlog.get_logger("headframe.sweeper")
@@ -39,12 +41,15 @@ TOLD_S = 360.0
 
 
 class SweeperSettings(Record):
-    """`interval_s` between rounds; a hint counts as lost after `lost_hint_s`; `page` rows a statement."""
+    """`interval_s` between rounds; a hint counts as lost after `lost_hint_s`; `page` rows a statement; `breaker` says
+    when a node is set aside.
+    """
 
     interval_s: float = 5.0
     lost_hint_s: float = 60.0
     page: int = 500
     fold_s: float = 1.0
+    breaker: Breaker = Breaker()
 
 
 class Sweeper:
@@ -56,6 +61,7 @@ class Sweeper:
         self.outbox = Outbox(engine, broker, names, self.owner)
         self.passings = Passings(min(MOMENTS_S, settings.lost_hint_s / 2))
         self.measuring = Measuring(engine, 4 * settings.page)
+        self.nodes = Nodes(engine, settings.breaker)
         self._partition_due = 0.0
         self._seen: tuple[float, str] | None = None
 
@@ -77,6 +83,7 @@ class Sweeper:
             self.end_pilots,
             self.resend,
             self.recheck_runs,
+            self.nodes.look,
             self.partition,
             self.forget,
             self.forget_changes,

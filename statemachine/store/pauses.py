@@ -1,8 +1,8 @@
 """What operators pause, and which workers they drain: kept as rows, told again and again until it is so.
 
 A paused step or lane sends nothing out, and workers leave its queues alone. A paused site is not written to: steps
-that would write there send nothing out, and copies elsewhere are read first. A paused worker takes nothing new. In
-every case, what is executing runs on to its end.
+that would write there send nothing out, and copies elsewhere are read first. A paused worker takes nothing new, nor do
+the workers of a node that is set aside. In every case, what is executing runs on to its end.
 """
 
 from collections.abc import Iterable, Mapping
@@ -17,7 +17,7 @@ from .campaigns import load_pipeline
 from .core import notify
 from .errors import NotFoundError, RefusedError
 
-What = Literal["step", "lane", "site", "worker"]
+What = Literal["step", "lane", "site", "worker", "node"]
 DRAIN = "drain"
 
 _THERE = {
@@ -28,15 +28,20 @@ _THERE = {
         "select coalesce(nullif(detail ->> 'name', ''), owner) from process "
         "where role = 'worker' and :name in (owner, detail ->> 'name')"
     ),
+    "node": (
+        "select 1 from process where role = 'worker' and host = :name union all "
+        "select 1 from pilot where node = :name union all (select 1 from attempt where host = :name limit 1)"
+    ),
 }
 
 
 class WorkerSeen(Record):
-    """A worker as its report shows it: who it is, and what it has been told to leave alone."""
+    """A worker as its report shows it: who and where it is, and what it has been told to leave alone."""
 
     owner: str
     name: str
     halted: tuple[str, ...]
+    host: str = ""
 
 
 class Told(Record):
@@ -88,10 +93,12 @@ def to_tell(seen: Iterable[WorkerSeen], paused_now: Iterable[tuple[str, str]]) -
     now = sorted(paused_now)
     common = tuple(f"{what}:{name}" for what, name in now if what in ("step", "lane"))
     paused = {name for what, name in now if what == "worker"}
+    aside = {name for what, name in now if what == "node"}
     leaving = {name for what, name in now if what == DRAIN}
     told = []
     for worker in seen:
-        halted = ("worker", *common) if {worker.owner, worker.name} & paused else common
+        rests = bool({worker.owner, worker.name} & paused) or worker.host in aside
+        halted = ("worker", *common) if rests else common
         if halted != worker.halted or worker.owner in leaving:
             told.append(Told(owner=worker.owner, halted=halted, drain=worker.owner in leaving))
     return told

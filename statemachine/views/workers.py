@@ -50,8 +50,9 @@ class Doing(View):
 
 class WorkerRow(View):
     """A process. `standing`: `working`, `idle`, `paused`, `draining`, `left` (drained, then silent), `silent`, and
-    `running` for one that is no worker. `told` names who paused it, or had it drain, and why. `doing` holds the first
-    `MOST_SHOWN` of the `busy` items that it executes. `pilot` is the number of that which it works for.
+    `running` for one that is no worker. `told` names who paused it, or had it drain, and why; `aside`: its node is set
+    aside. `doing` holds the first `MOST_SHOWN` of the `busy` items that it executes. `pilot` is the number of the one
+    that it works for.
     """
 
     owner: str
@@ -70,6 +71,7 @@ class WorkerRow(View):
     told: str
     busy: int
     doing: tuple[Doing, ...]
+    aside: bool = False
 
 
 class RoleRow(View):
@@ -147,7 +149,10 @@ def _standing() -> ColumnElement[str]:
     draining = detail["draining"].as_boolean().is_(True)
     paused = (
         select(pause.c.name)
-        .where(pause.c.what == "worker", pause.c.name.in_((process.c.owner, detail["name"].as_string())))
+        .where(
+            ((pause.c.what == "worker") & pause.c.name.in_((process.c.owner, detail["name"].as_string())))
+            | ((pause.c.what == "node") & (pause.c.name == process.c.host))
+        )
         .exists()
     )
     ordered = select(pause.c.name).where(pause.c.what == "drain", pause.c.name == process.c.owner).exists()
@@ -204,9 +209,13 @@ def doing_of(conn: Connection, owners: Sequence[str]) -> dict[str, tuple[Doing, 
     return found
 
 
-def _told(conn: Connection) -> dict[str, str]:
-    rows = conn.execute(select(pause).where(pause.c.what.in_(("worker", "drain"))))
-    return {row.name: f"{row.actor}: {row.reason}" for row in rows}
+Told = dict[tuple[bool, str], str]
+"""Who told a worker, or all of a node, to rest or leave, and why: by whether a node is meant, and the name."""
+
+
+def _told(conn: Connection) -> Told:
+    rows = conn.execute(select(pause).where(pause.c.what.in_(("worker", "drain", "node"))))
+    return {(row.what == "node", row.name): f"{row.actor}: {row.reason}" for row in rows}
 
 
 def _around(conn: Connection, rows: Sequence[Any]) -> Callable[[Any], WorkerRow]:
@@ -216,9 +225,10 @@ def _around(conn: Connection, rows: Sequence[Any]) -> Callable[[Any], WorkerRow]
     return lambda row: _made(row, doing.get(row.owner, ()), told, pilots.get(str(row.detail.get("pilot") or "")))
 
 
-def _made(row: Any, doing: tuple[Doing, ...], told: dict[str, str], pilot: PilotBrief | None) -> WorkerRow:
+def _made(row: Any, doing: tuple[Doing, ...], told: Told, pilot: PilotBrief | None) -> WorkerRow:
     detail = row.detail
     name = str(detail.get("name") or "")
+    aside = told.get((True, row.host)) if row.role == "worker" else None
     plain = ("owner", "role", "host", "pid", "version", "started_at", "seen_at", "standing")
     return WorkerRow(
         **{field: row._mapping[field] for field in plain},
@@ -227,7 +237,8 @@ def _made(row: Any, doing: tuple[Doing, ...], told: dict[str, str], pilot: Pilot
         pilot=pilot.id if pilot is not None else None,
         steps=tuple(detail.get("steps") or ()),
         lanes=tuple(detail.get("lanes") or ()),
-        told=told.get(row.owner) or told.get(name, ""),
+        told=told.get((False, row.owner)) or told.get((False, name)) or (f"node set aside by {aside}" if aside else ""),
+        aside=aside is not None,
         busy=len(doing),
         doing=doing[:MOST_SHOWN],
     )

@@ -10,6 +10,7 @@ from headframe.statemachine.pipeline import RunType, Step, build
 from headframe.statemachine.store import dispatch, pauses
 from headframe.statemachine.store.errors import NotFoundError, RefusedError
 from headframe.statemachine.store.pauses import Told, WorkerSeen
+from headframe.statemachine.views import workers
 
 from .small_machine import SmallMachine
 
@@ -63,7 +64,7 @@ def test_a_paused_site_holds_back_only_what_would_be_written_there(conn: Connect
 
 
 def test_what_is_not_there_cannot_be_paused_resumed_or_drained(conn: Connection) -> None:
-    for what in ("step", "lane", "site", "worker"):
+    for what in ("step", "lane", "site", "worker", "node"):
         with pytest.raises(NotFoundError, match=f"there is no {what} nonsense"):
             pauses.pause(conn, what, "nonsense", "shifter", "why not")  # type: ignore[arg-type]
     with pytest.raises(NotFoundError, match="step salt is not paused"):
@@ -89,6 +90,20 @@ def test_a_worker_is_paused_by_its_name_or_its_owner(conn: Connection, name: str
     pauses.pause(conn, "worker", name, "shifter", "bad disk")
     bert = WorkerSeen(owner="b1", name="bert", halted=())
     assert to_tell(conn, [ANNA, bert]) == [Told(owner="a1", halted=("worker",))]
+
+
+def test_a_node_that_is_set_aside_halts_all_its_workers_and_no_others(conn: Connection) -> None:
+    conn.execute(text("update process set host = case when owner = 'b2' then 'n2' else 'n1' end"))
+    pauses.pause(conn, "node", "n1", "shifter", "its disk is full")
+    seen = [WorkerSeen(owner=owner, name="", halted=(), host=host) for owner, host in (("a1", "n1"), ("b2", "n2"))]
+    assert to_tell(conn, seen) == [Told(owner="a1", halted=("worker",))]
+    assert pauses.set_aside(conn) == {"n1": "its disk is full"}
+    standings = {row.owner: (row.standing, row.told) for row in workers(conn).rows}
+    assert standings["a1"] == ("paused", "node set aside by shifter: its disk is full")
+    assert standings["b2"] == ("idle", "")
+    pauses.resume(conn, "node", "n1", "shifter", "it is empty")
+    assert pauses.set_aside(conn) == {}
+    assert to_tell(conn, seen) == []
 
 
 def test_a_drain_means_the_workers_of_that_name_that_run_now(conn: Connection) -> None:

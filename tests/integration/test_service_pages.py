@@ -170,9 +170,14 @@ def test_a_step_is_paused_and_resumed_with_a_reason_and_the_page_says_so(operato
 
 @pytest.mark.parametrize(
     ("address", "what", "name"),
-    [("/queues", "lane", "bulk"), ("/sites", "site", "SURF"), ("/workers", "worker", "w-1")],
+    [
+        ("/queues", "lane", "bulk"),
+        ("/sites", "site", "SURF"),
+        ("/workers", "worker", "w-1"),
+        ("/workers", "node", "node01"),
+    ],
 )
-def test_lanes_sites_and_workers_are_paused_too(
+def test_lanes_sites_workers_and_nodes_are_paused_too(
     operator: FlaskClient, engine: Engine, address: str, what: str, name: str
 ) -> None:
     sent = {"act": "pause", "what": what, "name": name, "reason": "test because"}

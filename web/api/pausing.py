@@ -1,4 +1,4 @@
-"""What operators let rest: steps, lanes, sites, workers; and workers that are to leave."""
+"""What operators let rest: steps, lanes, sites, workers, nodes; and workers that are to leave."""
 
 from typing import Any
 
@@ -14,13 +14,13 @@ from .body import Name, Reasoned, takes
 from .document import PREFIX, gives
 from .done import Done, answered
 
-PAGES = {"step": "/queues", "lane": "/queues", "site": "/sites", "worker": "/workers"}
+PAGES = {"step": "/queues", "lane": "/queues", "site": "/sites", "worker": "/workers", "node": "/workers"}
 """Where each kind of pause is shown."""
 blueprint = APIBlueprint("api_pausing", __name__, url_prefix=PREFIX, tag="service")
 
 
 class Pause(Reasoned):
-    """Let a step, a lane, a site or a worker rest until it is resumed."""
+    """Let a step, a lane, a site, a worker or a node rest until it is resumed."""
 
     what: pauses.What
     name: Name

@@ -22,7 +22,7 @@ TOPICS = {
     "dead": ("dead-letters",),
     "operations": ("operations",),
     "campaigns": ("campaigns", "runs"),
-    "workers": ("processes", "pilots", "runs"),
+    "workers": ("processes", "pauses", "pilots", "runs"),
     "pilots": ("pilots", "processes", "pauses", "runs"),
     "queues": ("processes", "pauses", "runs"),
     "sites": ("sites", "pauses", "runs"),

@@ -21,8 +21,12 @@ SAYS = {
         "lane": "Nothing of this lane is sent out, whatever the step, and workers leave its queues alone.",
         "site": "Nothing is sent out that would be written there; what has another copy is read elsewhere.",
         "worker": "It takes nothing new.",
+        "node": "Its workers take nothing new, and no pilot is sent there.",
     },
-    "resume": dict.fromkeys(get_args(What), "What waits goes out again, in its order."),
+    "resume": {
+        **dict.fromkeys(get_args(What), "What waits goes out again, in its order."),
+        "node": "Its workers take work again, and pilots may be sent there.",
+    },
     "drain": {"worker": "It finishes what it does, hands back what it has not begun, and leaves."},
 }
 

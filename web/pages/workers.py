@@ -5,7 +5,7 @@ from collections import Counter
 from flask import Blueprint, Response
 from werkzeug.exceptions import NotFound
 
-from ...statemachine.views import WorkerFilter, attempts_by, roles, worker, workers
+from ...statemachine.views import WorkerFilter, attempts_by, pauses, roles, worker, workers
 from .. import asked
 from ..access.identity import Role, needs
 from ..context import reading
@@ -13,7 +13,7 @@ from ..live import live_page
 from . import acting, pausing
 
 ROWS = 100
-WHATS = ("worker",)
+WHATS = ("worker", "node")
 STANDINGS = ("working", "idle", "paused", "draining", "silent", "left", "running")
 blueprint = Blueprint("workers", __name__)
 
@@ -31,6 +31,7 @@ def show() -> Response:
     with reading() as connection:
         listed = workers(connection, where, page)
         counted = roles(connection)
+        aside = [row for row in pauses(connection) if row.what == "node"]
     return live_page(
         "workers",
         rows=listed.rows,
@@ -38,6 +39,7 @@ def show() -> Response:
         page=page,
         where=where,
         roles=counted,
+        aside=aside,
         standings=STANDINGS,
         operator=acting.operator(),
         act=pausing.offered(WHATS),
@@ -48,7 +50,7 @@ def show() -> Response:
 @blueprint.post("/workers")
 @needs(Role.OPERATOR)
 def act() -> Response:
-    """Pause a worker, let it go on, or have it leave."""
+    """Pause a worker or a node, let it go on, or have a worker leave."""
     return acting.back("workers.show", pausing.carried_out(WHATS))
 
 

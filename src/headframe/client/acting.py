@@ -90,7 +90,7 @@ class Acting:
         return self.wire.send(v.Operation, within("runs", number, "quality"), body, dry_run=dry_run)
 
     def pause(self, what: str, name: str, reason: str, *, dry_run: bool = False) -> Receipt:
-        """Let a step, a lane, a site or a worker rest."""
+        """Let a step, a lane, a site, a worker or a node rest."""
         return self._told("/pauses", reason, dry_run, {"what": what, "name": name})
 
     def resume(self, what: str, name: str, reason: str, *, dry_run: bool = False) -> Receipt:
