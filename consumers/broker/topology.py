@@ -35,11 +35,10 @@ class Names:
         return f"{self.prefix}.work.{step}.{lane}{'.large' if large else ''}"
 
     def works(self, steps: Iterable[str]) -> Iterator[WorkQueue]:
-        """Give all work queues of these steps: lane by lane, and before each queue the one for its large work."""
-        for lane, step in product(LANES, tuple(steps)):
-            if step != SETTLE:
-                yield WorkQueue(self.work(step, lane, large=True), step, lane, large=True)
-            yield WorkQueue(self.work(step, lane), step, lane, large=False)
+        """Give all work queues of these steps: lane by lane, those for large work after the others."""
+        for lane, large, step in product(LANES, (False, True), tuple(steps)):
+            if step != SETTLE or not large:
+                yield WorkQueue(self.work(step, lane, large=large), step, lane, large)
 
     def reports(self, lane: str) -> str:
         """Give the reports queue of a lane."""

@@ -27,7 +27,7 @@ class WorkerSettings(Record):
     """`steps` in order of preference; `lanes` that it takes, live first. Times in seconds: a step longer than `quick_s`
     says that it has started. `preload` names modules that the steps' process imports before its first step. Steps of
     the bulk lane run in a process of their own, nicer than the others by `bulk_nice`. `large` says what becomes of work
-    that ran out of time or memory before: None takes it like any other, False leaves it, True takes it first.
+    that ran out of time or memory before: None takes it once nothing else waits, False leaves it, True takes it first.
 
     In a pilot: its token and name, its node (`host`), when its walltime ends (Unix time) and how long it was, how long
     steps are expected to take, the share of memory (in bytes) of each worker, 0 if that is not known; and the socket of

@@ -94,8 +94,8 @@ class Worker:
     def _queues(self) -> list[WorkQueue]:
         """Give the queues that it takes work from, the first ones first.
 
-        Who takes large work like any other takes that of a step before the rest of it: it is older, and would wait for
-        ever behind a step that never comes to an end. Who is there for large work takes all of it first.
+        Who takes large work beside the rest looks for it when nothing else of the lane waits: each queue that is looked
+        into before another costs every message of that one a round trip. Who is there for large work takes it first.
         """
         wanted, steps = self.settings.large, (*self.settings.steps, SETTLE)
         queues = [each for each in self.names.works(steps) if each.lane in self.settings.lanes]

@@ -7,11 +7,15 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
+from headframe.consumers.messages import Report
+from headframe.daemon.conductor.applying import see
 from headframe.daemon.sweeper.nodes import Nodes
 from headframe.statemachine.pipeline import RunType, Step, build
 from headframe.statemachine.queries import query
+from headframe.statemachine.records import Reporter
 from headframe.statemachine.store import pauses
 from headframe.statemachine.store.breaker import BURST_S, LOOKED_AT, PLACE, Breaker
+from headframe.statemachine.store.pauses import Told
 from headframe.statemachine.views import service_needs, status
 
 from .small_machine import SmallMachine
@@ -88,6 +92,16 @@ def test_a_node_on_which_workers_keep_dying_is_set_aside_with_counts_codes_and_t
     assert (need.name, need.command) == ("n1", "headframe resume --node n1")
     said = farm.machine.sql_value("select actor || ' ' || action || ' ' || (selection ->> 'name') from operation")
     assert said == "sweeper pause n1"
+
+
+def test_the_workers_of_a_node_that_was_set_aside_are_told_to_leave_all_work_alone(farm: Farm) -> None:
+    farm.dies("n1", 1, 2)
+    farm.does("n2", 1, 2, 3)
+    farm.dies("n1", 3)
+    farm.look()
+    reports = [Report(reporter=Reporter(owner=f"w-{host}", host=host), lane="live") for host in ("n1", "n2")]
+    with farm.machine.engine.begin() as connection:
+        assert see(connection, reports) == [Told(owner="w-n1", halted=("worker",))]
 
 
 def test_after_its_release_a_node_is_counted_anew(farm: Farm) -> None:

@@ -155,12 +155,12 @@ def test_only_who_takes_large_work_gets_it_and_who_is_there_for_it_takes_it_firs
     assert shop.work(3, large=True, folder=tmp_path) == [*items[2:], shop.machine.item(1, 5).id]
 
 
-def test_an_ordinary_worker_takes_large_work_like_any_other(shop: Shop, tmp_path: Path) -> None:
+def test_a_worker_outside_of_pilots_takes_large_work_when_nothing_else_waits(shop: Shop, tmp_path: Path) -> None:
     shop.machine.arrive(1, 1, 2)
-    shop.escalate(2)
+    shop.escalate(1)
     shop.outbox.refill()
     found = shop.work(2, large=None, folder=tmp_path)
-    assert sorted(found) == [shop.machine.item(1, sequence).id for sequence in (1, 2)]
+    assert found == [shop.machine.item(1, sequence).id for sequence in (2, 1)]
 
 
 def test_a_lost_hint_of_large_work_comes_again_though_ordinary_work_waits(shop: Shop) -> None:
