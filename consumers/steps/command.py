@@ -12,13 +12,13 @@ and not there is a fail. What the program prints is the attempt's log.
 """
 
 import os
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from . import programs
 from .api import (
     Events,
     InfrastructureError,
@@ -101,12 +101,9 @@ def _start(program: Program, job: Job, job_file: Path) -> int:
         "OMP_NUM_THREADS": str(job.threads),
     }
     try:
-        done = subprocess.run(
-            _argv(program, job_file), cwd=job.folder, env=environment, stdin=subprocess.DEVNULL, check=False
-        )
+        return programs.run(_argv(program, job_file), job.folder, environment)
     except (FileNotFoundError, PermissionError) as error:
         raise InfrastructureError("no-program", f"step {job.step}: {error.filename} cannot be started here") from error
-    return done.returncode
 
 
 def _argv(program: Program, job_file: Path) -> list[str]:

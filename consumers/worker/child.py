@@ -24,6 +24,7 @@ from typing import Any, BinaryIO
 import msgspec
 
 from ...statemachine.records import Record, Usage
+from ..steps import programs
 from ..steps.api import InfrastructureError, Job, PayloadError, Result, Site, SkipItem, Step
 from ..steps.files import INFRASTRUCTURE, away, own, own_all, storage_errors
 from .storable import LONGEST_CODE, one_line, storable
@@ -127,11 +128,12 @@ def _done(job: Job, step: Step) -> Result:
 def measured(request: Request) -> Answer:
     """Run one attempt with its output in its log, and measure what it used."""
     _reset_peak()
+    programs.forget_peak()
     before, began = _cpu(), time.monotonic()
     with _Output(request.log, request.job.sites.get(request.job.site)):
         _say(request, "begins")
         answer = _sayable(attempt(request))
-        usage = Usage(wall_s=time.monotonic() - began, cpu_s=_cpu() - before, memory_peak=_peak())
+        usage = Usage(wall_s=time.monotonic() - began, cpu_s=_cpu() - before, memory_peak=max(_peak(), programs.peak()))
         _say(request, f"ends: {answer.kind} {answer.code} {answer.reason}".rstrip() + f"; {_amount(usage)}")
     return msgspec.structs.replace(answer, usage=usage)
 

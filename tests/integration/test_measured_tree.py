@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from headframe import __version__
-from headframe.statemachine.views import forecast_run, latency, processes
+from headframe.statemachine.views import forecast_run, latency, processes, usage_of_run
 
 from .recount import kept, recounted
 from .tree import Tree
@@ -26,6 +26,13 @@ def test_a_files_way_through_a_running_tree_is_measured(tree: Callable[..., Tree
     assert forecast.sentence == "nothing is left to do"
     with mine.engine.connect() as conn:
         assert kept(conn) == recounted(conn)
+        used = usage_of_run(conn, 1)
+        assert used is not None
+    for step in used.steps:
+        assert 0 < step.cpu_s < 60 * step.metered_s
+        assert step.metered_s == step.wall_s
+        assert step.queue_s is not None and 0 <= step.queue_s < 600
+        assert step.memory_peak is not None and step.memory_peak > 1_000_000
 
 
 def measured(mine: Tree) -> int:

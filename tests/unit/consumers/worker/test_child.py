@@ -90,3 +90,21 @@ def test_a_reason_leaves_the_process_as_one_line(
     assert ended.reason == "caf\\udce9 !"
     assert "\0" not in ended.code
     assert len(ended.code) == 100
+
+
+def test_the_memory_of_a_program_is_that_of_its_own_attempt(
+    monkeypatch: pytest.MonkeyPatch, job: Callable[..., Job], tmp_path: Path
+) -> None:
+    monkeypatch.setattr(child, "_Output", lambda *_: open(os.devnull))  # noqa: SIM115, PTH123
+
+    def used(megabytes: int) -> int:
+        script = f"import os; held = b'x' * ({megabytes} << 20)"
+        command = {"argv": ["{python}", "-c", script], "exit_codes": {}, "environment": {}}
+        told = job(private={"command": command, "makes": "nothing"})
+        ended = child.measured(Request(use="command", job=told, log=str(tmp_path / "log"), quiet=True))
+        assert ended.kind == "succeed", ended.reason
+        return ended.usage.memory_peak >> 20
+
+    here = child._peak() >> 20
+    assert used(here + 200) >= here + 200
+    assert used(1) < here + 200
