@@ -141,9 +141,10 @@ def _names(config: Config, only: Sequence[str]) -> tuple[str, ...]:
 
 
 def _back_end(config: Config) -> tuple[Batch, str]:
-    from ..launcher.running import batch
+    from ..slurm.choose import choose
 
-    return batch(config), f"launcher.back_end is {config.launcher.back_end}"
+    chosen = choose(config.launcher)
+    return chosen.batch, chosen.reason
 
 
 COMMANDS = {"slurm": slurm}

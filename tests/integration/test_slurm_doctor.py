@@ -194,3 +194,13 @@ def test_the_script_is_printed_as_it_would_be_submitted(tmp_path: Path) -> None:
     assert "#SBATCH --time=0-00:20:00\n" in ended.out
     assert "\nmodule load python\nexec " in ended.out
     assert headframe(config, "slurm", "script", "other").code == 4
+
+
+def test_local_processes_are_looked_at_in_the_same_way(tmp_path: Path) -> None:
+    config = pilot_config(tmp_path, back_end="local")
+    ended = headframe(config, "slurm", "doctor", "--inside", "-o", "json")
+    said = lines(ended)
+    assert said["back end"].startswith("ok local: it is configured: local processes")
+    assert said["pilot reco: trial"].startswith("ok"), said
+    assert any(line.startswith("ok") for what, line in said.items() if what.endswith(": step place")), said
+    assert not any(what.endswith((": partition", ": account")) for what in said)

@@ -36,7 +36,7 @@ def _commands(back_end: str) -> Iterator[Finding]:
             "warn", "commands", "sacct is not here: what a pilot used is known from itself only", "install it"
         )
     else:
-        needed = back_end == "commands"
+        needed = back_end != "slurmrestd"
         sentence = f"{', '.join(absent)} not found in PATH"
         todo = "load the module that brings them, or run this on a login node"
         yield Finding("fail" if needed else "ok", "commands", sentence, todo)

@@ -25,7 +25,7 @@ def log_findings(config: Config) -> Iterator[Finding]:
     folder, what = config.launcher.logs, "logs"
     if not folder.is_dir():
         todo = f"mkdir -p {folder} (on a file system that nodes see), or mend launcher.logs"
-        sentence = f"{folder} is not there: SLURM ends each pilot at once, and without a word"
+        sentence = f"{folder} is not there; without it SLURM ends a job at once, and says nothing"
         yield Finding("fail", what, sentence, todo)
         return
     try:
