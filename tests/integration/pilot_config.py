@@ -10,6 +10,7 @@ instance = "{instance}"
 url = "postgresql://127.0.0.1:1/none"
 [broker]
 url = "{broker}"
+{sign_in}
 [site.work]
 path = "work"
 [site.daq]
@@ -41,6 +42,7 @@ def pilot_config(
     *,
     url: str = "http://127.0.0.1:1",
     broker: str = "amqp://127.0.0.1:1/",
+    sign_in: str = "",
     instance: str = "headframe",
     back_end: str = "commands",
 ) -> Path:
@@ -51,8 +53,8 @@ def pilot_config(
         pilot = f'walltime = "0:10:00"\n{pilot}'
     file = folder / "headframe.toml"
     text = CONFIG.format(
-        pilot=pilot, launcher=launcher, url=url, broker=broker, instance=instance, back_end=back_end, source=SOURCE,
-        python=sys.executable,
+        pilot=pilot, launcher=launcher, url=url, broker=broker, sign_in=sign_in, instance=instance,
+        back_end=back_end, source=SOURCE, python=sys.executable,
     )  # fmt: skip
     file.write_text(text)
     return file

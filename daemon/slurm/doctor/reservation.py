@@ -41,7 +41,9 @@ def _one(
         todo = "nothing, if that is meant"
         yield Finding("warn", what, f"{reservation.name} begins {_utc(begins)}: pilots wait until then", todo)
     elif ends is not None and ends < now + timedelta(seconds=pilot.walltime):
-        todo = f"shorten pilot.{name}.walltime towards its end, or leave the reservation out"
+        todo = (
+            f"shorten pilot.{name}.walltime towards its end: SLURM ends then what still runs, without telling it before"
+        )
         sentence = f"{reservation.name} ends {_utc(ends)}: a pilot of {walltime(pilot.walltime)} no longer fits into it"
         yield Finding("warn", what, sentence, todo)
     else:

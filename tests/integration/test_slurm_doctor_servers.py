@@ -1,0 +1,111 @@
+"""Doctor before a real service and a real broker: whom the token stands for, what clocks say, what a node reaches."""
+
+import json
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from headframe.daemon.config import load
+from headframe.daemon.finding import Finding
+from headframe.daemon.slurm.doctor import service
+from headframe.daemon.slurm.doctor.service import clock_findings, service_findings
+from headframe.statemachine.database import connect
+from headframe.statemachine.roles import Role
+from headframe.web.app import create_app
+from headframe.web.serve import Listener
+from headframe.web.settings import Settings
+
+from .access_help import LOOSE, make_token
+from .cli_help import headframe
+from .pilot_config import pilot_config
+from .rabbit_server import RabbitServer
+from .servers import PostgresServer
+from .slurm_server import Slurm
+from .web_filled import cloned
+
+
+class Service(NamedTuple):
+    """A service, and a token of each of some roles."""
+
+    url: str
+    instance: str
+    tokens: dict[str, str]
+
+
+@pytest.fixture(scope="module")
+def lab(postgres: PostgresServer, database_template: str, instance: str) -> Iterator[Service]:
+    with cloned(postgres, database_template) as database:
+        engine = connect(database, instance)
+        tokens = {role.value: make_token(engine, role.value, role)[1] for role in Role}
+        app = create_app(engine, Settings(instance=instance, reading="closed", access=LOOSE))
+        listener, stop = Listener(app, "127.0.0.1", 0), threading.Event()
+        server = threading.Thread(target=listener.run, args=(stop,))
+        server.start()
+        yield Service(f"http://127.0.0.1:{listener.port}", instance, tokens)
+        stop.set()
+        server.join()
+        engine.dispose()
+
+
+def looked(lab: Service, folder: Path, token: str, instance: str = "") -> dict[str, Finding]:
+    (folder / "token").write_text(token)
+    config = pilot_config(folder, launcher='token_file = "token"', url=lab.url, instance=instance or lab.instance)
+    return {finding.what: finding for finding in service_findings(load(config, {}))}
+
+
+def test_a_token_of_the_role_launcher_is_what_is_wanted(lab: Service, tmp_path: Path) -> None:
+    said = looked(lab, tmp_path, lab.tokens["launcher"])
+    assert {finding.level for finding in said.values()} == {"ok"}, said
+    assert said["token's roles"].sentence == "launcher may do what a launcher does, and no more"
+    assert said["clock"].sentence == "agrees with the service's"
+
+
+@pytest.mark.parametrize(
+    ("role", "level", "sentence"),
+    [
+        ("viewer", "fail", "viewer is viewer, so it may not start pilots"),
+        ("administrator", "warn", "administrator is administrator: a launcher needs less"),
+    ],
+)
+def test_a_token_that_may_too_little_or_too_much_is_said(
+    lab: Service, tmp_path: Path, role: str, level: str, sentence: str
+) -> None:
+    said = looked(lab, tmp_path, lab.tokens[role])["token's roles"]
+    assert (said.level, said.sentence[: len(sentence)]) == (level, sentence)
+
+
+def test_a_token_that_is_none_fails(lab: Service, tmp_path: Path) -> None:
+    assert looked(lab, tmp_path, "nonsense")["REST API"].level == "fail"
+
+
+def test_a_service_of_another_instance_is_said(lab: Service, tmp_path: Path) -> None:
+    said = looked(lab, tmp_path, lab.tokens["launcher"], instance="other")["instance"]
+    assert said.sentence == f"the service is of instance {lab.instance}, this configuration of other"
+
+
+def test_clocks_that_differ_are_said(lab: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(service, "DRIFT_S", -1.0)  # so that any two clocks differ
+    (said,) = clock_findings(lab.url, None)
+    assert (said.level, said.sentence) == ("warn", "0.0 s from the service's")
+
+
+def test_a_node_that_reaches_the_broker_is_good_all_through(
+    slurm: Slurm, rabbit: RabbitServer, rabbit_instance: str, tmp_path: Path
+) -> None:
+    (tmp_path / "password").write_text(rabbit.password)
+    sign_in = f'user = "{rabbit.user}"\npassword_file = "password"\ncafile = "{rabbit.cafile}"'
+    url = rabbit.tls_url if rabbit.tls else rabbit.url
+    config = pilot_config(tmp_path, 'partition = "main"', broker=url, sign_in=sign_in, instance=rabbit_instance)
+    assert headframe(config, "broker", "declare").code == 0
+    ended = headframe(config, "slurm", "doctor", "--inside", "-o", "json", "--wait", "300")
+    rows = [json.loads(line) for line in ended.out.splitlines()]
+    inside = {row["what"].partition(": ")[2]: row for row in rows if " on n" in row["what"]}
+    assert inside["broker"]["level"] == "ok", inside
+    assert inside["topology"]["level"] == "ok", inside
+    assert not [row for row in inside.values() if row["level"] == "fail"], inside
+    assert list((tmp_path / "logs").iterdir()) == []
+    assert list((tmp_path / "work").iterdir()) == []
+    assert slurm.jobs()
