@@ -2,11 +2,42 @@
 
 import contextlib
 import os
+import shutil
 import signal
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from .servers import wait_until
+
+
+def own(folder: Path) -> None:
+    """Write down in a folder that this process owns it."""
+    (folder / "owner").write_text(f"{os.getpid()} {began_at(os.getpid())}")
+
+
+def end_abandoned(temp: Path) -> None:
+    """End what is left of SLURMs whose tests were killed: their daemons die with them, slurmstepd and jobs do not."""
+    for owner in temp.glob("headframe-slurm-*/owner"):
+        with contextlib.suppress(OSError, ValueError):
+            pid, began = owner.read_text().split()
+            if began_at(int(pid)) != began:
+                end_all(owner.parent)
+                shutil.rmtree(owner.parent, ignore_errors=True)
+
+
+def end_all(folder: Path) -> None:
+    """Kill all processes of a folder's SLURM, and those that these were just starting, until none is seen any more."""
+    seen_none = 0
+    while seen_none < 2:
+        found = processes_of(folder)
+        kill_all(found)
+        seen_none = 0 if found else seen_none + 1
+
+
+def began_at(pid: int) -> str:
+    """Give when a process started, in ticks; nothing if it is gone."""
+    fields = read(pid, "stat").rpartition(b")")[2].split()
+    return fields[19].decode() if fields else ""
 
 
 def processes_of(folder: Path) -> list[int]:

@@ -15,9 +15,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
-from .servers import Process, ServerMissing, free_ports, temporary, wait_until
+from .servers import TEMP, Process, ServerMissing, free_ports, temporary, wait_until
 from .slurm_accounting import Accounting
-from .slurm_processes import is_on, kill_all, processes_of, read
+from .slurm_processes import end_abandoned, end_all, is_on, kill_all, own, processes_of, read
 
 PACKAGES = "slurmctld slurmd slurm-client slurmdbd slurm-wlm-basic-plugins"
 PARTITIONS = ("PartitionName=main Default=YES PriorityTier=1", "PartitionName=urgent PriorityTier=10")
@@ -54,6 +54,8 @@ class Slurm:
         self._own_folder = folder is None
         self.folder = folder or temporary("slurm")
         self.folder.mkdir(parents=True, exist_ok=True)
+        end_abandoned(TEMP)
+        own(self.folder)
         self.names = [f"n{number + 1}" for number in range(nodes)]
         self.port, *ports = free_ports(nodes + 1)
         self.ports = dict(zip(self.names, ports, strict=True))
@@ -179,7 +181,7 @@ class Slurm:
                 process.end(signal.SIGKILL)
         if self.accounting:
             self.accounting.close()
-        kill_all(processes_of(self.folder))
+        end_all(self.folder)
         if self._own_folder:
             shutil.rmtree(self.folder, ignore_errors=True)
 

@@ -1,8 +1,10 @@
 """The private SLURM of the tests does what tests of pilots lean on."""
 
+import os
+import signal
 from collections.abc import Callable
 
-from .slurm_processes import processes_of
+from .slurm_processes import end_abandoned, processes_of
 from .slurm_server import Slurm
 
 SLEEP = "#!/bin/sh\nsleep 300 & env -i sleep 300 & wait\n"
@@ -49,3 +51,15 @@ def test_limits_of_accounting_hold_and_ended_jobs_are_on_record(start_slurm: Cal
     job = slurm.sbatch("#!/bin/sh\ntrue\n")
     slurm.wait_job(job, "COMPLETED")
     assert "COMPLETED" in slurm.command("sacct", "-n", "-j", job, "-o", "State")
+
+
+def test_what_a_killed_test_left_is_ended_by_the_next_one(slurm: Slurm) -> None:
+    job = slurm.sbatch(SLEEP)
+    slurm.wait_job(job, "RUNNING")
+    for process in [*slurm.slurmd.values(), slurm.slurmctld]:
+        assert process
+        process.end(signal.SIGKILL)
+    assert processes_of(slurm.folder)
+    (slurm.folder / "owner").write_text(f"{os.getpid()} 1")
+    end_abandoned(slurm.folder.parent)
+    assert processes_of(slurm.folder) == [] and not slurm.folder.exists()
