@@ -48,14 +48,18 @@ class FailingSbatch:
         (folder / "bin" / "sbatch").write_text(SBATCH.format(sbatch=real))
         (folder / "bin" / "sbatch").chmod(0o755)
         fates = [draw.choice(FATES) if draw.random() < 0.5 else "well" for _ in range(10 * tries)]
-        (folder / "fates").write_text("\n".join(fates) + "\n")
-        self.slurm, self.calls = slurm, folder / "calls"
+        self.slurm, self.calls, self.fates = slurm, folder / "calls", folder / "fates"
+        self.fates.write_text("\n".join(fates) + "\n")
         self.environ = {**slurm.environ, "PATH": f"{folder / 'bin'}:{slurm.environ['PATH']}"}
 
     def submitted(self) -> list[str]:
         """Give the token of each call, as often as it was submitted."""
         lines = self.calls.read_text().splitlines() if self.calls.exists() else []
         return [word.partition("=")[2] for line in lines for word in line.split() if word.startswith("--job-name=")]
+
+    def mend(self) -> None:
+        """Let sbatch do well from now on."""
+        self.fates.write_text("")
 
     def jobs(self) -> dict[str, list[str]]:
         """Give the jobs of each token, by SLURM itself."""
@@ -76,10 +80,13 @@ def test_no_intent_has_two_jobs_and_no_job_is_lost(slurm: Slurm, tmp_path: Path,
     while len(broken.submitted()) < tries:
         launcher.round()
         clock.pass_by(10)
-    service.demand = (StepDemand(step="reconstruct", waiting=len(service.rows), mean_s=6000.0),)
-    for _ in range(12):
+    broken.mend()
+    settle_s = 0
+    while service.status()["intended"] and settle_s < 600:
         launcher.round()
         clock.pass_by(10)
+        settle_s += 10
+    launcher.round()
     submitted, jobs = broken.submitted(), broken.jobs()
     print(f"{len(submitted)} submissions, {len(jobs)} jobs, pilots: {dict(service.status())}")
     assert len(submitted) == len(set(submitted)) >= tries
