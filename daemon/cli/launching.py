@@ -26,6 +26,7 @@ def launcher(session: Session, once: bool, dry_run: bool) -> int:
     from ...client import ProblemError
     from ..launcher import running
     from ..launcher.lock import LockedError
+    from ..slurm.contract import BatchError
 
     config, token_file = session.config, _token_file(session)
     try:
@@ -43,6 +44,8 @@ def launcher(session: Session, once: bool, dry_run: bool) -> int:
         running.run(config, stopping(), token_file=token_file)
     except LockedError as error:
         raise CommandError(str(error)) from error
+    except BatchError as error:
+        raise CommandError(str(error), Code.UNREACHABLE) from error
     except ProblemError as error:
         raise _not_let_in(session, error) from error
     return Code.DONE

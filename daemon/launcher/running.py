@@ -9,7 +9,7 @@ import structlog
 
 from ...client import Client
 from ..config import Config, ConfigError
-from ..slurm.commands import Commands
+from ..slurm.choose import choose
 from ..slurm.contract import Batch
 from .launcher import Launcher
 from .lock import Lock
@@ -58,11 +58,8 @@ def make(config: Config, stop: threading.Event, owner: str, *, token_file: Path 
 
 
 def batch(config: Config) -> Batch:
-    """Give the batch system that is configured."""
-    settings = config.launcher
-    if settings.back_end not in ("auto", "commands"):
-        raise ConfigError([f"launcher.back_end: {settings.back_end} is not there; take commands"])
-    return Commands(settings.timeout_s)
+    """Give the batch system that is configured. Raises `AwayError` where it cannot be had."""
+    return choose(config.launcher).batch
 
 
 def service(config: Config, token_file: Path | None = None) -> Service:
