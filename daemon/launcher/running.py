@@ -1,5 +1,6 @@
 """The launcher as a process: its lock, its service, its batch system; and how it leaves."""
 
+import logging
 import socket
 import threading
 from collections.abc import Callable
@@ -27,6 +28,8 @@ def run(config: Config, stop: threading.Event, *, token_file: Path | None = None
 
     Raises `LockedError`, `ConfigError`, `ClientError` where the service will not have it.
     """
+    # It would tell of each try; the launcher says once that the service is away.
+    logging.getLogger("urllib3").setLevel(logging.ERROR)
     with Lock(config) as lock:
         launcher = make(config, stop, lock.owner(), token_file=token_file)
         log.info("launcher", name=config.launcher.name, back_end=launcher.batch.name, pilots=list(config.pilots))
