@@ -77,11 +77,11 @@ def test_usr1_lets_what_runs_be_finished_and_takes_nothing_more(make: Make) -> N
 
 
 def test_term_to_all_processes_hands_back_at_once_and_blames_nobody(make: Make) -> None:
-    bench = make("exec sleep 600")
+    bench = make("exec env --default-signal=TERM sleep 600")  # it dies of the signal, before its worker has noticed
     bench.arrive(1, 2)
     pilot = bench.pilot()
     bench.until_executing(2)
-    for process in [*bench.workers(), *sleeping(bench)]:  # as SLURM does it: to every process of the job
+    for process in [*sleeping(bench), *bench.workers()]:  # as SLURM does it: to every process of the job
         os.kill(process, signal.SIGTERM)
     assert bench.ended(pilot, 30) == 0
     bench.until("select 1 from item where scope = 'file' and phase <> 'executing' having count(*) = 2", "both are back")
