@@ -61,10 +61,10 @@ REQUEST = {
 }  # fmt: skip
 OWNED = """
 update process set host = 'nid004242', detail = jsonb_build_object('name', :pilot || '-' || owner, 'job', '4711',
-  'pilot', :token, 'steps', jsonb_build_array('reconstruct')) where owner in ('w-3', 'w-4')
+  'pilot', :token, 'steps', jsonb_build_array('reconstruct')) where owner in ('w-3', 'w-10')
 """
 TRIED = """
-update attempt set job = '4711', host = 'nid004242' where owner in ('w-3', 'w-4')
+update attempt set job = '4711', host = 'nid004242' where owner in ('w-3', 'w-10')
 """
 
 

@@ -84,6 +84,12 @@ def test_nodes_that_are_set_aside_are_named_with_the_reason(viewer: FlaskClient)
     assert "5 attempts in a row ended there by io-error" in shown
 
 
+def test_an_operator_lets_a_node_go_on_from_the_page(operator: FlaskClient, filled: Filled) -> None:
+    link = re.search(r'href="([^"]+)" aria-label="resume node nid004199"', operator.get("/pilots").text)
+    assert link is not None
+    assert "Resume node nid004199" in plain(operator.get(link[1].replace("&amp;", "&")))
+
+
 def test_pilots_say_what_they_wait_for_and_what_their_workers_do(viewer: FlaskClient, filled: Filled) -> None:
     page = viewer.get("/pilots")
     shown = plain(page)
