@@ -1614,17 +1614,18 @@ with ended as materialized (
   from jsonb_to_recordset(cast(:rows as jsonb)) as s(host text, since timestamptz) cross join lateral (
     select * from attempt where host = s.host and ended_at > s.since order by ended_at desc limit :look
   ) a
+), well as materialized (
+  select host, max(ended_at) as at from ended where outcome in ('succeeded', 'skipped') group by host
 ), bad as materialized (
   select e.*, case when e.outcome = 'failed' then e.item_id || '/' || e.epoch
     else cast(floor(extract(epoch from e.ended_at) / :burst_s) as text) end as once
-  from ended e
+  from ended e left join well on well.host = e.host
   cross join lateral (
     select count(*) filter (where o.outcome in ('succeeded', 'skipped')) as good,
       count(*) filter (where o.outcome = 'failed' or (o.outcome = 'interrupted' and o.reason_code = any(:place))) as ill
     from attempt o where o.item_id = e.item_id and o.step = e.step and o.host <> e.host
   ) elsewhere
-  where e.ended_at > coalesce((select max(w.ended_at) from ended w
-      where w.host = e.host and w.outcome in ('succeeded', 'skipped')), '-infinity')
+  where e.ended_at > coalesce(well.at, '-infinity')
     and ((e.outcome = 'failed' and elsewhere.good > 0) or (e.outcome = 'interrupted' and e.reason_code = any(:place)
       and (elsewhere.ill = 0 or elsewhere.good > 0)))
 ), failing as (
