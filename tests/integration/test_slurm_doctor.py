@@ -120,6 +120,19 @@ def test_limits_of_a_qos_are_said(
     assert found["pilot reco: account"].startswith(said), found
 
 
+def test_a_limit_that_slurm_itself_does_not_refuse_is_said_all_the_same(
+    start_slurm: Callable[..., Slurm], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slurm = start_slurm(nodes=1, accounting=True, enforce="associations,limits,qos")
+    monkeypatch.setenv("SLURM_CONF", str(slurm.config))
+    slurm.sacctmgr("add", "qos", "short", "set", "MaxWall=00:05:00")
+    slurm.sacctmgr("modify", "user", getpass.getuser(), "set", "qos+=short")
+    wait_until(lambda: "short" in slurm.scontrol("show", "assoc_mgr", "flags=qos"), 60, "slurmctld knows the QOS")
+    said = doctor(tmp_path, 'qos = "short"')
+    assert said["pilot reco: trial"].startswith("ok")
+    assert said["pilot reco: account"].startswith("FAIL QOS short allows 0-00:05:00, less than 0-00:10:00")
+
+
 def test_an_account_or_a_qos_that_is_not_ours_is_said(
     start_slurm: Callable[..., Slurm], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,6 +1,10 @@
 """Doctor before a real service and a real broker: whom the token stands for, what clocks say, what a node reaches."""
 
+import http.server
 import json
+import shutil
+import ssl
+import subprocess
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -90,6 +94,27 @@ def test_clocks_that_differ_are_said(lab: Service, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(service, "DRIFT_S", -1.0)  # so that any two clocks differ
     (said,) = clock_findings(lab.url, None)
     assert (said.level, said.sentence) == ("warn", "0.0 s from the service's")
+
+
+@pytest.mark.skipif(not shutil.which("openssl"), reason="no openssl here to make a certificate")
+def test_a_certificate_that_nobody_vouches_for_is_said_with_where_to_name_its_authority(tmp_path: Path) -> None:
+    names = ("-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost")
+    files = ("-keyout", str(tmp_path / "key.pem"), "-out", str(tmp_path / "cert.pem"))
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", *names, *files], check=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "cert.pem", tmp_path / "key.pem")
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), http.server.BaseHTTPRequestHandler)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        lab = Service(f"https://localhost:{server.server_port}", "headframe", {})
+        said = looked(lab, tmp_path, "token")["REST API"]
+    finally:
+        server.shutdown()
+        server.server_close()
+    assert said.level == "fail"
+    assert "certificate" in said.sentence.lower()
+    assert "launcher.cafile" in said.todo
 
 
 def test_a_node_that_reaches_the_broker_is_good_all_through(
