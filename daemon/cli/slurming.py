@@ -51,7 +51,7 @@ def doctor(session: Session, only: Sequence[str], inside: bool, wait_s: int, out
     session.at_host()
     telling = Telling(output)
     try:
-        config = session.config
+        config = _with_token(session)
     except ConfigError as error:
         return telling.mistakes(error.mistakes)
     names = _names(config, only)
@@ -138,6 +138,15 @@ def _names(config: Config, only: Sequence[str]) -> tuple[str, ...]:
             there = ", ".join(config.pilots) or "none is configured"
             raise not_found(f"there is no [pilot.{name}]; there are: {there}")
     return tuple(dict.fromkeys(only)) or tuple(config.pilots)
+
+
+def _with_token(session: Session) -> Config:
+    """Give the configuration, with the token's file from where the launcher would take it too."""
+    import msgspec
+
+    config, named = session.config, session.environ.get("HEADFRAME_TOKEN_FILE", "").strip()
+    file = config.launcher.token_file or session.token_file or (Path(named) if named else None)
+    return msgspec.structs.replace(config, launcher=msgspec.structs.replace(config.launcher, token_file=file))
 
 
 def _back_end(config: Config) -> tuple[Batch, str]:

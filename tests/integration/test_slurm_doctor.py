@@ -199,6 +199,15 @@ def test_json_is_a_line_a_finding(slurm: Slurm, tmp_path: Path) -> None:
     assert any(row["what"] == "pilot reco: trial" and row["level"] == "ok" for row in rows)
 
 
+def test_the_token_may_be_named_as_the_launcher_takes_it(
+    slurm: Slurm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "mine").write_text("t")
+    (tmp_path / "mine").chmod(0o600)
+    monkeypatch.setenv("HEADFRAME_TOKEN_FILE", str(tmp_path / "mine"))
+    assert doctor(tmp_path)["token"].startswith(f"ok {tmp_path}/mine, for its owner alone")
+
+
 def test_the_script_is_printed_as_it_would_be_submitted(tmp_path: Path) -> None:
     config = pilot_config(tmp_path, 'account = "m1234"\nscript = ["module load python"]')
     ended = headframe(config, "slurm", "script", "reco", "--large")
