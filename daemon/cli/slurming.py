@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -65,8 +66,10 @@ def doctor(session: Session, only: Sequence[str], inside: bool, wait_s: int, out
     for finding in examine(config, names, choose, session.environ):
         telling.tell(finding)
     if inside and made:
-        for finding in examine_inside(config, names, made[0], wait_s, lambda line: click.echo(line, err=True)):
-            telling.tell(finding)
+        # Closed at once, whatever happens here: that ends the jobs.
+        with closing(examine_inside(config, names, made[0], wait_s, lambda line: click.echo(line, err=True))) as looks:
+            for finding in looks:
+                telling.tell(finding)
     elif not inside and names:
         click.echo("next: headframe slurm doctor --inside looks from a node", err=True)
     return telling.worst

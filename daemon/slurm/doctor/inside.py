@@ -1,7 +1,7 @@
 """`--inside`: a small job for each name of pilots, under all that holds for its pilots; waits for what they found."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 
 from ...config import Config
 from ...finding import Finding
@@ -19,7 +19,7 @@ GRACE_POLLS = 10
 
 def examine_inside(
     config: Config, names: Sequence[str], batch: Batch, wait_s: float, say: Callable[[str], None]
-) -> Iterator[Finding]:
+) -> Generator[Finding]:
     """Submit the jobs, and give each one's findings as it answers; whatever ends this, no job is left behind."""
     visits: dict[str, Visit] = {}
     failed: set[str] = set()

@@ -90,6 +90,17 @@ def site_findings(config: Config, ask: exchange.Ask | None) -> Iterator[Finding]
             yield _readable(what, root, ask.names.get(name, ()) if ask else ())
         else:
             yield _writable(what, site)
+    for name in config.inboxes:
+        yield _inbox(f"inbox {name}", config.inbox_root(name))
+
+
+def _inbox(what: str, folder: Path) -> Finding:
+    """Steps read raw files there and write nothing, so it may be mounted read-only."""
+    if not folder.is_dir():
+        return Finding("fail", what, f"{folder} is not there", "mount it, or mend site.<name>.paths")
+    if not os.access(folder, os.R_OK | os.X_OK):
+        return Finding("fail", what, f"{folder} cannot be read by this user", "change its owner, group or mode")
+    return Finding("ok", what, f"{folder} can be read{'' if os.access(folder, os.W_OK) else ', not written'}")
 
 
 def _readable(what: str, root: Path, names: tuple[str, ...]) -> Finding:

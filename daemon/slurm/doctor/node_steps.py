@@ -6,11 +6,14 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
+
 from ....consumers.steps.api import StepError
 from ....consumers.steps.command import IMAGES
 from ....consumers.worker.child import load_step
 from ....statemachine.pipeline import Step
-from ...config import Config
+from ... import wiring
+from ...config import Config, ConfigError
 from ...config.launching import PilotConfig
 from ...config.model import Command
 from ...finding import Finding
@@ -27,8 +30,21 @@ def step_findings(config: Config, pilot: PilotConfig) -> Iterator[Finding]:
             yield Finding("fail", f"step {name}", "is in no pipeline of this configuration", "mend pilot.<name>.steps")
         else:
             yield _step(config, known[name])
+    for name in pilot.steps:
+        if name in config.private:
+            yield _keys(config, name)
     for module in config.worker.preload:
         yield _preload(module)
+
+
+def _keys(config: Config, step: str) -> Finding:
+    """Read the files of a step's private options, as its worker will."""
+    what = f"private options of {step}"
+    try:
+        wiring.private(msgspec.structs.replace(config, private={step: config.private[step]}))
+    except ConfigError as error:
+        return Finding("fail", what, one_line(error), f"put it where nodes see it, or mend private.{step}")
+    return Finding("ok", what, "can be read")
 
 
 def _step(config: Config, step: Step) -> Finding:

@@ -42,7 +42,7 @@ class Visit:
 
     def submit(self, batch: Batch) -> None:
         """Write down what the job is to compare, and submit it. Raises `BatchError`, `OSError`."""
-        self.folder.mkdir(parents=True)
+        self.folder.mkdir(mode=0o700)
         seen = {name: Path(self.config.site(name).root) for name in self.config.sites}
         seen = {name: root for name, root in seen.items() if _is_here(root)}
         self.places = {name: root for name, root in seen.items() if self.config.sites[name].kind != "source"}

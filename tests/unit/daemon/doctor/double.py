@@ -34,6 +34,12 @@ work_site = "work"
 name = "place"
 to = "placed"
 makes = "copy"
+[inbox.raw]
+site = "daq"
+path = "inbox"
+pattern = 'run(?P<run>\\d+)_(?P<sequence>\\d+)\\.h5'
+[private.place]
+key_file = "key"
 [launcher]
 url = "http://127.0.0.1:1"
 logs = "logs"
@@ -48,6 +54,7 @@ def configured(folder: Path, pilot: str = "", launcher: str = "") -> Config:
     """Write a configuration with one name of pilots, `reco`, and read it."""
     for name in ("work", "daq", "logs"):
         (folder / name).mkdir(exist_ok=True)
+    (folder / "daq" / "inbox").mkdir(exist_ok=True)
     file = folder / "headframe.toml"
     file.write_text(CONFIG.format(pilot=pilot, launcher=launcher))
     return load(file, {})

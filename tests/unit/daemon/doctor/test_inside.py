@@ -45,7 +45,8 @@ def about(said: dict[str, Finding], what: str) -> list[Finding]:
 
 def left(folder: Path) -> list[str]:
     """Give what lies below the folders of logs and sites."""
-    return [str(path) for name in ("logs", "work", "daq") for path in (folder / name).rglob("*")]
+    found = [str(path) for name in ("logs", "work", "daq") for path in (folder / name).rglob("*")]
+    return [path for path in found if not path.endswith("/daq/inbox")]
 
 
 def test_a_job_meets_the_login_node_in_every_place_and_leaves_nothing(tmp_path: Path) -> None:
@@ -55,12 +56,14 @@ def test_a_job_meets_the_login_node_in_every_place_and_leaves_nothing(tmp_path: 
     met = [each.sentence for each in (*about(said, "site work"), *about(said, "logs"))]
     assert any("a mark went to the login node and back" in each for each in met), said
     assert all(each.level == "ok" for each in (*about(said, "logs"), *about(said, "site daq"))), said
-    assert [each.sentence for each in about(said, "site daq")] == [f"{tmp_path}/daq can be read, 1 names are as there"]
+    assert [each.sentence for each in about(said, "site daq")] == [f"{tmp_path}/daq can be read, 2 names are as there"]
     assert about(said, "clock")[0].sentence == "agrees with the login node's"
     assert all(each.what.startswith("pilot reco on n7: ") for each in said.values())
     assert about(said, "broker")[0].level == "fail"
     assert about(said, "REST API")[0].level == "warn"
     assert about(said, "step place")[0].level == "ok"
+    assert about(said, "inbox raw")[0].level == "ok"
+    assert "key cannot be read" in about(said, "private options of place")[0].sentence
     assert [path for path in left(tmp_path) if not path.endswith((".log", "a.h5"))] == []
 
 
