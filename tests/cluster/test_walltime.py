@@ -10,7 +10,7 @@ from .conftest import Make
 from .ends import check, finish, idle
 
 pytestmark = pytest.mark.slow
-SHORT = pilot(walltime="0:01:00", drain_s=20, max=2, more="large = 3.0")
+SHORT = pilot(walltime="0:01:00", drain_s=20, max=2, more="large = 2.0")
 LARGE = "select count(*) > 0 from pilot where large and status = 'running'"
 AGAIN = "select count(*) > 0 from item where phase = 'executing' and request ? 'walltime'"
 
