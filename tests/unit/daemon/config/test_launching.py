@@ -79,7 +79,6 @@ def test_each_mistake_of_a_pilot_is_one_line_with_its_key(
 @pytest.mark.parametrize(
     ("more", "key", "what"),
     [
-        ({}, "url", "is missing"),
         ({"url": "headframe.example.org"}, "url", "expected https://host"),
         ({"url": "https://me:secret@headframe.example.org"}, "url", "token_file"),
         ({**URL, "name": "a b"}, "name", "is no name"),

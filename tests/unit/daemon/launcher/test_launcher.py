@@ -1,11 +1,13 @@
 """A launcher's rounds: from work to pilots, and what it makes of what becomes of them."""
 
+import threading
 from pathlib import Path
 
 import pytest
 
 from headframe.client import ProblemError
 from headframe.daemon.config.errors import ConfigError
+from headframe.daemon.launcher import running
 from headframe.daemon.slurm.contract import Standing
 
 from .small_cluster import SmallCluster, configured
@@ -271,6 +273,7 @@ def test_when_told_to_stop_it_leaves_its_pilots_running(cluster: SmallCluster) -
     assert [job.standing for job in cluster.batch.live()] == [Standing.PENDING]
 
 
-def test_pilots_without_an_address_of_the_service_are_a_mistake(tmp_path: Path) -> None:
+def test_a_launcher_without_an_address_of_the_service_is_a_mistake(tmp_path: Path) -> None:
+    config = configured(tmp_path, {"url": ""})  # a node may have such a one: it asks no service
     with pytest.raises(ConfigError, match=r"launcher\.url: is missing"):
-        configured(tmp_path, {"url": ""})
+        running.make(config, threading.Event(), "owner")
