@@ -1387,7 +1387,7 @@ select count(*) as n from taken;
 -- family are just those that have not been counted.
 with chosen as (
   select item_id, epoch from attempt
-  where family is null and outcome in ('failed', 'interrupted') and reason_code not in ('drain', 'given-back')
+  where family is null and outcome in ('failed', 'interrupted') and reason_code not in ('drain', 'given-back', 'preempted', 'pilot-ended')
   order by ended_at desc limit :page for no key update skip locked
 ), named as (
   update attempt a set family = failure_family_of(a.step, a.reason_code, a.reason, a.host)

@@ -10,10 +10,26 @@ branch_labels = None
 depends_on = None
 
 WORDS = ('launcher', 'name', 'state', 'code', 'log', 'told', 'told_by', 'told_reason')
+FAILURES = "outcome in ('failed', 'interrupted') and reason_code not in"
+# What costs an item nothing is no failure; before, the ends of pilots were not among that.
+POLITE = "('drain', 'given-back', 'preempted', 'pilot-ended')"
+POLITE_BEFORE = "('drain', 'given-back')"
 MOMENTS = ('ends_at', 'seen_at', 'heard_at', 'told_at')
 
 
+def leave_out(polite: str) -> None:
+    unnamed = f'family is null and {FAILURES} {polite}'
+    op.drop_index('attempt_unnamed', 'attempt')
+    op.create_index('attempt_unnamed', 'attempt', ['ended_at'], unique=False, postgresql_where=sa.text(unnamed))
+    for when in ('insert', 'update'):
+        op.execute(f'drop trigger attempt_family_{when} on attempt')
+        op.execute(f"create trigger attempt_family_{when} before {when} on attempt for each row "
+                   f"when (new.outcome in ('failed', 'interrupted') and new.reason_code not in {polite}) "
+                   "execute function attempt_named()")
+
+
 def upgrade() -> None:
+    leave_out(POLITE)
     op.execute("comment on column pilot.token is 'the name of its job, by which it is found again'")
     op.execute("comment on table pilot is 'jobs of workers, each written down before it is asked for'")
     for name in WORDS:
@@ -43,6 +59,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    leave_out(POLITE_BEFORE)
     op.drop_index('pilot_created', 'pilot')
     op.drop_index('measure_rate_campaign', 'measure_rate')
     for name in ('memory_peak', 'queued', 'queue_s', 'cpu_s', 'metered_s', 'lost_s'):

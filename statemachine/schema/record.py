@@ -2,6 +2,7 @@
 
 from sqlalchemy import BigInteger, Column, ForeignKey, Index, PrimaryKeyConstraint, Table, Text, text
 
+from ..interrupts import POLITE
 from .columns import NOW, TIME, facts, key, metadata, moment, number, words
 
 history = Table(
@@ -47,8 +48,8 @@ history_checkpoint = Table(
     comment="where replay starts for an item whose older history was dropped, and what of that still matters",
 )
 
-UNNAMED = "family is null and outcome in ('failed', 'interrupted') and reason_code not in ('drain', 'given-back')"
-"""Failures of before families were kept; the sweeper names them."""
+UNNAMED = f"family is null and outcome in ('failed', 'interrupted') and reason_code not in {POLITE}"
+"""Failures of before families were kept; the sweeper names them. (A tuple of words is written as SQL writes a list.)"""
 
 attempt = Table(
     "attempt",

@@ -5,6 +5,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row
 
+from ..interrupts import COUNTED, ESCALATED, POLITE
 from ..lifecycle import Trigger, sources
 from ..naming import attempt_name
 from ..records import Outcome, Record, Usage
@@ -16,10 +17,6 @@ from .folders import clean_order, order_orphans
 from .quiet import quietly
 from .share import give_way
 
-COUNTED = ("lost-lease", "worker-died", "over-limit", "node-failed", "delivery-limit")
-ESCALATED = ("walltime", "memory")
-POLITE = ("drain", "given-back", "preempted", "pilot-ended")
-"""Reason codes of an interrupt: which may be the item's own fault, ask for more, or cost nothing at all."""
 ON_FEW_NODES = 4
 """How many times as many workers must die where there are too few nodes to tell an item's fault from a node's."""
 

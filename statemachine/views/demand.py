@@ -37,10 +37,12 @@ def demand(conn: Connection) -> tuple[StepDemand, ...]:
     numbers = {row.step: row for row in conn.execute(NUMBERS, {"minutes": MINUTES})}
     large = _large(conn, rests, blocked)
     took = _took(conn, steps)
+    waiting = {step: _waiting(step, queues, ready.get(step, 0), rests) for step in steps}
     return tuple(
         StepDemand(
             step=step,
-            waiting=_waiting(step, queues, ready.get(step, 0), rests),
+            waiting=sum(waiting[step].values()),
+            bulk=waiting[step].get("bulk", 0),
             large=0 if ("step", step) in rests else large.get(step, 0),
             executing=numbers[step].executing if step in numbers else 0,
             mean_s=(took[step].mean if step in took else None) or 0.0,
@@ -51,20 +53,25 @@ def demand(conn: Connection) -> tuple[StepDemand, ...]:
     )
 
 
-def _waiting(step: str, queues: Iterable[Row[Any]], kept: int, rests: set[tuple[str, str]]) -> int:
-    """Add up a step's queues; of a long one, as much of what lies behind its head may go out as of the head."""
+def _waiting(step: str, queues: Iterable[Row[Any]], kept: int, rests: set[tuple[str, str]]) -> dict[str, int]:
+    """Count a step's work by lane; of a long queue, as much of what lies behind its head may go out as of the head.
+
+    The kept counts know no lanes: where both queues are long, half of what lies behind the heads is taken for each.
+    """
     if ("step", step) in rests:
-        return 0
+        return {}
     own = [row for row in queues if row.step == step]
-    going = [row for row in own if ("lane", row.lane) not in rests]
-    known: int = sum(row.due + row.submitted for row in going)
-    long = [row for row in going if row.looked >= HEAD]
-    if not long:
-        return known
-    behind = max(0, kept - sum(row.standing for row in own))
-    looked = sum(row.standing for row in long)
-    share = sum(row.due for row in long) / looked if looked else 1.0
-    return int(known + behind * share)
+    long = [row for row in own if row.looked >= HEAD]
+    behind = max(0, kept - sum(row.standing for row in own)) / (len(long) or 1)
+    return {
+        row.lane: row.due + row.submitted + (int(behind * _share(row)) if row in long else 0)
+        for row in own
+        if ("lane", row.lane) not in rests
+    }
+
+
+def _share(row: Row[Any]) -> float:
+    return row.due / row.standing if row.standing else 1.0
 
 
 def _blocked(conn: Connection, steps: Iterable[str]) -> str:

@@ -6,6 +6,7 @@ from datetime import datetime
 import msgspec
 from sqlalchemy import ColumnElement, Connection, case, func, select, text
 
+from ..interrupts import POLITE
 from ..pipeline import Pipeline
 from ..records import Record
 from ..schema import attempt, campaign, item, pipeline, step_rule
@@ -211,7 +212,7 @@ def _began() -> ColumnElement[datetime | None]:
     first = select(func.min(attempt.c.ended_at)).where(
         *tried,
         attempt.c.outcome.in_(("failed", "interrupted")),
-        attempt.c.reason_code.not_in(("drain", "given-back")),
+        attempt.c.reason_code.not_in(POLITE),
         attempt.c.epoch > func.coalesce(worked.scalar_subquery(), 0),
     )
     return case((item.c.phase.not_in(("done", "waiting")), first.scalar_subquery()), else_=None)

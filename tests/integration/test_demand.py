@@ -3,7 +3,10 @@
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
+from headframe.daemon.config.launching import PilotConfig
+from headframe.daemon.launcher.sizing import Crowd, plan, work
 from headframe.statemachine.lifecycle import Trigger
 from headframe.statemachine.piloting import StepDemand
 from headframe.statemachine.store import pauses
@@ -94,6 +97,47 @@ def test_a_backlog_longer_than_the_head_is_known_from_the_kept_counts(machine: S
     assert demand(machine).waiting == 5 * HEAD // 2
     machine.sql("update campaign set status = 'paused'")
     assert demand(machine).waiting == 0
+
+
+def in_bulk(machine: SmallMachine, run: int, *sequences: int) -> None:
+    for sequence in sequences:
+        machine.sql("update item set lane = 'bulk' where id = :id", id=machine.item(run, sequence).id)
+
+
+def test_what_waits_in_the_bulk_lane_is_told_apart(machine: SmallMachine) -> None:
+    machine.arrive(1, 1, 2, 3, 4)
+    in_bulk(machine, 1, 2, 3)
+    machine.submit(1, 3)
+    assert (demand(machine).waiting, demand(machine).bulk) == (4, 2)
+    pause(machine, "lane", "live")
+    assert (demand(machine).waiting, demand(machine).bulk) == (2, 2)
+    pause(machine, "lane", "bulk")
+    assert (demand(machine).waiting, demand(machine).bulk) == (0, 0)
+
+
+def test_what_lies_behind_the_head_is_of_the_lane_whose_queue_is_long(machine: SmallMachine) -> None:
+    machine.arrive(1, 1)
+    for statement in (FILES, ITEMS):
+        machine.sql(statement, n=2 * HEAD)
+    some = "select id from item where phase = 'ready' order by id limit 5"
+    machine.sql(f"update item set lane = 'bulk' where id not in ({some})")
+    assert (demand(machine).waiting, demand(machine).bulk) == (2 * HEAD, 2 * HEAD - 5)
+    pause(machine, "lane", "bulk")
+    assert (demand(machine).waiting, demand(machine).bulk) == (5, 0)
+
+
+@pytest.mark.parametrize(("bulk", "starts"), [((1, 2, 3, 4), "later"), ((), "live"), ((1, 2), "both")])
+def test_pilots_of_a_lane_start_for_work_of_that_lane(
+    machine: SmallMachine, bulk: tuple[int, ...], starts: str
+) -> None:
+    machine.arrive(1, 1, 2, 3, 4)
+    in_bulk(machine, 1, *bulk)
+    one = PilotConfig(steps=("salt",), workers=1, within_s=60.0)
+    pilots = {"live": replace(one, lanes=("live",)), "later": replace(one, lanes=("bulk",))}
+    with machine.engine.connect() as conn:
+        works = work(pilots, ask(conn), list(pilots))
+    plans = {name: plan(pilots[name], works[name], Crowd(), Crowd()) for name in pilots}
+    assert [name for name in pilots if plans[name].start] == (["live", "later"] if starts == "both" else [starts])
 
 
 def test_how_long_a_step_takes_and_how_fast_it_goes_is_what_was_measured_lately(machine: SmallMachine) -> None:

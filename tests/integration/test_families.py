@@ -1,9 +1,13 @@
 """Failure families: what differs from one message to the next falls away, what was before is named in pages."""
 
+import re
+
 import pytest
 from sqlalchemy import text
 
 from headframe.daemon.sweeper.measuring import Measuring
+from headframe.statemachine.interrupts import POLITE
+from headframe.statemachine.queries import query
 from headframe.statemachine.store import measure
 
 from .recount import kept, recounted
@@ -53,6 +57,31 @@ def test_a_failed_attempt_has_its_family_at_once_and_one_that_was_given_back_has
         families = conn.execute(text("select family from attempt order by item_id")).scalars().all()
     assert families[0] == families[1] != None  # noqa: E711
     assert families[2] is None
+
+
+def test_what_costs_nothing_belongs_to_no_family_and_is_no_failure_of_before(machine: SmallMachine) -> None:
+    machine.arrive(5, *range(1, len(POLITE) + 1))
+    for sequence, code in enumerate(POLITE, start=1):
+        machine.say(5, sequence, "start")
+        machine.say(5, sequence, "interrupt", reason_code=code, reason="ended from outside")
+    measuring = Measuring(machine.engine, page=100)
+    assert measuring.pages(measure.name_failures) == 0
+    measuring.measure()
+    with machine.engine.connect() as conn:
+        assert conn.execute(text("select count(*), count(family) from attempt")).one() == (len(POLITE), 0)
+        assert conn.execute(text("select count(*) from failure_family")).scalar_one() == 0
+
+
+def test_every_place_that_leaves_out_what_costs_nothing_says_the_same(machine: SmallMachine) -> None:
+    with machine.engine.connect() as conn:
+        triggers = text("select pg_get_triggerdef(oid) from pg_trigger where tgname like 'attempt_family_%'")
+        index = text(
+            "select indexdef from pg_indexes where indexname = 'attempt_unnamed' and schemaname = current_schema()"
+        )
+        definitions = [*conn.execute(triggers).scalars(), conn.execute(index).scalar_one()]
+    places = [str(query("name_failures")), *definitions]
+    said = [re.search(r"reason_code (?:not in|<> ALL) (.*?)\)", place) for place in places]
+    assert [re.findall(r"'([a-z-]+)'", found[1]) for found in said if found] == [[*POLITE]] * 4
 
 
 def test_failures_of_before_are_named_in_pages_and_counted_once(machine: SmallMachine) -> None:

@@ -2,8 +2,8 @@
 
 import pytest
 
+from headframe.statemachine.interrupts import COUNTED, ESCALATED, POLITE
 from headframe.statemachine.piloting import ENDS, LOSSES, loss
-from headframe.statemachine.store.reports import COUNTED, ESCALATED, POLITE
 
 
 def test_each_end_that_a_pilot_can_have_after_it_began_says_what_it_means_for_its_work() -> None:
