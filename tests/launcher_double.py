@@ -31,6 +31,7 @@ from headframe.statemachine.piloting import (
     Round,
     StepDemand,
 )
+from headframe.statemachine.store.pilots import LAST, LATELY_S
 
 BEGIN = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -164,7 +165,7 @@ class FakeBatch:
 
 
 class FakeService:
-    """The service's side: rows of pilots, of which it tells those that are live or ended within an hour."""
+    """The service's side: of its rows it tells those that are live or ended lately, and the last of each name."""
 
     def __init__(self, clock: Clock) -> None:
         self.clock, self.away = clock, False
@@ -181,7 +182,10 @@ class FakeService:
         self.rounds.append(round_)
         for seen in round_.seen:
             self._see(seen)
-        told = [row for row in self.rows.values() if row.ended_at is None or self._lately(row.ended_at)]
+        last = {row.token for name in round_.names for row in self._last(name)}
+        told = [
+            row for row in self.rows.values() if row.ended_at is None or self._lately(row.ended_at) or row.token in last
+        ]
         return Orders(now=self.clock(), pilots=tuple(told), demand=self.demand, set_aside=self.set_aside)
 
     def intend(self, launcher: str, wishes: Sequence[PilotWish]) -> None:
@@ -210,7 +214,11 @@ class FakeService:
             self.usage[seen.token] = seen.usage
 
     def _lately(self, ended_at: datetime) -> bool:
-        return self.clock() - ended_at < timedelta(hours=1)
+        return self.clock() - ended_at < timedelta(seconds=LATELY_S)
+
+    def _last(self, name: str) -> list[LivePilot]:
+        ended = [row for row in self.rows.values() if row.name == name and row.ended_at and row.code != "withdrawn"]
+        return ended[-LAST:]
 
     def _asked(self) -> None:
         if self.raises:

@@ -17,6 +17,7 @@ class Book:
         self._remember = timedelta(seconds=remember_s)
         self._pilots: dict[str, LivePilot] = {}
         self._past: dict[str, LivePilot] = {}
+        self._horizon: datetime | None = None
         self._untold: dict[str, PilotSeen] = {}
 
     def live(self) -> list[LivePilot]:
@@ -29,7 +30,8 @@ class Book:
 
     def of(self, name: str) -> list[LivePilot]:
         """Give all pilots of a name that are remembered, those that are over too."""
-        return [pilot for pilot in {**self._past, **self._pilots}.values() if pilot.name == name]
+        known = {**self._past, **self._pilots}.values()
+        return [pilot for pilot in known if pilot.name == name and not self._forgotten(pilot)]
 
     def names(self) -> set[str]:
         """Give the names of live pilots."""
@@ -72,6 +74,11 @@ class Book:
         for pilot in (*before.values(), *self._pilots.values()):
             if pilot.status in OVER:
                 self._past[pilot.token] = pilot
-        kept = [pilot for pilot in self._past.values() if (pilot.ended_at or now) > now - self._remember]
+        self._horizon = now - self._remember
+        kept = [pilot for pilot in self._past.values() if not self._forgotten(pilot)]
         kept.sort(key=lambda pilot: pilot.ended_at or now)
         self._past = {pilot.token: pilot for pilot in kept[-MOST_PAST:]}
+
+    def _forgotten(self, pilot: LivePilot) -> bool:
+        """Say whether a pilot ended so long ago that it says nothing any more, though the service still names it."""
+        return self._horizon is not None and pilot.ended_at is not None and pilot.ended_at <= self._horizon

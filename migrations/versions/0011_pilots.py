@@ -43,6 +43,7 @@ def upgrade() -> None:
     op.create_index('pilot_open', 'pilot', ['launcher', 'id'], unique=False, postgresql_where=sa.text('ended_at is null'))
     op.create_index('pilot_of_launcher', 'pilot', ['launcher', 'id'], unique=False)
     op.create_index('pilot_of_name', 'pilot', ['name', 'id'], unique=False)
+    op.create_index('pilot_ended_of_name', 'pilot', ['launcher', 'name', 'id'], unique=False, postgresql_where=sa.text("ended_at is not null and code <> 'withdrawn'"))
     op.create_index('pilot_status', 'pilot', ['status', 'id'], unique=False)
     op.create_index('pilot_ended', 'pilot', ['ended_at'], unique=False, postgresql_where=sa.text('ended_at is not null'))
     op.create_index('process_launcher', 'process', ['owner'], unique=False, postgresql_where=sa.text("role = 'launcher'"))
@@ -68,7 +69,7 @@ def downgrade() -> None:
     op.drop_index('attempt_job', 'attempt')
     for name in ('process_pilot', 'process_launcher'):
         op.drop_index(name, 'process')
-    for name in ('pilot_job', 'pilot_ended', 'pilot_status', 'pilot_of_name', 'pilot_of_launcher', 'pilot_open'):
+    for name in ('pilot_job', 'pilot_ended', 'pilot_status', 'pilot_ended_of_name', 'pilot_of_name', 'pilot_of_launcher', 'pilot_open'):
         op.drop_index(name, 'pilot')
     for name in ('restarts', 'large', 'usage', 'detail', *MOMENTS, *WORDS):
         op.drop_column('pilot', name)

@@ -164,6 +164,13 @@ pilot = Table(
     Index("pilot_open", "launcher", "id", postgresql_where=text("ended_at is null")),
     Index("pilot_of_launcher", "launcher", "id"),
     Index("pilot_of_name", "name", "id"),
+    Index(
+        "pilot_ended_of_name",
+        "launcher",
+        "name",
+        "id",
+        postgresql_where=text("ended_at is not null and code <> 'withdrawn'"),
+    ),
     Index("pilot_status", "status", "id"),
     Index("pilot_ended", "ended_at", postgresql_where=text("ended_at is not null")),
     Index("pilot_created", "created_at"),

@@ -19,7 +19,10 @@ from .pauses import set_aside
 ALONE_S = 60.0
 """For how long after its last round a launcher keeps others of its name away."""
 LATELY_S = 900.0
-"""For how long a launcher is told of a pilot that has ended."""
+"""For how long a launcher is told of every pilot that has ended."""
+LAST = 8
+"""Of each name it is told of so many that ended, whenever that was: so many tries make the rest of a name as long as it
+gets (60 s, doubled seven times, is more than the hour that is the most)."""
 DRAIN, CANCEL = "drain", "cancel"
 ORDER = [str(status) for status in PilotStatus]
 ENDED = [str(status) for status in OVER]
@@ -68,7 +71,7 @@ def see(connection: Connection, launcher: str, round_: Round) -> Orders:
     lost = [_seen(connection, launcher, part) for part in _one_each(round_.seen)]
     if any(lost):
         end_leases(connection)
-    return _orders(connection, launcher)
+    return _orders(connection, launcher, round_.names)
 
 
 def end_leases(connection: Connection) -> int:
@@ -138,8 +141,9 @@ def _seen(connection: Connection, launcher: str, seen: Sequence[PilotSeen]) -> b
     return any(row.lost for row in execute(connection, "see_pilots", rows, launcher=launcher, order=ORDER, over=ENDED))
 
 
-def _orders(connection: Connection, launcher: str) -> Orders:
-    rows = execute(connection, "pilots_of_launcher", launcher=launcher, lately_s=LATELY_S)
+def _orders(connection: Connection, launcher: str, names: Sequence[str]) -> Orders:
+    asked = {"launcher": launcher, "names": list(names), "lately_s": LATELY_S, "last": LAST}
+    rows = execute(connection, "pilots_of_launcher", **asked)
     return Orders(
         now=database_time(connection),
         pilots=tuple(LivePilot(**row._mapping) for row in rows),

@@ -172,6 +172,22 @@ def test_a_launcher_is_given_its_pilots_and_those_that_ended_lately(cluster: Clu
     }  # fmt: skip
 
 
+def test_a_launcher_is_given_the_last_few_of_each_name_that_it_keeps_however_long_ago_they_ended(
+    cluster: Cluster,
+) -> None:
+    tokens = [f"hf-test-{n:02}" for n in range(pilots.LAST + 3)]
+    for token in tokens:
+        cluster.intend(token)
+    cluster.intend("hf-other-1", name="salt")
+    long_ago = datetime.now(UTC) - timedelta(days=3)
+    ends = [PilotSeen(token=token, status="refused", reason="no", ended_at=long_ago) for token in tokens[:-1]]
+    withdrawn = PilotSeen(token=tokens[-1], status="ended", code="withdrawn", ended_at=long_ago)
+    other = PilotSeen(token="hf-other-1", status="refused", ended_at=long_ago)
+    orders = cluster.see(*ends, withdrawn, other, names=("reco",))
+    assert sorted(live(orders)) == tokens[2:-1]
+    assert len(live(orders)) == pilots.LAST
+
+
 def test_the_end_of_a_pilot_ends_the_leases_of_its_workers_alone(cluster: Cluster) -> None:
     cluster.intend(TOKEN, "hf-test-0002")
     cluster.worker()

@@ -103,10 +103,14 @@ def test_what_waits_in_a_paused_campaign_is_not_read_to_find_what_may_go(full: E
     assert read < 10, told
 
 
+ROUND = {"launcher": "here", "names": ["reco-1", "salt"], "lately_s": 900, "last": 8}
+
+
 @pytest.mark.parametrize(
     ("name", "values", "index"),
     [
-        ("pilots_of_launcher", {"launcher": "here", "lately_s": 900}, "pilot_ended"),
+        ("pilots_of_launcher", ROUND, "pilot_ended "),
+        ("pilots_of_launcher", ROUND, "pilot_ended_of_name "),
         ("other_launchers", {"launcher": "here", "owner": "w", "lately_s": 60}, "process_launcher"),
     ],
 )
@@ -123,8 +127,9 @@ def test_a_round_of_a_launcher_reads_neither_all_pilots_nor_all_processes(
 
 
 PILOTS = """
-insert into pilot (token, launcher, status, started_at, ended_at)
-select 't' || n, 'here', 'ended', now(), now() - n * interval '1 min' from generate_series(1, 20000) n;
+insert into pilot (token, launcher, name, status, started_at, ended_at)
+select 't' || n, 'here', 'reco-' || n % 50, 'ended', now(), now() - n * interval '1 min'
+from generate_series(1, 20000) n;
 insert into process (owner, role, seen_at, detail)
 select 'o' || n, 'worker', now() - n * interval '1 min', jsonb_build_object('pilot', 't' || n)
 from generate_series(1, 20000) n

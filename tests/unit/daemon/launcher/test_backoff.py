@@ -44,6 +44,28 @@ def test_a_launcher_that_was_restarted_does_not_forget(tmp_path: Path) -> None:
     assert cluster.batch.calls["submit"] == 1
 
 
+def test_a_launcher_that_comes_back_after_an_hour_rests_as_long_as_before(tmp_path: Path) -> None:
+    cluster = refused(tmp_path)
+    cluster.step(6 * 60 * 6)
+    before = cluster.batch.calls["submit"]
+    cluster.clock.pass_by(3600)
+    cluster.started(cluster.config)
+    cluster.step(6 * 50)
+    assert cluster.batch.calls["submit"] - before <= 2
+    assert "times in a row" in cluster.trouble["reco"]
+
+
+def test_a_refusal_of_last_week_is_forgotten_though_the_service_still_names_it(tmp_path: Path) -> None:
+    cluster = refused(tmp_path)
+    cluster.step(6)
+    cluster.clock.pass_by(7 * 24 * 3600)
+    cluster.batch.refuse = lambda wanted: ""
+    cluster.started(cluster.config)
+    cluster.step(2)
+    assert len(cluster.batch.jobs) == 4
+    assert cluster.trouble == {}
+
+
 def test_who_changes_the_configuration_begins_anew(tmp_path: Path) -> None:
     cluster = refused(tmp_path)
     cluster.step(2)
