@@ -142,8 +142,8 @@ def _seen(connection: Connection, launcher: str, seen: Sequence[PilotSeen]) -> b
 
 
 def _orders(connection: Connection, launcher: str, names: Sequence[str]) -> Orders:
-    asked = {"launcher": launcher, "names": list(names), "lately_s": LATELY_S, "last": LAST}
-    rows = execute(connection, "pilots_of_launcher", **asked)
+    which = list(names)
+    rows = execute(connection, "pilots_of_launcher", launcher=launcher, names=which, lately_s=LATELY_S, last=LAST)
     return Orders(
         now=database_time(connection),
         pilots=tuple(LivePilot(**row._mapping) for row in rows),
