@@ -132,13 +132,17 @@ class StepDemand(Record):
 
 
 class LivePilot(Record):
-    """A pilot of a launcher, as far as that has to know it; those that ended lately too."""
+    """A pilot of a launcher, as far as that has to know it; those that ended lately too.
+
+    `stay`: it is one of the least that are kept, and does not leave when idle. `ends_at` is the end of its walltime.
+    """
 
     token: str
     name: str
     status: str
     created_at: datetime
     large: bool = False
+    stay: bool = False
     job: str = ""
     node: str = ""
     state: str = ""
@@ -146,6 +150,7 @@ class LivePilot(Record):
     reason: str = ""
     restarts: int = 0
     started_at: datetime | None = None
+    ends_at: datetime | None = None
     ended_at: datetime | None = None
     heard_at: datetime | None = None
     told: str = ""

@@ -850,6 +850,13 @@ from pilot where launcher = :launcher and ended_at is null
 union
 select token, name, status, created_at, large, job, node, state, code, reason, restarts, started_at, ended_at, heard_at,
   told
+-- What a launcher has to know of its pilots: those that are not over, and those that ended lately.
+select token, name, status, created_at, large, coalesce(request -> 'stay' = 'true', false) as stay, job, node, state,
+  code, reason, restarts, started_at, ends_at, ended_at, heard_at, told
+from pilot where launcher = :launcher and ended_at is null
+union all
+select token, name, status, created_at, large, coalesce(request -> 'stay' = 'true', false) as stay, job, node, state,
+  code, reason, restarts, started_at, ends_at, ended_at, heard_at, told
 from pilot where launcher = :launcher and ended_at > statement_timestamp() - make_interval(secs => :lately_s)
 union
 select p.token, p.name, p.status, p.created_at, p.large, p.job, p.node, p.state, p.code, p.reason, p.restarts, p.started_at,

@@ -193,7 +193,12 @@ class FakeService:
         for wish in wishes:
             self.wishes.setdefault(wish.token, wish)
             row = LivePilot(
-                token=wish.token, name=wish.name, status="intended", created_at=self.clock(), large=wish.large
+                token=wish.token,
+                name=wish.name,
+                status="intended",
+                created_at=self.clock(),
+                large=wish.large,
+                stay=bool(wish.request.get("stay")),
             )
             self.rows.setdefault(wish.token, row)
 

@@ -52,9 +52,12 @@ def is_news(pilot: LivePilot, seen: PilotSeen) -> bool:
     )
 
 
+_SAID = ("job", "node", "state", "code", "reason", "restarts", "started_at", "ends_at")
+
+
 def put_on(pilot: LivePilot, seen: PilotSeen, now: datetime) -> LivePilot:
     """Give a pilot as it is known with what was seen since."""
-    said = {name: getattr(seen, name) for name in ("job", "node", "state", "code", "reason", "restarts", "started_at")}
+    said = {name: getattr(seen, name) for name in _SAID}
     changed = {name: value for name, value in said.items() if value}
     ended_at = (seen.ended_at or now) if seen.status in OVER else None
     return replace(pilot, status=seen.status, ended_at=ended_at, **changed)

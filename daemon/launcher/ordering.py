@@ -28,6 +28,11 @@ class Ordering:
         self.withdrawn.add(pilot.token)
         self.order(pilot, "cancel", now, "fewer pilots are needed than wait")
 
+    def release(self, pilot: LivePilot, now: datetime) -> None:
+        """Let a pilot leave that would stay; it counts as gone from now on."""
+        self.withdrawn.add(pilot.token)
+        self.order(pilot, "drain", now, "fewer pilots are to be kept")
+
     def obey(self, pilots: list[LivePilot], set_aside: Mapping[str, str], now: datetime) -> None:
         """Do what operators ordered, and drain pilots on nodes that are set aside."""
         for pilot in pilots:
@@ -36,6 +41,8 @@ class Ordering:
                 self.order(pilot, pilot.told, now, "an operator said so")
             elif node and pilot.status == "running":
                 self.order(pilot, "drain", now, f"{node} is set aside: {set_aside[node]}")
+            elif pilot.stay and pilot.token in self.withdrawn:  # it would stay if it had not heard
+                self.order(pilot, "drain", now, "fewer pilots are to be kept")
 
     def order(self, pilot: LivePilot, word: str, now: datetime, why: str) -> None:
         """Drain or cancel a pilot whose job is known; one that waits has nothing to finish."""

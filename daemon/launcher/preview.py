@@ -64,6 +64,10 @@ def _would(plan: Plan) -> str:
         parts.append(f"would start {plural(plan.start, 'pilot')}")
     if plan.start_large:
         parts.append(f"would start {plural(plan.start_large, 'large pilot')}")
+    if plan.start_stay:
+        parts.append(f"would start {plural(plan.start_stay, 'pilot')} to be kept")
     if plan.surplus + plan.surplus_large:
         parts.append(f"has {plan.surplus + plan.surplus_large} too many that wait")
+    if plan.surplus_stay:
+        parts.append(f"keeps {plan.surplus_stay} too many")
     return ", ".join(parts) or "as many pilots as are wanted"

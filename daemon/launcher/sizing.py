@@ -29,8 +29,21 @@ class Work(Record):
     executing_s: float = 0.0
 
 
+class Kind(Record):
+    """Which pilots: of a name, `large` ones, or those of the least number, which `stay` though there is no work."""
+
+    name: str
+    large: bool = False
+    stay: bool = False
+
+
+def kinds(name: str) -> tuple[Kind, Kind, Kind]:
+    """Give the kinds of pilots of a name: ordinary, large, and those that stay."""
+    return Kind(name=name), Kind(name=name, large=True), Kind(name=name, stay=True)
+
+
 class Crowd(Record):
-    """The pilots of one name and size. `leaving`: told to drain or to be cancelled, and no help any more."""
+    """The pilots of one kind. `leaving`: told to drain or to be cancelled, or near their end, and no help any more."""
 
     running: int = 0
     pending: int = 0
@@ -47,13 +60,20 @@ class Crowd(Record):
         return self.running + self.pending + self.leaving
 
 
+NOBODY = Crowd()
+
+
 class Plan(Record):
-    """What to do for pilots of one name: start so many, and so many of those that wait are too many."""
+    """What to do for pilots of one name: start so many, and so many of those that wait are too many. Of those that
+    stay, running ones may be too many as well: they would not leave by themselves.
+    """
 
     start: int = 0
     start_large: int = 0
+    start_stay: int = 0
     surplus: int = 0
     surplus_large: int = 0
+    surplus_stay: int = 0
 
 
 def work(pilots: Mapping[str, PilotConfig], demand: Iterable[StepDemand], able: Collection[str]) -> dict[str, Work]:
@@ -89,21 +109,27 @@ def mean_s(step: StepDemand, pilot: PilotConfig) -> float:
     return step.mean_s or pilot.within_s / FEW
 
 
-def plan(pilot: PilotConfig, work: Work, ordinary: Crowd, large: Crowd) -> Plan:
-    """Say how many pilots to start, and how many of those that wait are too many.
+def plan(pilot: PilotConfig, work: Work, ordinary: Crowd, large: Crowd, stay: Crowd = NOBODY) -> Plan:
+    """Say how many pilots to start, and how many are too many.
 
-    Large ones come first: an ordinary pilot would never do their work, and they do that of ordinary ones too.
+    Large ones come first: an ordinary pilot would never do their work, and they do that of ordinary ones too. Then
+    those that stay, the least number of pilots; where they leave no room for a large one, one of them has to go.
     """
     wanted_large = min(_needed(pilot, work.large, work.large_s, large.running), pilot.max)
-    wanted = _needed(pilot, work.waiting, work.waiting_s + work.executing_s, ordinary.running)
-    wanted = min(max(wanted, pilot.min - max(wanted_large, large.helping)), pilot.max - wanted_large)
-    room = min(pilot.max - ordinary.all - large.all, pilot.max_pending - ordinary.pending - large.pending)
+    wanted_stay = min(pilot.min, pilot.max - wanted_large)
+    wanted = _needed(pilot, work.waiting, work.waiting_s + work.executing_s, ordinary.running + stay.running)
+    wanted = min(wanted, pilot.max - wanted_large) - min(stay.helping, wanted_stay)
+    room = pilot.max - ordinary.all - large.all - stay.all
+    room = min(room, pilot.max_pending - ordinary.pending - large.pending - stay.pending)
     start_large = _between(0, wanted_large - large.helping, room)
+    start_stay = _between(0, wanted_stay - stay.helping, room - start_large)
     return Plan(
-        start=_between(0, wanted - ordinary.helping, room - start_large),
+        start=_between(0, wanted - ordinary.helping - start_stay, room - start_large - start_stay),
         start_large=start_large,
-        surplus=_between(0, ordinary.helping - wanted, ordinary.pending),
+        start_stay=start_stay,
+        surplus=_between(0, ordinary.helping - max(0, wanted), ordinary.pending),
         surplus_large=_between(0, large.helping - wanted_large, large.pending),
+        surplus_stay=max(0, stay.helping - wanted_stay),
     )
 
 

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 import structlog
+from msgspec.structs import asdict
 
 from ...statemachine.piloting import LivePilot, PilotSeen, PilotWish
 from ..config import Config
@@ -18,6 +19,7 @@ from .book import Book
 from .judging import clipped
 from .missing import Missing
 from .service import Service
+from .sizing import Kind
 from .tokens import new_token
 
 log = structlog.get_logger("headframe.launcher")
@@ -44,16 +46,16 @@ class Submitting:
         """Give the tokens of a name that are written down and certainly not submitted."""
         return [token for token, wanted in self._untried.items() if wanted.name == name]
 
-    def intend(self, wanted: Mapping[tuple[str, bool], int], now: datetime, **how: Any) -> None:
-        """Write pilots down: so many of each name and size, in one call. `how`: `exclude`, `expect`.
+    def intend(self, wanted: Mapping[Kind, int], now: datetime, **how: Any) -> None:
+        """Write pilots down: so many of each kind, in one call. `how`: `exclude`, `expect`.
 
         Raises `ClientError`: then nobody knows whether they were written down, and none is submitted; those that
         come back as such are.
         """
         made = [
-            Wanted(token=new_token(self._config, name), name=name, large=large, **how)
-            for (name, large), count in wanted.items()
-            if count > 0 and self._is_possible(name, large)
+            Wanted(token=new_token(self._config, kind.name), **asdict(kind), **how)
+            for kind, count in wanted.items()
+            if count > 0 and self._is_possible(kind)
             for _ in range(count)
         ]
         if not made:
@@ -61,9 +63,8 @@ class Submitting:
         self._untried.update((each.token, each) for each in made)
         self._service.intend(self._config.launcher.name, [self._wish(each) for each in made])
         for each in made:
-            self._book.add(
-                LivePilot(token=each.token, name=each.name, status="intended", created_at=now, large=each.large)
-            )
+            kind = Kind(name=each.name, large=each.large, stay=each.stay)
+            self._book.add(LivePilot(token=each.token, status="intended", created_at=now, **asdict(kind)))
 
     def submit(self, resting: Iterable[str], now: datetime) -> None:
         """Submit what is written down and was never tried; what is of a name that rests is given up instead."""
@@ -93,10 +94,11 @@ class Submitting:
             said = f"launcher.logs: {logs} cannot be made: {error.strerror}; make it, or set another folder"
             self.trouble.update(dict.fromkeys(self._config.pilots, said))
 
-    def _is_possible(self, name: str, large: bool) -> bool:
+    def _is_possible(self, kind: Kind) -> bool:
+        name = kind.name
         if name in self.trouble:
             return False
-        wanted = Wanted(token=new_token(self._config, name), name=name, large=large)
+        wanted = Wanted(token=new_token(self._config, name), **asdict(kind))
         try:
             check_shell(self._config, wanted, render(self._config, wanted).script)
         except ScriptError as error:
@@ -129,7 +131,9 @@ class Submitting:
         self._book.note(
             PilotSeen(token=wanted.token, status="pending", job=number, log=clipped(path), submitted_at=now), now
         )
-        log.info("pilot submitted", name=wanted.name, large=wanted.large, pilot=wanted.token, job=number)
+        log.info(
+            "pilot submitted", name=wanted.name, large=wanted.large, stay=wanted.stay, pilot=wanted.token, job=number
+        )
         return True
 
     def _wish(self, wanted: Wanted) -> PilotWish:
@@ -149,6 +153,7 @@ def described(config: Config, wanted: Wanted) -> dict[str, Any]:
     asked = request(pilot, large=wanted.large)
     shown: dict[str, Any] = {"nodes": pilot.nodes, "workers": pilot.workers, "cores": asked.cores}
     shown |= {"memory": asked.memory, "walltime_s": asked.walltime_s, "lanes": list(pilot.lanes), "max": pilot.max}
+    shown |= {"stay": True} if wanted.stay else {}
     named = ("partition", "account", "qos", "reservation", "constraint", "exclusive")
     shown |= {key: getattr(pilot, key) for key in named if getattr(pilot, key)}
     return {**shown, **({"options": list(pilot.options)} if pilot.options else {})}

@@ -1,7 +1,8 @@
 """The pilot's loop: watch over the workers, and decide when to leave and how.
 
-It leaves when nobody has had anything to do for a while, when no step would be done before the walltime is over, when
-its workers keep dying, or when it is told to: SIGUSR1 lets what runs be finished, SIGTERM hands it back at once.
+It leaves when nobody has had anything to do for a while (unless it is one of those that are always kept), when no step
+would be done before the walltime is over, when its workers keep dying, or when it is told to: SIGUSR1 lets what runs be
+finished, SIGTERM hands it back at once.
 Workers get both signals too where the batch system sends them to all processes; hearing it twice does no harm.
 """
 
@@ -33,11 +34,12 @@ DRAIN_SHARE = 0.25
 
 
 class PilotSettings(Record):
-    """What the pilot has to know beside what its workers have. Times in seconds."""
+    """What the pilot has to know beside what its workers have. Times in seconds. `stay`: it is kept, though idle."""
 
     workers: int = 1
     idle_s: float = 120.0
     drain_s: float = 120.0
+    stay: bool = False
 
 
 class Pilot:
@@ -100,7 +102,7 @@ class Pilot:
     def _look_for_work(self) -> None:
         left_s = self.around.ends_at - time.time() if self.around.ends_at is not None else None
         drain_s = min(self.settings.drain_s, DRAIN_SHARE * self.workers.walltime_s)
-        if self.crew.ready and self.crew.idle_s() >= self.settings.idle_s:
+        if not self.settings.stay and self.crew.ready and self.crew.idle_s() >= self.settings.idle_s:
             self._leave(f"there was nothing to do for {self.settings.idle_s:g} s")
         elif left_s is not None and left_s <= drain_s:
             self._leave(f"its walltime is over in {left_s:.0f} s")

@@ -18,7 +18,16 @@ GRACE_S = 10.0
 """A worker that is told to leave hands back after so long at most: SLURM kills it after 30 s (its KillWait)."""
 
 
-def run(config: Config, name: str, token: str, *, large: bool, expected: dict[str, float], walltime_s: float) -> int:
+def run(
+    config: Config,
+    name: str,
+    token: str,
+    *,
+    large: bool,
+    expected: dict[str, float],
+    walltime_s: float,
+    stay: bool = False,
+) -> int:
     """Be the pilot `token` of this node; give its exit code. Raises `ConfigError` where it is not configured."""
     asked = _asked(config, name)
     logs.set_up(config)
@@ -31,7 +40,7 @@ def run(config: Config, name: str, token: str, *, large: bool, expected: dict[st
         workers = msgspec.structs.replace(workers, nursery=nursery)
         pilot = Pilot(
             config,
-            PilotSettings(workers=asked.workers, idle_s=asked.idle_s, drain_s=asked.drain_s),
+            PilotSettings(workers=asked.workers, idle_s=asked.idle_s, drain_s=asked.drain_s, stay=stay),
             workers,
             around,
         )

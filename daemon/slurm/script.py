@@ -23,11 +23,12 @@ class ScriptError(ValueError):
 
 class Wanted(Record):
     """A pilot to be made: of which name, for work that ran out of time or memory, not on these nodes; `expect` is how
-    long its steps take (p95, seconds)."""
+    long its steps take (p95, seconds). `stay`: it does not leave when idle."""
 
     token: str
     name: str
     large: bool = False
+    stay: bool = False
     exclude: tuple[str, ...] = ()
     expect: dict[str, float] = {}
 
@@ -102,6 +103,8 @@ def command(config: Config, wanted: Wanted) -> tuple[str, ...]:
     words = [*start, "--config", str(_config_file(config)), "pilot", "--name", wanted.name, "--token", wanted.token]
     if wanted.large:
         words.append("--large")
+    if wanted.stay:
+        words.append("--stay")
     for step, seconds in sorted(wanted.expect.items()):
         if step in pilot.steps and seconds > 0:
             words += ["--expect", f"{step}={seconds:.1f}"]

@@ -7,7 +7,8 @@ import pytest
 
 from headframe.client import ProblemError
 from headframe.daemon.config.errors import ConfigError
-from headframe.daemon.launcher import running
+from headframe.daemon.launcher.running import make
+from headframe.daemon.launcher.sizing import Kind
 from headframe.daemon.slurm.contract import Standing
 
 from .small_cluster import SmallCluster, configured
@@ -201,7 +202,7 @@ def test_a_launcher_that_died_between_intent_and_submission_submits_nothing_twic
     cluster.batch.away = True
     cluster.launcher.tell()
     cluster.batch.away = False
-    cluster.launcher.submitting.intend({("reco", False): 1}, cluster.clock())
+    cluster.launcher.submitting.intend({Kind(name="reco"): 1}, cluster.clock())
     lost = cluster.row().token
     cluster.started(cluster.config)
     cluster.step(29)
@@ -276,4 +277,4 @@ def test_when_told_to_stop_it_leaves_its_pilots_running(cluster: SmallCluster) -
 def test_a_launcher_without_an_address_of_the_service_is_a_mistake(tmp_path: Path) -> None:
     config = configured(tmp_path, {"url": ""})  # a node may have such a one: it asks no service
     with pytest.raises(ConfigError, match=r"launcher\.url: is missing"):
-        running.make(config, threading.Event(), "owner")
+        make(config, threading.Event(), "owner")

@@ -1,10 +1,13 @@
 """How many pilots there are: properties over any work and any crowd."""
 
+import math
+
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from headframe.daemon.config.launching import PilotConfig
-from headframe.daemon.launcher.sizing import Crowd, Surplus, Work, plan, work
+from headframe.daemon.launcher.sizing import Crowd, Plan, Surplus, Work, places, plan, work
 from headframe.statemachine.piloting import StepDemand
 
 
@@ -34,20 +37,45 @@ crowds = st.builds(
 )  # fmt: skip
 
 
-@given(pilots, works, crowds, crowds)
-def test_there_are_never_more_than_the_most(config: PilotConfig, work: Work, ordinary: Crowd, large: Crowd) -> None:
-    found = plan(config, work, ordinary, large)
-    assert min(found.start, found.start_large, found.surplus, found.surplus_large) >= 0
-    new = found.start + found.start_large
-    assert new == 0 or new + ordinary.all + large.all <= config.max
-    assert new == 0 or new + ordinary.pending + large.pending <= config.max_pending
+def new(plan: Plan) -> int:
+    return plan.start + plan.start_large + plan.start_stay
+
+
+@given(pilots, works, crowds, crowds, crowds)
+def test_there_are_never_more_than_the_most(
+    config: PilotConfig, work: Work, ordinary: Crowd, large: Crowd, stay: Crowd
+) -> None:
+    found = plan(config, work, ordinary, large, stay)
+    assert min(found.start, found.start_large, found.start_stay) >= 0
+    assert min(found.surplus, found.surplus_large, found.surplus_stay) >= 0
+    assert new(found) == 0 or new(found) + ordinary.all + large.all + stay.all <= config.max
+    assert new(found) == 0 or new(found) + ordinary.pending + large.pending + stay.pending <= config.max_pending
     assert found.surplus <= ordinary.pending and found.surplus_large <= large.pending
+
+
+@given(pilots, works, crowds, crowds, crowds)
+def test_as_many_as_the_least_stay_and_no_more(
+    config: PilotConfig, work: Work, ordinary: Crowd, large: Crowd, stay: Crowd
+) -> None:
+    found = plan(config, work, ordinary, large, stay)
+    assert found.start_stay == 0 or stay.helping + found.start_stay <= config.min
+    assert stay.helping - found.surplus_stay <= config.min
+    if not work.large:
+        assert stay.helping - found.surplus_stay >= min(stay.helping, config.min)
+
+
+@given(pilots, works)
+def test_those_that_stay_do_the_work_that_there_is(config: PilotConfig, work: Work) -> None:
+    alone = replace(work, large=0, large_s=0.0)
+    found = plan(config, alone, Crowd(), Crowd(), Crowd(pending=config.min))
+    assert found.start == 0 or found.start + config.min <= math.ceil(work.waiting / places(config))
 
 
 @given(pilots, works)
 def test_there_are_never_fewer_than_the_least_where_so_many_may_wait(config: PilotConfig, work: Work) -> None:
     found = plan(config, work, Crowd(), Crowd())
-    assert found.start + found.start_large >= min(config.min, config.max_pending)
+    assert new(found) >= min(config.min, config.max_pending)
+    assert found.start_stay + found.start_large >= min(config.min, config.max_pending)
 
 
 @given(pilots, works, st.integers(0, 10**5))
@@ -55,26 +83,31 @@ def test_more_work_never_means_fewer_pilots(config: PilotConfig, less: Work, mor
     each = less.waiting_s / less.waiting if less.waiting else 60.0
     greater = Work(waiting=less.waiting + more, waiting_s=less.waiting_s + more * each, executing_s=less.executing_s)
     small = Work(waiting=less.waiting, waiting_s=less.waiting_s, executing_s=less.executing_s)
-    assert plan(config, greater, Crowd(), Crowd()).start >= plan(config, small, Crowd(), Crowd()).start
+    assert new(plan(config, greater, Crowd(), Crowd())) >= new(plan(config, small, Crowd(), Crowd()))
 
 
-@given(pilots, works, crowds, crowds)
+def after(crowd: Crowd, start: int, surplus: int) -> Crowd:
+    assert not (start and surplus)
+    waiting = min(surplus, crowd.pending)
+    return Crowd(running=crowd.running - (surplus - waiting), pending=crowd.pending + start - waiting)
+
+
+@given(pilots, works, crowds, crowds, crowds)
 def test_constant_work_settles_and_does_not_swing(
-    config: PilotConfig, work: Work, ordinary: Crowd, large: Crowd
+    config: PilotConfig, work: Work, ordinary: Crowd, large: Crowd, stay: Crowd
 ) -> None:
     for _ in range(50):
-        found = plan(config, work, ordinary, large)
-        assert not (found.start and found.surplus) and not (found.start_large and found.surplus_large)
-        ordinary = Crowd(running=ordinary.running, pending=ordinary.pending + found.start - found.surplus)
-        large = Crowd(running=large.running, pending=large.pending + found.start_large - found.surplus_large)
-    settled = plan(config, work, ordinary, large)
-    assert (settled.start, settled.start_large, settled.surplus, settled.surplus_large) == (0, 0, 0, 0)
+        found = plan(config, work, ordinary, large, stay)
+        ordinary = after(ordinary, found.start, found.surplus)
+        large = after(large, found.start_large, found.surplus_large)
+        stay = after(stay, found.start_stay, found.surplus_stay)
+    assert plan(config, work, ordinary, large, stay) == Plan()
 
 
 @given(pilots, works)
 def test_where_anything_waits_there_is_a_pilot(config: PilotConfig, work: Work) -> None:
     found = plan(config, work, Crowd(), Crowd())
-    assert bool(found.start + found.start_large) == bool(work.waiting + work.large + config.min)
+    assert bool(new(found)) == bool(work.waiting + work.large + config.min)
 
 
 def demand(**more: object) -> StepDemand:

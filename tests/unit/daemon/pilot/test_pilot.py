@@ -57,7 +57,7 @@ def crews(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "Teller", NoTeller)
 
 
-def pilot(left_s: float | None = None, expected: dict[str, float] | None = None) -> Pilot:
+def pilot(left_s: float | None = None, expected: dict[str, float] | None = None, *, stay: bool = False) -> Pilot:
     ends_at = None if left_s is None else time.time() + left_s
     workers = WorkerSettings(
         steps=("reconstruct", "catalog"),
@@ -68,7 +68,7 @@ def pilot(left_s: float | None = None, expected: dict[str, float] | None = None)
         expected=expected or {},
     )
     around = Surroundings(node="n1", nodes="n1", began_at=time.time(), ends_at=ends_at)
-    made = Pilot(Config(folder=Path()), PilotSettings(workers=2, idle_s=60, drain_s=120), workers, around)
+    made = Pilot(Config(folder=Path()), PilotSettings(workers=2, idle_s=60, drain_s=120, stay=stay), workers, around)
     made.start()
     return made
 
@@ -96,6 +96,14 @@ class TestLeaving:
         idle = resting(pilot())
         idle._look()
         assert (idle.reason, crew(idle).orders, idle.failed) == ("there was nothing to do for 60 s", ["drain"], False)
+
+    def test_one_that_is_to_stay_does_so_though_idle_until_its_end(self) -> None:
+        kept = resting(pilot(left_s=3000, stay=True))
+        kept._look()
+        assert kept.reason == ""
+        late = resting(pilot(left_s=119, stay=True))
+        late._look()
+        assert late.reason.startswith("its walltime is over in 11")
 
     def test_a_busy_worker_keeps_it_from_being_idle(self) -> None:
         busy = resting(pilot())
