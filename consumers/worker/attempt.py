@@ -52,19 +52,17 @@ class Attempt:
         )
 
     def _check_memory(self) -> None:
-        """Refuse what may use more memory than this worker's share: for good where there is none with more."""
+        """Refuse for good what may use more memory than this worker's share: others of the pilot have no more."""
         wanted, share = self.item.resources.memory, self.settings.memory
         if not share or wanted <= share:
             return
+        name, large = self.settings.pilot_name, self.settings.large
         sentence = (
             f"step {self.work.step} of {self.item.name} may use {wanted / 2**20:.0f} MiB of memory, but each worker of "
-            f"pilot {self.settings.pilot_name} has {share / 2**20:.0f} MiB"
+            f"pilot {name} has {share / 2**20:.0f} MiB; raise memory{' or large' if large else ''} of [pilot.{name}], "
+            "or lower its workers, then requeue it"
         )
-        if self.settings.large:
-            name = self.settings.pilot_name
-            sentence += f"; raise memory or large of [pilot.{name}], or lower its workers, then requeue it"
-            raise PayloadError("too-little-memory", sentence, permanent=True)
-        raise InfrastructureError("too-little-memory", sentence)
+        raise PayloadError("too-little-memory", sentence, permanent=True)
 
     def _own_folder(self, site: Site) -> None:
         """Make a folder in which nothing lies yet: a hint can reach the same worker twice in one epoch.

@@ -11,7 +11,7 @@ import msgspec
 from ...statemachine.pipeline import PipelineError
 from .access_checks import check_access
 from .errors import Mistakes
-from .launching_checks import check_launching, with_paths
+from .launching_checks import check_launching, check_memory, with_paths
 from .model import Config, Inbox
 from .types import NAME, absolute, program
 
@@ -29,6 +29,7 @@ def check(config: Config, mistakes: Mistakes) -> Config:
     _broker(config, mistakes)
     check_access(config.access, mistakes)
     check_launching(config.launcher, config.pilots, mistakes)
+    check_memory(config.pilots, _steps(config), mistakes)
     _inboxes(config, mistakes)
     _references(config, mistakes)
     _work_site(config, mistakes)

@@ -39,10 +39,11 @@ class LauncherConfig(Record):
 class PilotConfig(Record):
     """Pilots of one name: `[pilot.<name>]`. Each runs `workers` processes on each of its `nodes`, for these `steps`.
 
-    Between `min` and `max` of them are kept: as many as the waiting work needs to be done `within_s`. A pilot leaves
-    when idle for `idle_s`, and is told `drain_s` before its walltime ends. Those for work that ran out of time or
-    memory get `large` times as much of both. `script` holds a site's own lines, `options` further ones of sbatch.
-    `memory` and `cores`: of a node; 0 is whatever the partition gives, and a core a worker.
+    Between `min` and `max` of them are kept: as many as the waiting work needs to be done `within_s`. `min` of them
+    stay though idle; the others leave when idle for `idle_s`. Each is told `drain_s` before its walltime ends. Those
+    for work that ran out of time or memory get `large` times as much of both. `script` holds a site's own lines,
+    `options` further ones of sbatch. `memory` and `cores`: of a node; 0 is whatever the partition gives, and a core a
+    worker.
     """
 
     steps: tuple[str, ...]

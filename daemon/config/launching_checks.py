@@ -1,13 +1,15 @@
 """What has to fit together in `[launcher]` and `[pilot.<name>]`, and what may stand in a `#SBATCH` line."""
 
+import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import msgspec
 
 from ...statemachine.lanes import LANES
+from ...statemachine.pipeline import Step
 from .errors import Mistakes
 from .launching import LauncherConfig, PilotConfig
 from .types import program
@@ -18,6 +20,8 @@ WORD = r"[^\s\"'\\`$#;<>\x00-\x1f\x7f]+"
 OPTION = r"--(?P<option>[a-z][a-z0-9-]*)(=(?P<value>.+))?"
 UNSAFE = r"[\"'\\`$#\x00-\x1f\x7f\u2028\u2029]"
 LONGEST_DRAIN_S = 65535
+MORE = 2
+"""What ran out of memory is asked for once more with so many times as much."""
 SET = {
     "job-name": "the launcher names its jobs itself",
     "output": "set launcher.logs",
@@ -56,6 +60,34 @@ def check_launching(launcher: LauncherConfig, pilots: Mapping[str, PilotConfig],
     for name, pilot in pilots.items():
         for key, what in (*_limits(pilot), *_names(pilot), *_words(pilot), *_lines(pilot)):
             mistakes.add(f"pilot.{name}.{key}", what)
+
+
+def check_memory(pilots: Mapping[str, PilotConfig], steps: Iterable[tuple[str, Step]], mistakes: Mistakes) -> None:
+    """Note steps that may use more memory than a worker of their pilots has, as they are or once they ask for more."""
+    known = [(key, step) for key, step in steps if step.memory]
+    for name, pilot in pilots.items():
+        if not pilot.memory:
+            continue  # what the partition gives
+        for key, step in known:
+            if step.name in pilot.steps:
+                for which, what in _shares(pilot, key, step):
+                    mistakes.add(f"pilot.{name}.{which}", what)
+
+
+def _shares(pilot: PilotConfig, key: str, step: Step) -> Iterator[tuple[str, str]]:
+    share, large = pilot.memory // pilot.workers, int(pilot.memory * pilot.large) // pilot.workers
+    whose = f"step {step.name} ({key}.memory)"
+    if step.memory > share:
+        what = f"leaves each of {pilot.workers} workers {_mib(share)} MiB, but {whose} may use {_mib(step.memory)} MiB"
+        yield "memory", f"{what}: expected {_mib(step.memory * pilot.workers)}M or more, or fewer workers"
+    elif step.memory * MORE > large:
+        what = f"{pilot.large:g} leaves each of {pilot.workers} workers {_mib(large)} MiB, but {whose} asks for"
+        todo = "expected a larger one, more memory, or fewer workers"
+        yield "large", f"{what} {_mib(step.memory * MORE)} MiB once it ran out of its {_mib(step.memory)}: {todo}"
+
+
+def _mib(size: int) -> int:
+    return math.ceil(size / 2**20)
 
 
 def with_paths(launcher: LauncherConfig, folder: Path) -> LauncherConfig:

@@ -76,6 +76,35 @@ def test_each_mistake_of_a_pilot_is_one_line_with_its_key(
     assert "\n" not in found
 
 
+def needing(bytes_: int, **more: Any) -> dict[str, Any]:
+    step = {"name": "reconstruct", "to": "reconstructed", "use": "noop", "makes": "nothing", "memory": bytes_}
+    return {**pilot(workers=4, **more), "pipeline": {"default": {"initial": "arrived", "step": [step]}}}
+
+
+def test_a_step_that_may_use_more_than_its_workers_share_is_a_mistake_with_the_numbers(tmp_path: Path) -> None:
+    found = mistakes(tmp_path, **needing(3 << 30, memory="8G"))["pilot.reco.memory"]
+    assert (
+        "each of 4 workers 2048 MiB, but step reconstruct (pipeline.default.step[0].memory) may use 3072 MiB" in found
+    )
+    assert "expected 12288M or more, or fewer workers" in found
+
+
+def test_so_is_one_that_would_find_too_little_in_a_large_pilot(tmp_path: Path) -> None:
+    found = mistakes(tmp_path, **needing(2 << 30, memory="8G", large=1.5))["pilot.reco.large"]
+    assert "1.5 leaves each of 4 workers 3072 MiB" in found
+    assert "asks for 4096 MiB once it ran out of its 2048" in found
+
+
+def test_what_fits_and_what_nobody_knows_is_none(tmp_path: Path) -> None:
+    assert made(tmp_path, **needing(2 << 30, memory="8G")).pilots["reco"].memory == 8 << 30
+    assert made(tmp_path, **needing(64 << 30)).pilots["reco"].memory == 0
+
+
+def test_a_pilot_is_told_before_its_end_though_it_is_large(tmp_path: Path) -> None:
+    found = mistakes(tmp_path, **pilot(walltime="0:02:00", drain_s=150, large=2))["pilot.reco.walltime"]
+    assert "a pilot is told 150 s (drain_s) before its end" in found
+
+
 @pytest.mark.parametrize(
     ("more", "key", "what"),
     [
