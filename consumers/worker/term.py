@@ -17,6 +17,9 @@ from .settings import WorkerSettings
 MARGIN_S = 30.0
 MARGIN_SHARE = 0.1
 """What runs is handed back so long before the end, or at this share of a short walltime."""
+FRESH_SHARE = 0.75
+"""A step that takes longer than this share of the walltime is begun while as much is left: if nobody began it, pilots
+would come and leave for ever, and it would never ask for more time."""
 TOLD_S = 0.3
 """SIGTERM goes to all processes of a job: a step's program may die of it before its worker has noticed."""
 
@@ -53,8 +56,8 @@ class Term:
         self._takes = {**self._takes, **takes}
 
     def fits(self, step: str) -> bool:
-        """Say whether a step that begins now is done before the end, as far as anybody knows."""
-        return self._left() > self._takes.get(step, 0.0)
+        """Say whether a step that begins now is done before the end, or has its chance, as far as anybody knows."""
+        return self._left() > self._needs(step)
 
     def unfit(self, steps: Iterable[str]) -> frozenset[str]:
         """Name the steps that do not fit any more, as a `Halt` names them."""
@@ -72,7 +75,7 @@ class Term:
     def words(self, step: str, ran_s: float) -> tuple[str, str]:
         """Give reason code and reason with which an attempt that ran so long is handed back.
 
-        It has had its chance if it ran for as long as its step takes, or for more than half of the walltime where
+        It has had its chance if it ran for as long as its step needs, or for more than half of the walltime where
         nobody has measured that: then it needs more time, or it would be handed back for ever.
         """
         who = f"pilot {self.settings.pilot} (job {self.settings.job} on {self.settings.host})"
@@ -80,10 +83,15 @@ class Term:
             return "pilot-ended", f"{who} was told to end"
         if self._left() > 0:
             return "drain", "its worker was told to leave"
-        chance = self._takes.get(step) or self.settings.walltime_s / 2
+        chance = self._needs(step) or self.settings.walltime_s / 2
         if chance and ran_s >= chance:
             return "walltime", f"step {step} had run for {ran_s:.0f} s when the walltime of {who} was over"
         return "drain", f"the walltime of {who} was over; step {step} had run for {ran_s:.0f} s only"
+
+    def _needs(self, step: str) -> float:
+        """Give the seconds that have to be left for a step to begin; 0 where nobody has measured it."""
+        takes = self._takes.get(step, 0.0)
+        return min(takes, FRESH_SHARE * self.settings.walltime_s) if self.settings.walltime_s else takes
 
     def _left(self) -> float:
         """Give the seconds until what runs has to be handed back."""

@@ -131,7 +131,8 @@ def test_a_pilot_whose_workers_die_again_and_again_leaves_with_that_reason(make:
 def test_a_step_that_does_not_fit_any_more_is_not_begun(make: Make) -> None:
     bench = make("true")
     bench.arrive(1)
-    pilot = bench.pilot("--expect", "work=3000", SLURM_JOB_END_TIME=epoch_in(2000))
+    times = {"SLURM_JOB_START_TIME": epoch_in(-8000), "SLURM_JOB_END_TIME": epoch_in(2000)}
+    pilot = bench.pilot("--expect", "work=3000", **times)
     assert bench.ended(pilot) == 0
     last = bench.until("select detail from pilot where detail ->> 'what' = 'left'", "its last word")
     assert last["detail"]["leaves"].startswith("each of its steps takes longer than the ")

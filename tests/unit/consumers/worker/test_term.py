@@ -45,6 +45,14 @@ def test_a_step_that_nobody_has_measured_fits_until_it_is_time_to_hand_back() ->
     assert not term(20).fits("reconstruct")
 
 
+def test_a_step_that_takes_longer_than_a_whole_pilot_begins_in_a_fresh_one_and_asks_for_more_time() -> None:
+    assert term(990, walltime_s=1000, reconstruct=5000).fits("reconstruct")
+    assert not term(700, walltime_s=1000, reconstruct=5000).fits("reconstruct")
+    over = term(10, walltime_s=1000, reconstruct=5000)
+    assert over.words("reconstruct", 760)[0] == "walltime"
+    assert over.words("reconstruct", 700)[0] == "drain"
+
+
 def test_what_is_learned_on_this_node_counts() -> None:
     learned = term(100, reconstruct=1)
     learned.learn({"reconstruct": 75.0})
