@@ -10,6 +10,9 @@ from .records import Record
 
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=100, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 Words = Annotated[str, msgspec.Meta(max_length=2000)]
+Shown = Annotated[dict[Name, Any], msgspec.Meta(max_length=50)]
+Numbers = Annotated[dict[Name, float], msgspec.Meta(max_length=50)]
+Troubles = Annotated[dict[Name, Words], msgspec.Meta(max_length=200)]
 
 
 class PilotStatus(StrEnum):
@@ -77,9 +80,9 @@ class PilotWish(Record, forbid_unknown_fields=True):
 
     token: Name
     name: Name
-    steps: tuple[Name, ...]
+    steps: Annotated[tuple[Name, ...], msgspec.Meta(max_length=200)]
     large: bool = False
-    request: dict[str, Any] = {}
+    request: Shown = {}
 
 
 class PilotSeen(Record, forbid_unknown_fields=True):
@@ -98,7 +101,7 @@ class PilotSeen(Record, forbid_unknown_fields=True):
     started_at: datetime | None = None
     ends_at: datetime | None = None
     ended_at: datetime | None = None
-    usage: dict[str, float] = {}
+    usage: Numbers = {}
 
 
 class Round(Record, forbid_unknown_fields=True):
@@ -109,7 +112,7 @@ class Round(Record, forbid_unknown_fields=True):
     version: Words = ""
     back_end: Words = ""
     cluster: Words = ""
-    trouble: dict[str, Words] = {}
+    trouble: Troubles = {}
     seen: Annotated[tuple[PilotSeen, ...], msgspec.Meta(max_length=5000)] = ()
     names: Annotated[tuple[Name, ...], msgspec.Meta(max_length=200)] = ()
 

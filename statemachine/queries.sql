@@ -716,7 +716,7 @@ select exists (select from item where phase = 'executing') or exists (select fro
 
 -- name: see_process
 -- Processes were heard of; written once a second, or where they say something new. Gives what is paused, of which a
--- worker that is heard of has to be told.
+-- worker that is heard of has to be told. Whoever takes another one's id by mistake changes nothing of another role.
 with seen as (
   insert into process (owner, role, host, pid, version, detail)
   select w.owner, w.role, w.host, w.pid, w.version, w.detail
@@ -724,7 +724,8 @@ with seen as (
     as w(owner text, role text, host text, pid bigint, version text, detail jsonb)
   order by w.owner
   on conflict (owner) do update set seen_at = clock_timestamp(), detail = excluded.detail
-  where process.detail <> excluded.detail or process.seen_at < clock_timestamp() - interval '1 second'
+  where process.role = excluded.role
+    and (process.detail <> excluded.detail or process.seen_at < clock_timestamp() - interval '1 second')
 )
 select what, name from pause where what <> 'site';
 
@@ -788,7 +789,9 @@ order by p.token;
 
 -- name: see_pilots
 -- intended -> pending -> running -> ended or refused, never back; only a job that was requeued begins anew. What comes
--- after the end fills in what was not known, and what accounting says of it. What is not said stays as it was.
+-- after the end fills in what was not known, and what accounting says of it. What is not said stays as it was. Workers
+-- of the earlier start are told by the time: those that began shortly before the new one are left to their leases, as
+-- the batch system's clock is not ours, and a worker of the new start must not be taken for one of them.
 with said as (
   select w.*, array_position(:order, w.status) as place
   from jsonb_to_recordset(cast(:rows as jsonb)) as w(token text, status text, job text, node text, state text, code text,
@@ -821,7 +824,7 @@ update pilot p set
   ended_at = case when l.was_over then p.ended_at when l.is_over then coalesce(l.ended_at, clock_timestamp()) end,
   usage = p.usage || coalesce(l.usage, '{}'),
   detail = case when l.again and not l.was_over and not l.is_over then p.detail || jsonb_build_object(
-      'requeued_at', case when l.status = 'running' then coalesce(l.started_at, clock_timestamp()) else clock_timestamp() end,
+      'requeued_at', least(case when l.status = 'running' then l.started_at end, clock_timestamp()) - interval '30 s',
       'requeued', l.code) else p.detail end,
   heard_at = case when l.again and not l.was_over then null else p.heard_at end,
   seen_at = clock_timestamp()

@@ -60,6 +60,8 @@ def render(config: Config, wanted: Wanted) -> JobWanted:
         f"# a pilot of headframe: {wanted.name}{', large' if wanted.large else ''}, {wanted.token}",
         "# Told to drain before the pilot can hear it: it must not end the job. It is told again.",
         "trap '' USR1",
+        "# Where sbatch needed it, the launcher's key to SLURM has come along: it is nobody's on a node.",
+        "unset SLURM_JWT",
         f"export HEADFRAME_CONFIG={shlex.quote(str(_config_file(config)))}",
         *pilot.script,
         f"exec {shlex.join(command(config, wanted))}",

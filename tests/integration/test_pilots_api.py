@@ -73,6 +73,14 @@ def test_a_wish_that_nothing_can_hold_is_refused(service: tuple[Flask, Engine], 
     assert said in answer.json["detail"]
 
 
+def test_what_a_launcher_says_has_bounds(service: tuple[Flask, Engine]) -> None:
+    app, engine = service
+    many = {f"k{n}": 1.0 for n in range(300)}
+    for said in ({"trouble": dict.fromkeys(many, "x")}, {"seen": [{"token": TOKEN, "status": "ended", "usage": many}]}):
+        answer = app.test_client().post(f"{HERE}/round", json=said, headers=headers(engine, Role.LAUNCHER))
+        assert (answer.status_code, "length <= " in answer.json["detail"]) == (400, True)
+
+
 def test_a_time_that_no_job_can_have_is_refused(service: tuple[Flask, Engine]) -> None:
     app, engine = service
     seen = {"token": TOKEN, "status": "running", "started_at": "0001-01-01T00:00:00+14:00"}

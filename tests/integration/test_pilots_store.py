@@ -235,6 +235,19 @@ def test_workers_of_a_requeued_pilots_present_start_keep_their_leases(cluster: C
     assert cluster.leased(1, 1)
 
 
+@pytest.mark.parametrize("ahead_s", [15, 3600], ids=["a little", "an hour"])
+def test_a_batch_system_whose_clock_is_ahead_ends_no_lease_of_a_requeued_pilots_present_start(
+    cluster: Cluster, ahead_s: float
+) -> None:
+    cluster.intend(TOKEN)
+    cluster.say("running", job="4711", node="n1", started_at=THEN)
+    cluster.worker(began="10 s")
+    cluster.executing(1, 1)
+    now = cluster.machine.sql_value("select clock_timestamp()")
+    cluster.say("running", restarts=1, node="n3", started_at=now + timedelta(seconds=ahead_s))
+    assert cluster.leased(1, 1)
+
+
 @pytest.mark.parametrize(
     ("code", "interrupt", "said"),
     [
@@ -299,6 +312,15 @@ def test_a_worker_that_is_silent_while_its_pilot_lives_is_named_with_it(cluster:
     found = cluster.machine.item(1, 1)
     who = f"worker w-1 on node-7, of pilot {cluster.row().id},"
     assert (found.reason_code, found.reason) == ("lost-lease", f"{who} was not heard of for a whole lease")
+
+
+def test_a_launcher_that_takes_the_id_of_a_worker_changes_nothing_of_it(cluster: Cluster) -> None:
+    cluster.worker()
+    cluster.see(owner=WORKER.owner)
+    found = cluster.machine.sql_value(
+        "select role || ' ' || (detail ->> 'pilot') from process where owner = :o", o=WORKER.owner
+    )
+    assert found == f"worker {TOKEN}"
 
 
 def test_two_launchers_of_one_name_are_told_apart(cluster: Cluster) -> None:

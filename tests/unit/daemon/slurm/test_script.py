@@ -76,6 +76,14 @@ def test_the_shell_becomes_the_pilot_after_the_sites_own_lines(tmp_path: Path) -
     assert f"export HEADFRAME_CONFIG={tmp_path}/headframe.toml" in lines
 
 
+def test_the_launchers_key_to_slurm_is_forgotten_before_the_sites_own_lines_run(tmp_path: Path) -> None:
+    written = script(configured(tmp_path, script=['echo "key: ${SLURM_JWT:-none}"; exit'])).replace("exec ", "true ")
+    done = subprocess.run(
+        ["bash"], input=written, capture_output=True, text=True, env={"SLURM_JWT": "secret"}, check=True
+    )
+    assert done.stdout == "key: none\n"
+
+
 def test_large_pilots_ask_for_more(tmp_path: Path) -> None:
     text = script(configured(tmp_path, memory="1G", walltime="1:00:00", large=1.5), large=True)
     assert {"--mem=1536M", "--time=0-01:30:00"} <= set(asked(text))
