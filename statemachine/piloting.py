@@ -58,18 +58,25 @@ LOSSES = {
 }
 """What the end of a pilot means for what its workers executed: the code of the interrupt, and what is said of it."""
 ENDED_SOMEHOW = ("lost-lease", "ended")
-REQUEUED = ("lost-lease", "was requeued by the batch system")
+REQUEUED = ("lost-lease", "was requeued by the batch system, and had not said that it ends")
+REQUEUED_SAYING_SO = ("pilot-ended", "was requeued by the batch system")
 
 
-def loss(code: str, *, requeued: bool = False) -> tuple[str, str]:
-    """Give the code of the interrupt, and what is said of a pilot, for work that was lost with it.
-
-    One that was `requeued` ended by that code too, if it is known, and begins anew.
-    """
-    if requeued:
-        found = LOSSES.get(code)
-        return REQUEUED if found is None else (found[0], f"{found[1]}, and was requeued")
+def loss(code: str) -> tuple[str, str]:
+    """Give the code of the interrupt, and what is said of a pilot that is over, for work that was lost with it."""
     return LOSSES.get(code, ENDED_SOMEHOW)
+
+
+def loss_by_requeue(code: str, *, said_so: bool) -> tuple[str, str]:
+    """Give the same for a pilot whose job was requeued, and begins anew.
+
+    It ended by that code, if it is known. If it is not, the pilot's own word decides: who is told to end says so, who
+    dies says nothing. So an item that brings its node down counts, however soon the node is back.
+    """
+    if code in LOSSES:
+        cost, became = LOSSES[code]
+        return cost, f"{became}, and was requeued"
+    return REQUEUED_SAYING_SO if said_so else REQUEUED
 
 
 class PilotWish(Record, forbid_unknown_fields=True):
@@ -86,7 +93,10 @@ class PilotWish(Record, forbid_unknown_fields=True):
 
 
 class PilotSeen(Record, forbid_unknown_fields=True):
-    """What a launcher has learned of a pilot. What it does not name stays as it was."""
+    """What a launcher has learned of a pilot. What it does not name stays as it was.
+
+    `code` says why it is over; with more `restarts` than before, why the start before ended, if that is known.
+    """
 
     token: Name
     status: Literal["pending", "running", "ended", "refused"]

@@ -921,6 +921,7 @@ order by i.priority, i.id limit :room;
 -- being applied now is not overtaken. With each the pilot that its worker was of, and whether that is over for it.
 select i.id as item, i.epoch, i.owner, i.host, p.id as pilot, p.job, p.node, p.code, p.reason,
   p.status = any(:over) as pilot_over, p.detail ->> 'requeued' as requeued,
+  coalesce(p.detail ->> 'what' in ('draining', 'left'), false) as said_so,
   coalesce(w.started_at < cast(p.detail ->> 'requeued_at' as timestamptz), false) as before_requeue
 from item i left join process w on w.owner = i.owner left join pilot p on p.token = w.detail ->> 'pilot'
 where i.phase = 'executing' and i.id > :after and i.lease_until < clock_timestamp()

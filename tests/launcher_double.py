@@ -59,6 +59,7 @@ class FakeBatch:
         self.jobs: dict[str, JobSeen] = {}
         self.scripts: dict[str, str] = {}
         self.hidden: set[str] = set()
+        self.down: set[str] = set()
         self.drained: list[str] = []
         self.cancelled: list[str] = []
         self.calls: Counter[str] = Counter()
@@ -129,7 +130,8 @@ class FakeBatch:
 
     def nodes(self) -> tuple[Node, ...]:
         self._asked("nodes")
-        return tuple(Node(name=name, state="idle", usable=True) for name in self._nodes)
+        states = {name: "DOWN*" if name in self.down else "IDLE" for name in self._nodes}
+        return tuple(Node(name=name, state=state, usable=state == "IDLE") for name, state in states.items())
 
     def partitions(self) -> tuple[Partition, ...]:
         return ()
@@ -145,9 +147,10 @@ class FakeBatch:
     def end(self, job: str, code: str = "done", state: str = "COMPLETED", reason: str = "") -> None:
         self._set(job, standing=Standing.ENDED, state=state, code=code, reason=reason, ended_at=self.clock())
 
-    def requeue(self, job: str) -> None:
+    def requeue(self, job: str, reason: str = "BeginTime") -> None:
         restarts = self.jobs[job].restarts + 1
-        self._set(job, standing=Standing.PENDING, state="PENDING", nodes="", restarts=restarts, started_at=None)
+        again = {"state": "PENDING", "reason": reason, "nodes": "", "restarts": restarts, "started_at": None}
+        self._set(job, standing=Standing.PENDING, **again)
 
     def live(self) -> list[JobSeen]:
         return [each for each in self.jobs.values() if each.standing is not Standing.ENDED]

@@ -24,6 +24,7 @@ from .keeping import Keeping
 from .missing import Missing
 from .nodes import SetAside
 from .ordering import Ordering
+from .requeues import Requeues
 from .service import Service
 from .submitting import Submitting
 from .tokens import prefix
@@ -61,6 +62,7 @@ class Launcher:
         self.ordering = Ordering(batch, stop.is_set)
         self.submitting = Submitting(config, batch, service, self.book, self.missing, stop.is_set)
         self.counting = Counting(batch, self.book)
+        self.requeues = Requeues(batch)
         self.keeping = Keeping(config, self.book, self.ordering, self.submitting, SetAside(batch))
         self._self = Round(host=host, owner=owner, version=__version__, back_end=batch.name, names=tuple(config.pilots))
         self._away = ""
@@ -147,6 +149,8 @@ class Launcher:
     def _note(self, pilot: LivePilot, job: JobSeen, now: datetime) -> None:
         withdrawn = pilot.token in self.ordering.withdrawn
         seen = learned(pilot, job, log=clipped(log_path(self.config, pilot.token, job.job)), withdrawn=withdrawn)
+        if seen.status not in OVER and (why := self.requeues.cause(pilot, job, now)):
+            seen = replace(seen, code=why)
         if self.book.note(seen, now) and seen.status != pilot.status:
             log.info("pilot", status=seen.status, pilot=pilot.token, job=job.job, node=job.nodes, code=seen.code)
             self.counting.add(self._over([pilot.token]))

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, text
 
-from ..piloting import OVER, loss
+from ..piloting import OVER, loss, loss_by_requeue
 from ..queries import query
 from ..records import Record
 from .core import Ready, execute
@@ -33,7 +33,8 @@ def _lost(row: Row[Any]) -> dict[str, Any]:
 
 
 def _with_pilot(row: Row[Any]) -> tuple[str, str]:
-    code, became = loss(row.code, requeued=False) if row.pilot_over else loss(row.requeued or "", requeued=True)
+    ended = loss(row.code) if row.pilot_over else loss_by_requeue(row.requeued or "", said_so=row.said_so)
+    code, became = ended
     words = f": {row.reason}" if row.pilot_over and row.reason else ""
     return code, f"its {_pilot(row)} {became}{words}"
 

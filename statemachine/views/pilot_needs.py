@@ -33,7 +33,9 @@ order by s.place
 
 
 class Waiting(NamedTuple):
-    """Work that waits at a step in a lane. `taken`: a worker takes it; `elsewhere`: one takes the step at all."""
+    """Work that waits at a step in a lane. `taken`: a worker takes it; `elsewhere`: one takes the step at all; `steady`:
+    one takes it that no pilot brought.
+    """
 
     step: str
     lane: str
@@ -41,6 +43,7 @@ class Waiting(NamedTuple):
     now: datetime
     taken: bool
     elsewhere: bool
+    steady: bool
 
 
 def waiting(
@@ -76,15 +79,29 @@ def work_needs(conn: Connection, waits: Sequence[Waiting], launchers: Sequence[L
 def silent_launchers(
     launchers: Sequence[LauncherRow], waits: Sequence[Waiting], pilots: Sequence[PilotBrief]
 ) -> Iterator[Need]:
-    """Name the launchers that fell silent while work waits that their pilots took, as far as that is known."""
+    """Name the launchers that fell silent while work waits that their pilots took, as far as that is known.
+
+    Not where somebody else takes it: workers that no pilot of theirs brought, or pilots of a launcher that lives. So
+    one that was retired on purpose is no trouble.
+    """
+    living = {launcher.name for launcher in launchers if launcher.alive}
     for launcher in launchers:
         own = [each for each in pilots if each.launcher == launcher.name]
-        mine = [each.step for each in waits if not own or any(pilot.serves(each.step) for pilot in own)]
-        if not launcher.alive and mine:
-            steps = ", ".join(dict.fromkeys(mine))
+        mine = [each for each in waits if not own or any(pilot.serves(each.step, each.lane) for pilot in own)]
+        left = [each.step for each in mine if not _others_take(each, pilots, living)]
+        if not launcher.alive and left:
+            steps = ", ".join(dict.fromkeys(left))
             said = f"launcher {launcher.name} on {launcher.host or 'an unknown host'} has been silent since"
             sentence = f"{said} {_at(launcher.seen_at)}: it starts no pilots, and work waits for {steps}"
             yield Need("launcher-silent", sentence, "headframe launcher", launcher.name)
+
+
+def _others_take(waits: Waiting, pilots: Sequence[PilotBrief], living: set[str]) -> bool:
+    """Say whether workers outside of silent launchers' pilots take what waits, or pilots of a living launcher do.
+
+    A launcher that lives keeps pilots as there is work: those of it that are over count too.
+    """
+    return waits.steady or any(each.launcher in living and each.serves(waits.step, waits.lane) for each in pilots)
 
 
 def refused_pilots(launchers: Sequence[LauncherRow]) -> Iterator[Need]:
@@ -111,7 +128,9 @@ def no_worker(step: str, lane: str, *, elsewhere: bool) -> Need:
 
 def _waiting(step: str, lane: str, since: datetime, now: datetime, workers: Sequence[ProcessRow]) -> Waiting:
     taken = any(takes(worker, step, lane) for worker in workers)
-    return Waiting(step, lane, since, now, taken, elsewhere=taken or any(takes(worker, step) for worker in workers))
+    elsewhere = taken or any(takes(worker, step) for worker in workers)
+    steady = any(takes(worker, step, lane) and not worker.detail.get("pilot") for worker in workers)
+    return Waiting(step, lane, since, now, taken, elsewhere, steady)
 
 
 def _on_its_way(waits: Waiting, pilots: Sequence[PilotBrief], living: set[str]) -> bool:

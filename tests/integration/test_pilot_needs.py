@@ -61,9 +61,32 @@ def test_a_silent_launcher_needs_somebody_only_while_work_waits(machine: SmallMa
     assert "launcher cori on login04 has been silent since" in needs(machine)["launcher-silent"]
     assert needs(machine)["launcher-silent"].endswith("it starts no pilots, and work waits for salt")
     machine.alive("salt", roles=("worker",))
+    machine.sql("""update process set detail = detail || '{"pilot": "hf-test-1"}' where role = 'worker'""")
     assert list(needs(machine)) == ["launcher-silent"]
     machine.through(5, 1)
     assert needs(machine) == {}
+
+
+def test_a_launcher_that_was_retired_is_no_trouble_where_workers_of_others_take_its_work(
+    machine: SmallMachine, rows: Connection
+) -> None:
+    launcher(rows, silent="10 min")
+    pilot(rows, steps="salt", status="ended", code="done", job="88", ended="20 min")
+    assert "launcher-silent" in needs(machine)
+    machine.alive("salt", roles=("worker",))
+    assert needs(machine) == {}
+
+
+@pytest.mark.parametrize(("lanes", "named"), [(["live", "bulk"], False), (["bulk"], True)])
+def test_a_launcher_that_was_retired_is_no_trouble_where_pilots_of_another_one_take_its_work(
+    machine: SmallMachine, rows: Connection, lanes: list[str], named: bool
+) -> None:
+    launcher(rows, silent="10 min")
+    pilot(rows, steps="salt", status="ended", code="done", job="88", ended="20 min")
+    launcher(rows, "new")
+    over = {"status": "ended", "code": "done", "job": "89", "ended": "5 min"}
+    pilot(rows, launcher="new", steps="salt", request={"lanes": lanes}, **over)
+    assert ("launcher-silent" in needs(machine)) == named
 
 
 def test_refused_pilots_are_named_with_the_words_of_slurm(machine: SmallMachine, rows: Connection) -> None:

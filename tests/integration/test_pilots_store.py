@@ -282,23 +282,28 @@ def test_work_that_was_lost_with_a_pilot_says_how_that_ended(
 
 
 @pytest.mark.parametrize(
-    ("code", "interrupt", "said"),
+    ("code", "word", "interrupt", "said"),
     [
-        ("", "lost-lease", "was requeued by the batch system"),
-        ("preempted", "preempted", "was preempted, and was requeued"),
+        ("", "running", "lost-lease", "was requeued by the batch system, and had not said that it ends"),
+        ("", "left", "pilot-ended", "was requeued by the batch system"),
+        ("", "draining", "pilot-ended", "was requeued by the batch system"),
+        ("preempted", "running", "preempted", "was preempted, and was requeued"),
+        ("node-failed", "running", "node-failed", "lost its node, and was requeued"),
     ],
 )
 def test_work_of_a_requeued_pilots_earlier_start_says_so(
-    cluster: Cluster, code: str, interrupt: str, said: str
+    cluster: Cluster, code: str, word: str, interrupt: str, said: str
 ) -> None:
     cluster.intend(TOKEN)
     cluster.worker(began="1 hour")
     cluster.executing(1, 1)
     cluster.say("running", job="4711", node="n1")
+    cluster.machine.sql("update pilot set detail = jsonb_build_object('what', cast(:word as text))", word=word)
     cluster.say("pending", restarts=1, code=code)
     cluster.lose()
     found = cluster.machine.item(1, 1)
     assert (found.phase, found.reason_code) == ("ready", interrupt)
+    assert (found.nodes == []) == (interrupt in ("pilot-ended", "preempted"))
     assert found.reason.endswith(f"(job 4711 on node-7) {said}")
 
 

@@ -119,6 +119,33 @@ def test_a_job_that_was_requeued_is_told_as_such(cluster: SmallCluster) -> None:
     assert (cluster.row().status, cluster.row().restarts) == ("pending", 1)
 
 
+@pytest.mark.parametrize(
+    ("down", "reason", "code"),
+    [
+        ("", "BeginTime", ""),
+        ("n1", "BeginTime", "node-failed"),
+        ("n2", "BeginTime", ""),
+        ("n1", "Preempted", "preempted"),
+    ],
+)
+def test_a_requeue_says_what_became_of_the_start_before_where_that_can_be_known(
+    cluster: SmallCluster, down: str, reason: str, code: str
+) -> None:
+    cluster.work(2000)
+    cluster.step(2)
+    for job in ("1", "2"):
+        cluster.batch.start(job, "n1")
+    cluster.step()
+    cluster.batch.down.add(down)
+    for job in ("1", "2"):
+        cluster.batch.requeue(job, reason)
+    asked = cluster.batch.calls["nodes"]
+    cluster.step()
+    told = [seen for seen in cluster.service.rounds[-1].seen if seen.restarts]
+    assert [(seen.status, seen.code) for seen in told] == [("pending", code)] * 2
+    assert cluster.batch.calls["nodes"] - asked <= 1
+
+
 def test_a_pilot_that_was_heard_of_runs_though_the_list_is_late(cluster: SmallCluster) -> None:
     cluster.work(1)
     cluster.step(2)
