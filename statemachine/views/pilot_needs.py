@@ -33,8 +33,8 @@ order by s.place
 
 
 class Waiting(NamedTuple):
-    """Work that waits at a step in a lane. `taken`: a worker takes it; `elsewhere`: one takes the step at all; `steady`:
-    one takes it that no pilot brought.
+    """Work that waits at a step in a lane. `taken`: a worker takes it; `elsewhere`: one takes the step at all;
+    `steady`: one takes it that no pilot brought.
     """
 
     step: str
