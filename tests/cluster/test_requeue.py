@@ -31,11 +31,13 @@ def test_work_of_pilots_that_preemption_requeues_is_done_once_and_costs_the_file
 ) -> None:
     with clusters(slurm, steps=PATIENT, pilots=pilot(more='partition = "main"')) as cluster:
         cluster.hold()
-        cluster.launch({"SBATCH_REQUEUE": "1"})  # it counts for more than the script's own --no-requeue
+        cluster.launch()
         for sequence in range(1, FILES + 1):
             cluster.write(1, sequence)
         cluster.close_run(1, FILES)
         cluster.wait("select count(*) >= 2 from item where phase = 'executing'", 120, "two files executing")
+        for job in slurm.jobs():
+            slurm.scontrol("update", f"JobId={job}", "Requeue=1")  # the launcher asks for the contrary
         everywhere = ("--partition=urgent", "--exclusive", f"--nodes={len(slurm.names)}")
         urgent = slurm.sbatch("#!/bin/sh\nexec sleep 600\n", *everywhere)
         cluster.wait("select count(*) >= 1 from pilot where restarts > 0", 120, "the launcher has seen it")
