@@ -107,8 +107,12 @@ def _screen(session: Session, row: PilotRow, workers: Sequence[Any], attempts: S
     screen.fields([("intended", row.created_at), ("submitted", row.submitted_at), ("started", row.started_at)])
     screen.fields([("ends" if row.ended_at is None else "would end", row.ends_at), ("ended", row.ended_at)])
     screen.fields([("last seen", row.seen_at), ("last heard", row.heard_at)])
-    for head, values in (("asked for", row.request), ("it says", row.detail), ("it used", row.usage)):
+    asked = {name: value for name, value in row.request.items() if name != "script"}
+    for head, values in (("asked for", asked), ("it says", row.detail), ("it used", row.usage)):
         screen.fields([(head, ", ".join(f"{name} {value}" for name, value in values.items()))], "plain")
+    if row.request.get("script"):
+        screen.text("", "The site's own lines of its script:")
+        screen.text(*(f"  {line}" for line in str(row.request["script"]).splitlines()))
     screen.table(f"Workers ({row.busy} of {row.workers} busy)", workers, WORKERS)
     screen.table("What they did last", attempts[::-1], [column for column in ATTEMPTS if not column.wide])
     if row.ended_at is None:

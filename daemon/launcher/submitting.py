@@ -24,6 +24,9 @@ from .tokens import new_token
 
 log = structlog.get_logger("headframe.launcher")
 
+SCRIPT_BYTES = 4096
+"""So much of a site's own lines is told to the service."""
+
 
 class Submitting:
     """Makes pilots. `trouble` says of each name what stops it."""
@@ -148,7 +151,10 @@ class Submitting:
 
 
 def described(config: Config, wanted: Wanted) -> dict[str, Any]:
-    """Say what is asked for, as people are shown it: memory in bytes, walltime in seconds."""
+    """Say what is asked for, as people are shown it: memory in bytes, walltime in seconds, the site's own lines.
+
+    These hold no secrets: every user of the cluster can read a job's script.
+    """
     pilot = config.pilots[wanted.name]
     asked = request(pilot, large=wanted.large)
     shown: dict[str, Any] = {"nodes": pilot.nodes, "workers": pilot.workers, "cores": asked.cores}
@@ -156,4 +162,13 @@ def described(config: Config, wanted: Wanted) -> dict[str, Any]:
     shown |= {"stay": True} if wanted.stay else {}
     named = ("partition", "account", "qos", "reservation", "constraint", "exclusive")
     shown |= {key: getattr(pilot, key) for key in named if getattr(pilot, key)}
-    return {**shown, **({"options": list(pilot.options)} if pilot.options else {})}
+    shown |= {"options": list(pilot.options)} if pilot.options else {}
+    return {**shown, **({"script": _cut("\n".join(pilot.script))} if pilot.script else {})}
+
+
+def _cut(script: str) -> str:
+    """Leave a script's end out that is longer than people need to see, and say so."""
+    told = script.encode("utf-8", "replace")
+    if len(told) <= SCRIPT_BYTES:
+        return script.replace("\0", "")
+    return told[:SCRIPT_BYTES].decode("utf-8", "ignore").replace("\0", "") + "\n# ... (cut here)"

@@ -113,3 +113,22 @@ def test_pilots_that_the_service_wrote_down_without_an_answer_are_submitted(tmp_
     cluster.step(2)
     assert [row.status for row in cluster.rows] == ["pending"]
     assert len(cluster.batch.jobs) == 1
+
+
+def test_the_sites_own_lines_are_told_with_what_was_asked_for(tmp_path: Path) -> None:
+    cluster = SmallCluster(tmp_path, reco={"script": ["module load python", "umask 002"]})
+    cluster.work(1)
+    cluster.step(2)
+    (wish,) = cluster.service.wishes.values()
+    assert wish.request["script"] == "module load python\numask 002"
+
+
+def test_of_a_long_script_so_much_is_told_as_people_read(tmp_path: Path) -> None:
+    cluster = SmallCluster(tmp_path, reco={"script": [f"export GREETING_{n}=grüezi" for n in range(1000)]})
+    cluster.work(1)
+    cluster.step(2)
+    (wish,) = cluster.service.wishes.values()
+    script = wish.request["script"]
+    assert script.startswith("export GREETING_0=grüezi\n")
+    assert script.endswith("# ... (cut here)")
+    assert 4000 < len(script.encode()) < 4200
