@@ -115,7 +115,10 @@ class PilotSeen(Record, forbid_unknown_fields=True):
 
 
 class Round(Record, forbid_unknown_fields=True):
-    """What a launcher says each interval: who it is, what it has seen change, and what stops it (by pilot name)."""
+    """What a launcher says each interval: who it is, what it has seen change, and what stops it (by pilot name).
+
+    `interval_s` is how often it says so (0: it does not tell), `wanted` how many pilots of each name it wants now.
+    """
 
     host: Words = ""
     owner: Words = ""
@@ -125,6 +128,8 @@ class Round(Record, forbid_unknown_fields=True):
     trouble: Troubles = {}
     seen: Annotated[tuple[PilotSeen, ...], msgspec.Meta(max_length=5000)] = ()
     names: Annotated[tuple[Name, ...], msgspec.Meta(max_length=200)] = ()
+    interval_s: Annotated[float, msgspec.Meta(ge=0, le=7 * 86400)] = 0.0
+    wanted: Annotated[dict[Name, Annotated[int, msgspec.Meta(ge=0, le=10**6)]], msgspec.Meta(max_length=200)] = {}
 
 
 class StepDemand(Record):

@@ -765,11 +765,14 @@ where p.ended_at between statement_timestamp() - interval '26 hours' and stateme
 select pg_advisory_xact_lock(hashtext(current_schema() || '.launcher'), hashtext(:launcher));
 
 -- name: other_launchers
--- Launchers that call themselves alike and were heard of lately.
-select host, owner, extract(epoch from clock_timestamp() - seen_at) as silent_s from process
-where role = 'launcher' and detail ->> 'launcher' = :launcher and owner <> :owner
-  and seen_at > clock_timestamp() - make_interval(secs => :lately_s)
-order by seen_at desc;
+-- Launchers that call themselves alike and were heard of lately, or within three of their intervals.
+select p.host, p.owner, s.silent_s, s.keeps_s - s.silent_s as left_s
+from process p cross join lateral (
+  select extract(epoch from clock_timestamp() - p.seen_at) as silent_s,
+    greatest(:lately_s, 3 * coalesce(cast(p.detail ->> 'interval_s' as double precision), 0)) as keeps_s
+) s
+where p.role = 'launcher' and p.detail ->> 'launcher' = :launcher and p.owner <> :owner and s.silent_s < s.keeps_s
+order by p.seen_at desc;
 
 -- name: intend_pilots
 -- Pilots are written down before they are asked for; what is there already stays as it is.

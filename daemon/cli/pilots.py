@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from datetime import UTC
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -60,8 +61,21 @@ def list_(session: Session, /, limit: int, every: bool, output: str, no_headers:
     if limit and n >= limit and output not in ("json", "yaml"):
         click.echo(f"the first {limit} are shown; --limit 0 gives all", err=True)
     if shown.is_table:
+        _launchers(session, asked.get("launcher"))
         link(session, "/pilots", err=True)
     return Code.DONE
+
+
+def _launchers(session: Session, name: str | None) -> None:
+    """Say how the launchers are, and how many pilots of each name they want now."""
+    from .units import printable
+
+    with session.asking() as ask:
+        found = [row for row in ask.launchers() if name in (None, row.name)]
+    for row in found:
+        wants = ", ".join(f"{each} {many}" for each, many in sorted(row.wanted.items())) or "nothing that it has told"
+        said = f"wants {wants}" if row.alive else f"silent since {row.seen_at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+        click.echo(printable(f"launcher {row.name} on {row.host or 'an unknown host'}: {said}"), err=True)
 
 
 def _rows(session: Session, limit: int, asked: dict[str, Any]) -> Iterator[PilotRow]:

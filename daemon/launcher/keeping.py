@@ -24,11 +24,12 @@ walltime: it may have to wait for its place."""
 
 
 class Keeping:
-    """Decides and acts, once a round. `trouble` says of each name what stops its pilots."""
+    """Decides and acts, once a round. `trouble` says of each name what stops its pilots, `wanted` how many it wants."""
 
     def __init__(self, config: Config, book: Book, ordering: Ordering, submitting: Submitting, nodes: SetAside) -> None:
         self.config, self.book, self.ordering, self.submitting, self.nodes = config, book, ordering, submitting, nodes
         self.trouble: dict[str, str] = {}
+        self.wanted: dict[str, int] = {}
         self._digests = {name: digest(config, name) for name in config.pilots}
         self._surplus: dict[Kind, Surplus] = {}
 
@@ -37,6 +38,7 @@ class Keeping:
         self.submitting.check()
         rests = self.rests(orders.now)
         plans = self.plans(orders, rests)
+        self.wanted = {name: plans[name].wanted for name in self.config.pilots}
         for name, each in plans.items():
             for kind, surplus in zip(kinds(name), (each.surplus, each.surplus_large, each.surplus_stay), strict=True):
                 self._withdraw(kind, surplus, now)

@@ -37,6 +37,9 @@ REFUSALS = 3
 REMEMBERED = 24
 """Pilots that are over are remembered for so many of the longest rests, so that these get no shorter."""
 
+LONGEST_S = 7 * 86400.0
+"""An interval that is longer is told as this (`piloting.Round`)."""
+
 Jobs = dict[str, list[JobSeen]]
 
 
@@ -64,7 +67,8 @@ class Launcher:
         self.counting = Counting(batch, self.book)
         self.requeues = Requeues(batch)
         self.keeping = Keeping(config, self.book, self.ordering, self.submitting, SetAside(batch))
-        self._self = Round(host=host, owner=owner, version=__version__, back_end=batch.name, names=tuple(config.pilots))
+        who = Round(host=host, owner=owner, version=__version__, back_end=batch.name, names=tuple(config.pilots))
+        self._self = replace(who, interval_s=min(settings.interval_s, LONGEST_S))
         self._away = ""
         self._refusals: int | None = None
         self._said: dict[str, str] = {}
@@ -120,7 +124,7 @@ class Launcher:
 
     def said(self, seen: tuple[PilotSeen, ...] = ()) -> Round:
         """Say who this is, what was seen, and what stops it."""
-        return replace(self._self, seen=seen, trouble=self._trouble())
+        return replace(self._self, seen=seen, trouble=self._trouble(), wanted=self.keeping.wanted)
 
     def _poll(self) -> Jobs | None:
         """Ask for all jobs of this instance; nothing while the batch system does not answer."""

@@ -65,7 +65,7 @@ NOBODY = Crowd()
 
 class Plan(Record):
     """What to do for pilots of one name: start so many, and so many of those that wait are too many. Of those that
-    stay, running ones may be too many as well: they would not leave by themselves.
+    stay, running ones may be too many as well: they would not leave by themselves. `wanted`: so many are to be there.
     """
 
     start: int = 0
@@ -74,6 +74,7 @@ class Plan(Record):
     surplus: int = 0
     surplus_large: int = 0
     surplus_stay: int = 0
+    wanted: int = 0
 
 
 def work(pilots: Mapping[str, PilotConfig], demand: Iterable[StepDemand], able: Collection[str]) -> dict[str, Work]:
@@ -118,7 +119,8 @@ def plan(pilot: PilotConfig, work: Work, ordinary: Crowd, large: Crowd, stay: Cr
     wanted_large = min(_needed(pilot, work.large, work.large_s, large.running), pilot.max)
     wanted_stay = min(pilot.min, pilot.max - wanted_large)
     wanted = _needed(pilot, work.waiting, work.waiting_s + work.executing_s, ordinary.running + stay.running)
-    wanted = min(wanted, pilot.max - wanted_large) - min(stay.helping, wanted_stay)
+    in_all = min(wanted, pilot.max - wanted_large)
+    wanted = in_all - min(stay.helping, wanted_stay)
     room = pilot.max - ordinary.all - large.all - stay.all
     room = min(room, pilot.max_pending - ordinary.pending - large.pending - stay.pending)
     start_large = _between(0, wanted_large - large.helping, room)
@@ -130,6 +132,7 @@ def plan(pilot: PilotConfig, work: Work, ordinary: Crowd, large: Crowd, stay: Cr
         surplus=_between(0, ordinary.helping - max(0, wanted), ordinary.pending),
         surplus_large=_between(0, large.helping - wanted_large, large.pending),
         surplus_stay=max(0, stay.helping - wanted_stay),
+        wanted=wanted_large + max(in_all, wanted_stay),
     )
 
 

@@ -17,7 +17,7 @@ from .errors import NotFoundError, RefusedError
 from .pauses import set_aside
 
 ALONE_S = 60.0
-"""For how long after its last round a launcher keeps others of its name away."""
+"""For how long after its last round a launcher keeps others of its name away; for three intervals if those are more."""
 LATELY_S = 900.0
 """For how long a launcher is told of every pilot that has ended."""
 LAST = 8
@@ -103,10 +103,10 @@ def tell(connection: Connection, number: int, word: str, actor: str, reason: str
 
 def _refuse_second(connection: Connection, launcher: str, owner: str) -> None:
     for other in execute(connection, "other_launchers", launcher=launcher, owner=owner, lately_s=ALONE_S):
-        silent, host = float(other.silent_s), other.host or "another host"
+        silent, host, left = float(other.silent_s), other.host or "another host", float(other.left_s)
         raise RefusedError(
             f"launcher {launcher} runs on {host} (heard of {silent:.0f} s ago); end one of the two or give one another "
-            f"[launcher] name. If that one has ended, this one goes on in {ALONE_S - silent:.0f} s"
+            f"[launcher] name. If that one has ended, this one goes on in {left:.0f} s"
         )
 
 
@@ -117,6 +117,8 @@ def _see_launcher(connection: Connection, launcher: str, owner: str, said: Round
         "cluster": said.cluster,
         "trouble": said.trouble,
         "names": said.names,
+        "interval_s": said.interval_s,
+        "wanted": said.wanted,
     }
     row = {"owner": owner, "role": "launcher", "host": said.host, "version": said.version, "detail": detail}
     execute(connection, "see_process", [row])

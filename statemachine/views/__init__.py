@@ -45,6 +45,7 @@ from .flow import FlowRow, flow
 from .forecast import Forecast, StepForecast, forecast_campaign, forecast_found, forecast_run
 from .gaps import Gaps, MissingFile, Range, gaps
 from .latency import Latency, LatencyFilter, Quantiles, latency, latency_lately
+from .launchers import LauncherRow, launchers
 from .logs import log_pattern
 from .need import Need
 from .needs import service_needs
@@ -104,6 +105,7 @@ __all__ = [
     "LateRow",
     "Latency",
     "LatencyFilter",
+    "LauncherRow",
     "Listed",
     "MissingFile",
     "Need",
@@ -183,6 +185,7 @@ __all__ = [
     "is_campaign",
     "latency",
     "latency_lately",
+    "launchers",
     "log_pattern",
     "news",
     "note_of",

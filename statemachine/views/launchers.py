@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Select, func, literal, null, select
 from ..piloting import OVER
 from ..schema import pause, pilot, process
 from .fields import View
-from .processes import SEEN, PauseRow
+from .processes import PauseRow, seen_lately
 
 LATELY = timedelta(days=7)
 """A launcher that was not heard of for longer is not spoken of any more."""
@@ -22,7 +22,8 @@ ASKED = ("lanes", "most")
 
 class LauncherRow(View):
     """A launcher. `trouble` says by name of pilots what stops it, in the batch system's words; `names` are those that
-    it keeps; `alive`: heard of within `SEEN`.
+    it keeps, `wanted` how many of each it wants now. `alive`: heard of within a minute, or within three of its
+    intervals where those are longer.
     """
 
     name: str
@@ -33,6 +34,8 @@ class LauncherRow(View):
     cluster: str
     trouble: dict[str, str]
     names: tuple[str, ...]
+    interval_s: float
+    wanted: dict[str, int]
     started_at: datetime
     seen_at: datetime
     alive: bool
@@ -161,7 +164,7 @@ def _made(row: Any) -> PilotBrief:
 
 def _launchers() -> Select[Any]:
     """Select launchers as rows that nodes set aside can stand beside."""
-    alive = process.c.seen_at > func.clock_timestamp() - SEEN
+    alive = seen_lately()
     plain = (process.c[name] for name in ("host", "version", "detail", "started_at", "seen_at"))
     wanted = select(literal("launcher").label("what"), process.c.owner.label("name"), *plain, alive.label("alive"))
     return wanted.where(process.c.role == "launcher", process.c.seen_at > func.clock_timestamp() - LATELY)
@@ -184,6 +187,8 @@ def _launcher(row: Any) -> LauncherRow:
         cluster=str(detail.get("cluster") or ""),
         trouble={str(name): str(words) for name, words in (detail.get("trouble") or {}).items()},
         names=tuple(str(name) for name in detail.get("names") or ()),
+        interval_s=float(detail.get("interval_s") or 0.0),
+        wanted={str(name): int(many) for name, many in (detail.get("wanted") or {}).items()},
         started_at=row.started_at,
         seen_at=row.seen_at,
         alive=row.alive,

@@ -3,13 +3,25 @@
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, func, literal, null, select
+from sqlalchemy import ColumnElement, Connection, and_, func, literal, null, or_, select
 
 from ..schema import pause, process, site
 from .fields import View
 
 SEEN = timedelta(seconds=60)
 """A process that was not heard of for so long counts as gone."""
+
+INTERVALS = 3
+"""A launcher is heard of once an interval, which may be long: it counts as gone after so many, if that is later."""
+
+
+def seen_lately() -> ColumnElement[bool]:
+    """Say whether a process was heard of within `SEEN`, a launcher within its intervals."""
+    intervals_s = INTERVALS * func.coalesce(process.c.detail["interval_s"].as_float(), 0.0)
+    ago_s = func.extract("epoch", func.clock_timestamp() - process.c.seen_at)
+    allowed_s = func.greatest(SEEN.total_seconds(), intervals_s)
+    recently = process.c.seen_at > func.clock_timestamp() - SEEN
+    return or_(recently, and_(process.c.role == "launcher", ago_s < allowed_s))
 
 
 class ProcessRow(View):

@@ -12,7 +12,7 @@ from .attempts import AttemptRow
 from .fields import View
 from .launchers import PilotBrief, pilots_of_tokens
 from .paging import Listed, Page, key, listed, size
-from .processes import SEEN
+from .processes import SEEN, seen_lately
 
 LATELY = timedelta(hours=1)
 """Who has been silent for longer is listed only on demand."""
@@ -144,7 +144,7 @@ def _selected() -> Select[Any]:
 
 
 def _standing() -> ColumnElement[str]:
-    alive = process.c.seen_at > func.clock_timestamp() - SEEN
+    alive = seen_lately()
     detail = process.c.detail
     draining = detail["draining"].as_boolean().is_(True)
     paused = (

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection
 
-from headframe.statemachine.views import service_needs, status
+from headframe.statemachine.views import WorkerFilter, launchers, service_needs, status, workers
 
 from ..statements import statements
 from .pilots_filled import launcher, pilot, set_aside
@@ -87,6 +87,19 @@ def test_a_launcher_that_was_retired_is_no_trouble_where_pilots_of_another_one_t
     over = {"status": "ended", "code": "done", "job": "89", "ended": "5 min"}
     pilot(rows, launcher="new", steps="salt", request={"lanes": lanes}, **over)
     assert ("launcher-silent" in needs(machine)) == named
+
+
+@pytest.mark.parametrize(("interval_s", "silent"), [(10, True), (190, True), (210, False)])
+def test_a_launcher_is_silent_after_three_of_its_intervals(
+    machine: SmallMachine, rows: Connection, interval_s: int, silent: bool
+) -> None:
+    launcher(rows, silent="10 min", interval_s=interval_s, wanted={"reco": 3})
+    pilot(rows, steps="salt", status="pending", job="88", reason="Priority", submitted="5 min")
+    assert ("launcher-silent" in needs(machine)) == silent
+    (row,) = launchers(rows)
+    assert (row.alive, row.interval_s, row.wanted) == (not silent, interval_s, {"reco": 3})
+    (shown,) = workers(rows, WorkerFilter(role="launcher")).rows
+    assert shown.standing == ("silent" if silent else "running")
 
 
 def test_refused_pilots_are_named_with_the_words_of_slurm(machine: SmallMachine, rows: Connection) -> None:

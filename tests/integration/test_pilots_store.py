@@ -157,6 +157,15 @@ def test_pilots_of_others_and_unknown_ones_are_left_alone(cluster: Cluster) -> N
     assert cluster.row().status == "intended"
 
 
+def test_a_launcher_that_comes_seldom_keeps_others_of_its_name_away_for_three_intervals(cluster: Cluster) -> None:
+    cluster.see(interval_s=300, wanted={"reco": 2})
+    cluster.machine.sql("update process set seen_at = clock_timestamp() - interval '14 min' where role = 'launcher'")
+    with pytest.raises(RefusedError, match=r"heard of 840 s ago.*this one goes on in \d+ s"):
+        cluster.see(owner="l-2")
+    cluster.machine.sql("update process set seen_at = clock_timestamp() - interval '16 min' where role = 'launcher'")
+    cluster.see(owner="l-2")
+
+
 def test_a_launcher_is_given_its_pilots_and_those_that_ended_lately(cluster: Cluster) -> None:
     tokens = [f"hf-test-{n}" for n in range(4)]
     cluster.intend(*tokens)
@@ -340,7 +349,7 @@ def test_two_launchers_of_one_name_are_told_apart(cluster: Cluster) -> None:
     assert first.host == "login1"
     assert first.detail == {
         "launcher": "here", "back_end": "", "cluster": "perlmutter", "names": [],
-        "trouble": {"reco": "invalid partition"},
+        "trouble": {"reco": "invalid partition"}, "interval_s": 0, "wanted": {},
     }  # fmt: skip
 
 

@@ -6,7 +6,7 @@ answer is kept for a key.
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 from apiflask import APIBlueprint
 from flask import Response
@@ -15,10 +15,12 @@ from werkzeug.exceptions import BadRequest
 
 from ...statemachine.piloting import Orders, PilotSeen, PilotWish, Round
 from ...statemachine.store import pilots
+from ...statemachine.views import LauncherRow, Listed, launchers
 from ...statemachine.wording import plural
 from ..access.identity import Role, needs
-from ..context import changing
-from .answer import as_json
+from ..context import changing, reading
+from . import asked as asks
+from .answer import Rows, as_json, rows
 from .body import takes
 from .document import PREFIX, gives
 from .done import Done
@@ -40,8 +42,20 @@ ROUND = {
     "back_end": "commands",
     "cluster": "perlmutter",
     "names": ["reco"],
+    "interval_s": 10,
+    "wanted": {"reco": 3},
     "seen": [{"token": "hf-headframe-5f0c9a1b2d3e4f60", "status": "running", "job": "4711", "node": "nid004242"}],
 }
+
+
+@blueprint.get("/launchers")
+@blueprint.input(asks.One, location="query")
+@gives(Rows[LauncherRow])
+def list_launchers(query_data: dict[str, Any]) -> Response:
+    """List launchers that were heard of in the last week: whether they live, what they keep, want and do not get."""
+    with reading() as connection:
+        found = launchers(connection)
+    return rows(Listed(found, ""), query_data["wanted"])
 
 
 @blueprint.post("/launchers/<launcher>/pilots")

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         CatalogEntry,
         DeadLetterRow,
         FileDetail,
+        LauncherRow,
         Listed,
         OperationRow,
         Page,
@@ -78,6 +79,9 @@ class Questions(Protocol):
 
     def pauses(self) -> Sequence[Any]:
         """Give what is paused, the longest first."""
+
+    def launchers(self) -> Sequence[LauncherRow]:
+        """Give the launchers that were heard of in the last week."""
 
     def operation(self, number: int) -> OperationRow | None:
         """Give an operation."""

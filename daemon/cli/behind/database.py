@@ -99,6 +99,12 @@ class DatabaseQuestions:
 
         return views.pauses(self.connection)
 
+    def launchers(self) -> Sequence[v.LauncherRow]:
+        """Give the launchers that were heard of in the last week."""
+        from ....statemachine import views
+
+        return views.launchers(self.connection)
+
     def operation(self, number: int) -> v.OperationRow | None:
         """Give an operation."""
         from ....statemachine import views

@@ -86,6 +86,10 @@ class ServiceQuestions:
         """Give what is paused."""
         return self.client.pauses()
 
+    def launchers(self) -> Sequence[v.LauncherRow]:
+        """Give the launchers that were heard of in the last week."""
+        return self.client.launchers()
+
     def operation(self, number: int) -> v.OperationRow | None:
         """Give an operation."""
         return _if_there(lambda: self.client.operation(number))

@@ -180,6 +180,11 @@ class Client(Acting):
         found: Rows[v.PauseRow] = self.wire.get(Rows[v.PauseRow], "/pauses")
         return found.rows
 
+    def launchers(self) -> tuple[v.LauncherRow, ...]:
+        """List the launchers that were heard of in the last week: whether they live, what they want and do not get."""
+        found: Rows[v.LauncherRow] = self.wire.get(Rows[v.LauncherRow], "/launchers")
+        return found.rows
+
     def pilots(
         self,
         *,

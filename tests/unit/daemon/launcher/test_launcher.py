@@ -109,6 +109,15 @@ def test_a_vanished_pilot_that_comes_back_is_ended(cluster: SmallCluster) -> Non
     assert cluster.batch.cancelled == ["1"]
 
 
+def test_it_tells_how_often_it_comes_and_how_many_pilots_it_wants(cluster: SmallCluster) -> None:
+    cluster.work(1000)
+    cluster.step(2)
+    assert (cluster.service.rounds[-1].interval_s, cluster.service.rounds[-1].wanted) == (10, {"reco": 4})
+    cluster.work(0)
+    cluster.step(2)
+    assert cluster.service.rounds[-1].wanted == {"reco": 0}
+
+
 def test_a_job_that_was_requeued_is_told_as_such(cluster: SmallCluster) -> None:
     cluster.work(1)
     cluster.step(2)
