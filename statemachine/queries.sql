@@ -1671,6 +1671,49 @@ from failing f cross join lateral (
 where others.good > others.ill
 order by f.attempts desc, f.host;
 
+-- name: black_holes
+-- Nodes on which :deaths pilots in a row died at once (within :quick_s, or without having been heard of) since the node
+-- was last released, while others of their names that started meanwhile did well, on more other nodes than did not. A
+-- node that lost all its pilots within :burst_s lost them once. Those of several nodes speak of none.
+with moment as (
+  select statement_timestamp() as now, statement_timestamp() - make_interval(secs => :window_s) as since,
+    make_interval(secs => :quick_s) as quick
+), lately as (
+  select * from pilot where ended_at > (select since from moment)
+  union all
+  select * from pilot where ended_at is null
+), judged as materialized (
+  select p.node, p.name, p.code, p.state, p.reason, p.started_at, coalesce(p.ended_at, moment.now) as at,
+    case when p.code = 'node-failed' then cast(floor(extract(epoch from p.ended_at) / :burst_s) as text)
+      else p.token end as once,
+    well.did, p.code in ('failed', 'node-failed') and not well.did as died
+  from lately p cross join moment cross join lateral (
+    select p.heard_at is not null
+      and (p.code = 'done' or coalesce(p.ended_at, moment.now) - p.started_at >= moment.quick) as did
+  ) well
+  where p.started_at is not null and p.node ~ '^[A-Za-z0-9][A-Za-z0-9._-]*$'
+), known as materialized (
+  select node, greatest(moment.since, max(judged.at) filter (where did), (select max(o.at) from operation o
+    where o.action = 'resume' and o.selection @> jsonb_build_object('what', 'node', 'name', node))) as since
+  from judged cross join moment
+  where not exists (select from pause where what = 'node' and pause.name = judged.node)
+  group by node, moment.since
+), failing as (
+  select k.node as host, count(*) as pilots, array_agg(distinct j.name) as names, array_agg(j.code) as codes,
+    min(j.started_at) as first, (array_agg(coalesce(nullif(j.reason, ''), j.state) order by j.at desc))[1] as last
+  from known k join judged j on j.node = k.node and j.died and j.at > k.since
+  group by k.node having count(distinct j.once) >= :deaths
+)
+select f.host, f.pilots, f.names, f.codes, f.last, others.good, others.well as other_nodes
+from failing f cross join moment cross join lateral (
+  select count(*) filter (where o.did) as good, count(distinct o.node) filter (where o.did) as well,
+    count(distinct o.node) filter (where o.died) as ill
+  from judged o join known k on k.node = o.node
+  where o.name = any(f.names) and o.node <> f.host and o.started_at > f.first - moment.quick
+) others
+where others.well > others.ill
+order by f.pilots desc, f.host;
+
 -- name: nodes_aside
 -- How many nodes had workers lately, and how many of all are set aside by :actor.
 select (select count(distinct host) from process where role = 'worker' and host <> ''

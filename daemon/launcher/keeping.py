@@ -9,7 +9,7 @@ from ...statemachine.piloting import LivePilot, Orders
 from ..config import Config
 from .backoff import Rest, rest
 from .book import Book
-from .nodes import SetAside
+from .nodes import SetAside, on
 from .ordering import Ordering, leaving
 from .sizing import Crowd, Kind, Plan, Surplus, Work, kinds, plan, work
 from .submitting import Submitting
@@ -36,7 +36,7 @@ class Keeping:
     def keep(self, orders: Orders, now: datetime) -> None:
         """Do what is wanted. Raises `ClientError` while nothing can be written down."""
         self.submitting.check()
-        rests = self.rests(orders.now)
+        rests = self.rests(orders)
         plans = self.plans(orders, rests)
         self.wanted = {name: plans[name].wanted for name in self.config.pilots}
         for name, each in plans.items():
@@ -52,7 +52,7 @@ class Keeping:
             self.submitting.intend(starts, now, exclude=self.nodes.exclude(orders.set_aside), expect=expect)
             self.submitting.submit(self._resting(rests, orders.now), now)
         finally:
-            self._note_trouble(self.rests(orders.now))
+            self._note_trouble(self.rests(orders))
 
     def plans(self, orders: Orders, rests: dict[str, Rest]) -> dict[str, Plan]:
         """Say what is wanted of each name, those that are not configured any more as well."""
@@ -68,13 +68,14 @@ class Keeping:
             found[name] = self._carefully(name, wanted, rests, orders.now)
         return found
 
-    def rests(self, now: datetime) -> dict[str, Rest]:
-        """Say which names have been refused, or died, lately."""
+    def rests(self, orders: Orders) -> dict[str, Rest]:
+        """Say which names have been refused, or died, lately. Deaths on a node that is set aside are that node's."""
         settings = self.config.launcher
         found = {}
         for name, digits in self._digests.items():
             pilots = [pilot for pilot in self.book.of(name) if digest_of(pilot.token) == digits]
-            resting = rest(pilots, now, settings.refused_s, settings.refused_max_s)
+            pilots = [pilot for pilot in pilots if not on(pilot.node, orders.set_aside)]
+            resting = rest(pilots, orders.now, settings.refused_s, settings.refused_max_s)
             if resting is not None:
                 found[name] = resting
         return found

@@ -42,7 +42,7 @@ class Preview:
             yield f"what it would start cannot be said: {error}"
             return
         launcher.book.take((), orders)
-        for name, plan in launcher.keeping.plans(orders, launcher.keeping.rests(orders.now)).items():
+        for name, plan in launcher.keeping.plans(orders, launcher.keeping.rests(orders)).items():
             yield f"{name}: {_would(plan)}"
 
     def _checked(self, wanted: Wanted, script: str) -> str:

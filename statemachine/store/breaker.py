@@ -17,6 +17,8 @@ LOOKED_AT = 1000
 """So many of a node's latest attempts are looked at, and of each step elsewhere."""
 BURST_S = 10
 """Interrupts within so many seconds on a node are one: it lost all its workers at once, or a disk hung for a moment."""
+DEATHS, AT_ONCE_S = 3, 60
+"""So many pilots in a row that died within so many seconds of their start, or unheard, set their node aside."""
 LONGEST = 500
 """Characters of the last reason that are kept."""
 _ALONE = "select pg_try_advisory_xact_lock(hashtext(current_schema() || '.breaker')), set_config('jit', 'off', true)"
@@ -49,6 +51,7 @@ def break_circuits(connection: Connection, breaker: Breaker) -> list[Failing]:
     A node is known by what speaks of the place, or by what failed there and then went well elsewhere. Where the same
     item dies elsewhere too, or others did no better between the first and the last of them, it is the item's, the
     step's or the service's fault. What others do later says nothing: after an outage some have their turn first.
+    A node that kills pilots as they start never begins an attempt; it is known by its pilots.
     One sweeper at a time, so that two do not set aside more than may be.
     """
     if not breaker.failures or not connection.execute(text(_ALONE)).scalar_one():
@@ -63,10 +66,20 @@ def break_circuits(connection: Connection, breaker: Breaker) -> list[Failing]:
         look=LOOKED_AT,
         burst_s=BURST_S,
     )
-    if not found:
-        return []
-    room = _room(connection, breaker)
-    return [_set_aside(connection, row, may=place < room) for place, row in enumerate(found)]
+    reasons = {row.host: _reason(row) for row in found}
+    for row in execute(
+        connection,
+        "black_holes",
+        window_s=breaker.window_s,
+        deaths=min(DEATHS, breaker.failures),
+        quick_s=AT_ONCE_S,
+        burst_s=BURST_S,
+    ):
+        reasons.setdefault(row.host, _pilots_reason(row))
+    room = _room(connection, breaker) if reasons else 0
+    return [
+        _set_aside(connection, host, reason, may=place < room) for place, (host, reason) in enumerate(reasons.items())
+    ]
 
 
 def _room(connection: Connection, breaker: Breaker) -> int:
@@ -75,9 +88,8 @@ def _room(connection: Connection, breaker: Breaker) -> int:
     return max(1, int(row.nodes * breaker.share)) - int(row.aside)
 
 
-def _set_aside(connection: Connection, row: Row[Any], *, may: bool) -> Failing:
-    reason = _reason(row)
-    return Failing(host=row.host, reason=reason, set_aside=may and pause(connection, "node", row.host, ACTOR, reason))
+def _set_aside(connection: Connection, host: str, reason: str, *, may: bool) -> Failing:
+    return Failing(host=host, reason=reason, set_aside=may and pause(connection, "node", host, ACTOR, reason))
 
 
 def _reason(row: Row[Any]) -> str:
@@ -85,6 +97,14 @@ def _reason(row: Row[Any]) -> str:
     here = f"{row.attempts} attempts at {row.items} items ended badly in a row ({_counted(row.codes)})"
     there = f"{row.good} at the same steps went well on {plural(row.other_nodes, 'other node')}"
     return f"{here}, while {there}; the last: {(row.last or row.last_code)[:LONGEST]}"
+
+
+def _pilots_reason(row: Row[Any]) -> str:
+    """Say what became of the pilots there, and of others of their names."""
+    whose = f"{plural(row.pilots, 'pilot')} of {', '.join(row.names)}"
+    here = f"{whose} died in a row as they started or soon after ({_counted(row.codes)})"
+    there = f"{row.good} did well on {plural(row.other_nodes, 'other node')}"
+    return f"{here}, while {there}; the last: {(row.last or row.codes[-1])[:LONGEST]}"
 
 
 def _counted(codes: Iterable[str]) -> str:

@@ -77,7 +77,7 @@ STEPS = "\n".join(
 def pilot(**keys: Any) -> str:
     """Give the table of the pilots that reconstruct."""
     script = [f"export PYTHONPATH='{path}'"] if (path := os.environ.get("PYTHONPATH")) else []
-    return PILOT.format(**{"script": script, **PILOT_DEFAULTS, **keys})
+    return PILOT.format(**{**PILOT_DEFAULTS, **keys, "script": [*keys.get("script", ()), *script]})
 
 
 class Cluster(Centre):

@@ -60,6 +60,27 @@ class Farm:
         for item in items:
             self.ended(host, item, "succeeded", later=later)
 
+    def pilot(self, node: str, code: str, lived_s: float = 2, *, heard: bool = False, name: str = "reco") -> None:
+        """Let a pilot end on a node, a second after the one before."""
+        self.epoch, self.ago = self.epoch + 1, self.ago - 1
+        self.machine.sql(
+            "insert into pilot (token, launcher, name, steps, status, code, node, started_at, ended_at, heard_at, "
+            "reason) values (:token, 'here', :name, 'look', 'ended', :code, :node, "
+            "now() - make_interval(secs => :began), now() - make_interval(secs => :ago), "
+            "case when :heard then now() end, 'exit code 7')",
+            token=f"hf-{self.epoch}", name=name, code=code, node=node, began=self.ago + lived_s, ago=self.ago,
+            heard=heard,
+        )  # fmt: skip
+
+    def runs(self, node: str, since_s: float) -> None:
+        """Let a pilot run on a node that was heard of."""
+        self.epoch += 1
+        self.machine.sql(
+            "insert into pilot (token, launcher, name, steps, status, node, started_at, heard_at) values "
+            "(:token, 'here', 'reco', 'look', 'running', :node, now() - make_interval(secs => :since), now())",
+            token=f"hf-{self.epoch}", node=node, since=since_s,
+        )  # fmt: skip
+
     def look(self, failures: int = 3, share: float = 0.25) -> dict[str, str]:
         """Let the sweeper look; give what is set aside."""
         Nodes(self.machine.engine, Breaker(failures=failures, share=share)).look()
@@ -202,6 +223,69 @@ def test_no_failures_asked_for_sets_nothing_aside_and_what_is_long_ago_counts_no
     assert farm.look(failures=0) == {}
     farm.machine.sql("update attempt set ended_at = ended_at - interval '2 hours'")
     assert farm.look() == {}
+
+
+def test_a_node_on_which_pilots_die_as_they_start_is_set_aside_while_others_do_well(farm: Farm) -> None:
+    farm.runs("n2", 3010)
+    for _ in range(2):
+        farm.pilot("n1", "failed")
+    assert farm.look() == {}
+    farm.pilot("n1", "failed")
+    said = "3 pilots of reco died in a row as they started or soon after (failed 3), while 1 did well on 1 other node"
+    assert farm.look() == {"n1": f"{said}; the last: exit code 7"}
+    with farm.machine.engine.begin() as connection:
+        pauses.resume(connection, "node", "n1", "anna", "mounted again")
+    assert farm.look() == {}, "after its release it is counted anew"
+
+
+def test_pilots_that_die_on_other_nodes_as_well_speak_of_no_node(farm: Farm) -> None:
+    farm.runs("n3", 3010)
+    for _ in range(4):
+        farm.pilot("n1", "failed")
+        farm.pilot("n2", "failed")
+    assert farm.look() == {}
+
+
+def test_pilots_elsewhere_that_began_long_before_say_nothing(farm: Farm) -> None:
+    for node in ("n2", "n3"):
+        farm.runs(node, 3500)
+    for _ in range(4):
+        farm.pilot("n1", "failed")
+    assert farm.look() == {}, "what they are asked to do may have changed since"
+
+
+def test_pilots_that_lived_or_ended_by_somebodys_will_or_died_together_speak_of_no_node(farm: Farm) -> None:
+    farm.runs("n2", 3010)
+    for code in ("cancelled", "preempted", "withdrawn", "done", "memory"):
+        for _ in range(4):
+            farm.pilot("n1", code)
+    for _ in range(4):
+        farm.pilot("n3", "failed", lived_s=70, heard=True)
+    farm.ago = 2005
+    for _ in range(4):
+        farm.pilot("n4", "node-failed")
+    assert farm.look() == {}
+
+
+def test_a_pilot_that_did_well_between_begins_the_count_anew(farm: Farm) -> None:
+    farm.runs("n2", 3010)
+    farm.pilot("n1", "failed")
+    farm.pilot("n1", "failed")
+    farm.pilot("n1", "done", heard=True)
+    farm.pilot("n1", "failed")
+    farm.pilot("n1", "failed")
+    assert farm.look() == {}
+    assert farm.look(failures=2) != {}
+
+
+def test_pilots_set_no_more_than_the_share_of_nodes_aside(farm: Farm) -> None:
+    for node in ("n3", "n4", "n5"):
+        farm.runs(node, 3010)
+    for node in ("n1", "n2"):
+        for _ in range(4):
+            farm.pilot(node, "failed")
+    assert len(farm.look()) == 1
+    assert len(farm.look(share=0.5)) == 2
 
 
 def test_it_costs_a_few_probes_of_an_index_however_much_was_done(farm: Farm) -> None:

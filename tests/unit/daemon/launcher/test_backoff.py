@@ -159,3 +159,20 @@ def test_a_folder_of_logs_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     cluster.step(2)
     assert cluster.batch.calls["submit"] == 0
     assert cluster.trouble["reco"].startswith(f"launcher.logs: {tmp_path}/pilots cannot be made")
+
+
+def test_a_name_does_not_rest_for_pilots_that_died_on_a_node_that_is_set_aside(tmp_path: Path) -> None:
+    cluster = SmallCluster(tmp_path)
+    cluster.work(1000)
+    cluster.step(2)
+    for job in cluster.batch.live()[:3]:
+        cluster.batch.start(job.job, "n4")
+        cluster.batch.end(job.job, "failed", "FAILED", "exit code 7")
+    cluster.step(2)
+    assert "ended on n4 before it did anything" in cluster.trouble["reco"]
+    before = len(cluster.batch.jobs)
+    cluster.service.set_aside = {"n4": "3 pilots of reco died in a row"}
+    cluster.step(2)
+    assert cluster.trouble == {}
+    assert len(cluster.batch.jobs) > before
+    assert "--exclude=n4" in cluster.batch.scripts[str(len(cluster.batch.jobs))]
