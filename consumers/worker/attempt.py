@@ -127,10 +127,12 @@ class Attempt:
             self.started(), trigger="fail", reason_code="worker-error", reason=reason, log=None, folder=None
         )
 
-    def given_back(self, code: str, reason: str) -> Outcome:
-        """Say that the worker hands the item back, undone, for no fault of the item's."""
+    def given_back(self, code: str, reason: str, used: Usage | None = None) -> Outcome:
+        """Say that the worker hands the item back, undone, for no fault of the item's; and what it has used for it."""
         self.remove()
-        return msgspec.structs.replace(self.started(), trigger="interrupt", reason_code=code, reason=reason)
+        usage = msgspec.structs.replace(used or Usage(), queue_s=self._queue_s())
+        said = self.started()
+        return msgspec.structs.replace(said, trigger="interrupt", reason_code=code, reason=reason, usage=usage)
 
     def remove(self) -> None:
         """Remove the attempt's folder, at every site to which it may have copied; its log stays.

@@ -6,15 +6,17 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Sequence
 from queue import Empty, SimpleQueue
 from typing import BinaryIO, cast
 
 import msgspec
 
+from ...statemachine.records import Usage
 from ..steps.api import InfrastructureError
 from . import child as child_module
-from . import oom
+from . import gauge, oom
 from .child import Answer, Request
 from .forked import ForkedChild
 
@@ -31,7 +33,7 @@ class Executor:
 
     def __init__(self, preload: Sequence[str] = (), nice: int = 0, memory: int = 0, nursery: str = "") -> None:
         self._preload, self._nice, self._memory, self._nursery = tuple(preload), nice, memory, nursery
-        self._kills = 0
+        self._kills, self._began, self._cpu = 0, 0.0, 0.0
         self._child: subprocess.Popen[bytes] | ForkedChild | None = None
         self._answers: SimpleQueue[Answer] = SimpleQueue()
 
@@ -45,8 +47,11 @@ class Executor:
 
         Raises `InfrastructureError` where this host has no room for another process.
         """
-        requests = cast("BinaryIO", self._alive().stdin)
-        self._kills = oom.kills()
+        child = self._alive()
+        requests = cast("BinaryIO", child.stdin)
+        self._kills, self._began = oom.kills(), time.monotonic()
+        # Who is not forked yet has used nothing; asking for its id would wait until the nursery has imported all.
+        self._cpu = gauge.cpu_s(child.pid) if isinstance(child, subprocess.Popen) or child.is_forked else 0.0
         try:
             requests.write(msgspec.json.encode(request) + b"\n")
             requests.flush()
@@ -60,14 +65,22 @@ class Executor:
         except Empty:
             return None
 
-    def kill(self) -> None:
-        """End the child and all that it started, at once. No answer of its attempt comes after."""
+    def kill(self) -> Usage:
+        """End the child and all that it started, at once. No answer of its attempt comes after; give what it used."""
         child, self._child = self._child, None
         if child is None:
-            return
+            return Usage()
         self._answers = SimpleQueue()
+        cpu_s, peak = gauge.of_session(child.pid) if child.pid and self._began else (0.0, 0)
         _kill_group(child.pid)
         child.wait()
+        return self._spent(cpu_s, peak)
+
+    def _spent(self, cpu_s: float, peak: int) -> Usage:
+        """Say what an attempt used, from what its process has used ever."""
+        if not peak:
+            return Usage()
+        return Usage(wall_s=time.monotonic() - self._began, cpu_s=max(0.0, cpu_s - self._cpu), memory_peak=peak)
 
     def _alive(self) -> subprocess.Popen[bytes] | ForkedChild:
         if self._child is None or self._child.poll() is not None:
@@ -84,9 +97,13 @@ class Executor:
 
     def _judged(self, answer: Answer, killed: bool) -> Answer:
         """Tell what was killed for want of memory from what failed: it is tried once more where there is more of it.
+        Of a process that died, say what this attempt used of all that it did.
 
         The kernel counts such kills. Where that cannot be read: whoever kills where there is a limit kills for it.
         """
+        if not answer.usage.wall_s:
+            used = self._spent(answer.usage.cpu_s, answer.usage.memory_peak)
+            answer = msgspec.structs.replace(answer, usage=used)
         if not killed or not (self._memory or oom.kills() > self._kills):
             return answer
         limit = f" ({self._memory / 2**20:.0f} MiB for each worker)" if self._memory else ""
@@ -131,6 +148,8 @@ def _read(
         return
     _kill_group(child.pid)  # a program that it started goes on without it, in a folder that is being removed
     died = Answer(kind="fail", code="step-died", reason=f"the step's process died: {_cause(code)}")
+    if isinstance(child, ForkedChild):
+        died = msgspec.structs.replace(died, usage=child.used)
     answers.put(judged(died, code == -signal.SIGKILL and not ours))
 
 

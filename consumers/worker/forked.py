@@ -6,7 +6,8 @@ import socket
 import threading
 from typing import BinaryIO
 
-from .nursery import NUMBER
+from ...statemachine.records import Usage
+from .nursery import END, NUMBER
 
 UNKNOWN = 1
 """The exit code of a process of which nobody can tell how it ended: the nursery died before it."""
@@ -37,6 +38,7 @@ class ForkedChild:
         self.stdout: BinaryIO = os.fdopen(answers, "rb")
         self._pid = 0
         self._code: int | None = None
+        self.used = Usage()
         self._forked, self._ended = threading.Event(), threading.Event()
         threading.Thread(target=self._follow, name="nursery", daemon=True).start()
 
@@ -45,6 +47,11 @@ class ForkedChild:
         """The process id, 0 where it was never forked."""
         self._forked.wait()
         return self._pid
+
+    @property
+    def is_forked(self) -> bool:
+        """Whether its id is known already."""
+        return self._forked.is_set()
 
     def poll(self) -> int | None:
         """Give the exit code, none while it lives."""
@@ -56,20 +63,21 @@ class ForkedChild:
         return UNKNOWN if self._code is None else self._code
 
     def _follow(self) -> None:
-        first = self._number() or 0
-        self._pid = max(0, first)  # less is how it ended, before it could say its id
+        first = self._bytes(NUMBER.size)
+        number = NUMBER.unpack(first)[0] if first else 0
+        self._pid = max(0, number)  # less is how it ended, before it could say its id
         self._forked.set()
-        code = self._number() if self._pid else first
-        self._code = UNKNOWN if code is None else code
+        said = self._bytes(END.size) if self._pid else b""
+        code, cpu_s, peak = END.unpack(said) if said else (UNKNOWN if self._pid else number, 0.0, 0)
+        self.used = Usage(cpu_s=cpu_s, memory_peak=peak)
+        self._code = code
         self._ended.set()
         self._nursery.close()
 
-    def _number(self) -> int | None:
+    def _bytes(self, size: int) -> bytes:
+        """Read so many bytes; none where the nursery is gone."""
         found = b""
         with contextlib.suppress(OSError):
-            while len(found) < NUMBER.size:
-                more = self._nursery.recv(NUMBER.size - len(found))
-                if not more:
-                    return None
+            while len(found) < size and (more := self._nursery.recv(size - len(found))):
                 found += more
-        return int(NUMBER.unpack(found)[0]) if len(found) == NUMBER.size else None
+        return found if len(found) == size else b""

@@ -2,8 +2,8 @@
 
 Without it each worker of a node would import the same packages from a shared file system, at the same moment, and keep
 a copy of its own in memory. Who asks, at a socket in a folder of its own, sends two descriptors, which
-become standard input and output of the process; the process tells its id, and the nursery at last how it ended.
-It runs one thread only, for only that can be forked safely.
+become standard input and output of the process; the process tells its id, and the nursery at last how it ended and what
+it used. It runs one thread only, for only that can be forked safely.
 """
 
 import contextlib
@@ -18,6 +18,8 @@ from typing import NoReturn
 from . import child
 
 NUMBER = struct.Struct("=i")
+END = struct.Struct("=idq")
+"""The exit code, the CPU time in seconds, the most memory in bytes."""
 PATIENCE_S = 5.0
 """A worker that has connected sends its request at once; it may have been killed in between."""
 
@@ -75,7 +77,7 @@ class Nursery:
             os.setsid()
             os.dup2(source, 0)
             os.dup2(sink, 1)
-            _send(asker, os.getpid())
+            _send(asker, NUMBER.pack(os.getpid()))
             # Whoever waits for the end of another one's socket would wait for this process too.
             for each in (asker, self.listener, *self.asked.values()):
                 each.close()
@@ -93,17 +95,18 @@ class Nursery:
             os.read(self.bell, 1000)
         with contextlib.suppress(ChildProcessError):
             while True:
-                pid, status = os.waitpid(-1, os.WNOHANG)
+                pid, status, used = os.wait4(-1, os.WNOHANG)
                 if pid == 0:
                     return
                 asker = self.asked.pop(pid)
-                _send(asker, os.waitstatus_to_exitcode(status))
+                end = (os.waitstatus_to_exitcode(status), used.ru_utime + used.ru_stime, used.ru_maxrss * 1024)
+                _send(asker, END.pack(*end))
                 asker.close()
 
 
-def _send(asker: socket.socket, number: int) -> None:
+def _send(asker: socket.socket, words: bytes) -> None:
     with contextlib.suppress(OSError):  # who is gone needs no answer
-        asker.sendall(NUMBER.pack(number))
+        asker.sendall(words)
 
 
 def _draw_anew() -> None:

@@ -11,7 +11,7 @@ import logging
 import time
 from typing import TYPE_CHECKING
 
-from ...statemachine.records import Outcome
+from ...statemachine.records import Outcome, Usage
 from ..broker import Delivery
 from ..messages import Work
 from ..steps.api import PayloadError, StepError
@@ -79,8 +79,7 @@ class Parcel:
                 self._stop(attempt)
                 return
             if time.monotonic() >= deadline:
-                self.worker.executor.kill()
-                answer = _too_long(attempt)
+                answer = _too_long(attempt, self.worker.executor.kill())
                 break
             if self._grace_over():
                 self._hand_back(attempt)
@@ -109,12 +108,12 @@ class Parcel:
         self.waiting.remove(attempt)
 
     def _hand_back(self, attempt: Attempt) -> None:
-        self.worker.executor.kill()
+        used = self.worker.executor.kill()
         self.waiting.remove(attempt)
-        self.done.append(self._given_back(attempt, time.monotonic() - self.one_began))
+        self.done.append(self._given_back(attempt, time.monotonic() - self.one_began, used))
 
-    def _given_back(self, attempt: Attempt, ran_s: float = 0.0) -> Outcome:
-        return attempt.given_back(*self.worker.term.words(self.work.step, ran_s))
+    def _given_back(self, attempt: Attempt, ran_s: float = 0.0, used: Usage | None = None) -> Outcome:
+        return attempt.given_back(*self.worker.term.words(self.work.step, ran_s), used)
 
     def _attend(self) -> None:
         """While the steps run: become a long parcel when it is time, beat, hear what is to be dropped."""
@@ -183,10 +182,10 @@ class Parcel:
         return time.monotonic() - self.told_to_leave >= self.worker.settings.grace_s
 
 
-def _too_long(attempt: Attempt) -> Answer:
+def _too_long(attempt: Attempt, used: Usage) -> Answer:
     seconds = attempt.item.resources.timeout_s
     reason = f"step {attempt.work.step} took longer than its {seconds:g} s and was killed"
-    return Answer(kind="interrupt", code="walltime", reason=reason)
+    return Answer(kind="interrupt", code="walltime", reason=reason, usage=used)
 
 
 def _refused(error: StepError) -> Answer:

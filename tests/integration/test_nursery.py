@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from headframe.consumers.steps.api import Job, Resources, Site
+from headframe.consumers.worker import gauge
 from headframe.consumers.worker.child import Answer, Request
 from headframe.consumers.worker.executor import Executor
 from headframe.consumers.worker.forked import ForkedChild
@@ -129,3 +130,36 @@ def lives(group: int) -> bool:
     except ProcessLookupError:
         return False
     return True
+
+
+BUSY = """python3 -c '
+import time
+held = bytearray(80_000_000)
+while time.process_time() < 0.5:
+    pass
+time.sleep(600)'
+"""
+
+
+@pytest.mark.parametrize("forked", [True, False])
+def test_what_a_step_and_its_program_used_until_they_were_killed_is_known(nursery: str, ask: Ask, forked: bool) -> None:
+    executor = Executor(nursery=nursery if forked else "")
+    answer(executor, ask("true"))
+    executor.begin(ask(BUSY))
+    child = executor._child
+    assert child is not None
+    wait_until(lambda: gauge.of_session(child.pid)[0] > 0.3 + executor._cpu, 60, "it has used some time")
+    used = executor.kill()
+    assert used.wall_s > 0.3
+    assert 0.25 < used.cpu_s < 60
+    assert used.memory_peak > 80_000_000
+
+
+def test_what_a_process_used_that_was_killed_for_memory_is_known(nursery: str, ask: Ask) -> None:
+    executor = Executor(nursery=nursery, memory=2**30)
+    answer(executor, ask("true"))
+    died = answer(executor, ask("kill -9 $PPID"))
+    assert (died.kind, died.code) == ("interrupt", "memory")
+    assert died.usage.memory_peak > 2**20
+    assert died.usage.wall_s > 0
+    executor.kill()
