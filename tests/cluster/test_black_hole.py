@@ -26,11 +26,13 @@ def test_a_node_that_kills_pilots_as_they_start_is_set_aside_and_the_work_is_don
     clusters: Make, slurm: Slurm
 ) -> None:
     with clusters(slurm, pilots=BROKEN) as cluster:
+        cluster.hold()  # so that the others live, and one more is always wanted
         cluster.launch()
         for sequence in range(1, FILES + 1):
             cluster.write(1, sequence)
         cluster.close_run(1, FILES)
         cluster.wait(ASIDE, 180, "n2 is set aside")
+        cluster.let_go()
         reason = str(cluster.value("select reason from pause where what = 'node'"))
         assert "pilots of reconstruct died in a row" in reason, reason
         assert "(failed " in reason and "did well on " in reason, reason
