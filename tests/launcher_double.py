@@ -50,7 +50,8 @@ class Clock:
 
 
 class FakeBatch:
-    """Jobs in memory. `fault` is asked before each call, and may raise; `lose` says that an answer is lost."""
+    """Jobs in memory. `fault` is asked before each call, and may raise; `lose` says that an answer is lost; `recorded`
+    is the name under which accounting has each job, if that is not its own."""
 
     name = "double"
 
@@ -60,6 +61,7 @@ class FakeBatch:
         self.scripts: dict[str, str] = {}
         self.hidden: set[str] = set()
         self.down: set[str] = set()
+        self.recorded = ""
         self.drained: list[str] = []
         self.cancelled: list[str] = []
         self.calls: Counter[str] = Counter()
@@ -113,7 +115,7 @@ class FakeBatch:
         self._asked("accounting")
         ended = (self.jobs.get(job) for job in jobs) if self.counts else ()
         return tuple(
-            JobUsage(job=each.job, state=each.state, code=each.code, cpu_s=60.0)
+            JobUsage(job=each.job, state=each.state, code=each.code, cpu_s=60.0, token=self.recorded or each.token)
             for each in ended
             if each is not None and each.standing is Standing.ENDED
         )

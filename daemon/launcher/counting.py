@@ -7,7 +7,7 @@ import structlog
 from ...statemachine.piloting import LivePilot, PilotSeen
 from ..slurm.contract import Batch, BatchError
 from .book import Book
-from .missing import used
+from .missing import is_of, used
 
 log = structlog.get_logger("headframe.launcher")
 
@@ -39,7 +39,7 @@ class Counting:
             log.info("accounting does not answer", cause=str(error))
             usages = ()
         for usage in usages:
-            if usage.job in self._left:
+            if usage.job in self._left and is_of(usage, self._left[usage.job][0]):
                 token = self._left.pop(usage.job)[0]
                 self._book.note_usage(PilotSeen(token=token, status="ended", usage=used(usage)))
         for job in asked:

@@ -13,7 +13,7 @@ from ..config import Config
 
 
 class LockedError(Exception):
-    """Another launcher of this name runs on this host."""
+    """Another launcher of this name runs on this host, or the file that would tell so is not ours."""
 
 
 class Lock:
@@ -21,6 +21,8 @@ class Lock:
 
     The file keeps the id, so that a launcher that is started again on its host is still the same one to the service.
     """
+
+    _TODO = "have it removed, or set TMPDIR to a folder of your own"
 
     def __init__(self, config: Config, folder: Path | None = None) -> None:
         name = f"headframe-launcher-{os.getuid()}-{config.instance}-{config.launcher.name}.lock"
@@ -30,7 +32,7 @@ class Lock:
 
     def __enter__(self) -> Self:
         """Take the lock. Raises `LockedError`."""
-        self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        self._file = self._opened()
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
@@ -47,11 +49,22 @@ class Lock:
     def last_owner(cls, config: Config, folder: Path | None = None) -> str:
         """Give the id of the launcher that runs here or ran here last, without taking its place; a new one else."""
         lock = cls(config, folder)
-        lock._file = os.open(lock.path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        lock._file = lock._opened()
         try:
             return lock.owner()
         finally:
             os.close(lock._file)
+
+    def _opened(self) -> int:
+        """Open the file. Anybody may have made one of this name, where all keep their temporary files."""
+        try:
+            opened = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise LockedError(f"{self.path} cannot be opened: {error.strerror}; {self._TODO}") from error
+        if os.fstat(opened).st_uid != os.getuid():
+            os.close(opened)
+            raise LockedError(f"{self.path} is not ours; {self._TODO}")
+        return opened
 
     def owner(self) -> str:
         """Give the id, made when there is none yet."""

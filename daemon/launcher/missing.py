@@ -69,7 +69,8 @@ class Missing:
         except BatchError as error:
             log.warning("accounting does not answer", cause=str(error))
             return {}
-        return {by_job[each.job].token: ended(by_job[each.job], each) for each in usages if each.job in by_job}
+        known = ((by_job[each.job], each) for each in usages if each.job in by_job)
+        return {pilot.token: ended(pilot, each) for pilot, each in known if is_of(each, pilot.token)}
 
     def _due(self, wanted: dict[str, LivePilot], now: datetime) -> list[LivePilot]:
         for token in wanted:
@@ -97,6 +98,11 @@ class Missing:
         said = self._said.get(pilot.token, "")
         why = f" ({said})" if said else ""
         return clipped(f"whether it was submitted was never answered{why}, and no job of this name came to be")
+
+
+def is_of(usage: JobUsage, token: str) -> bool:
+    """Say whether accounting speaks of this pilot's job, and not of an earlier one with its number."""
+    return usage.token in ("", token)
 
 
 def ended(pilot: LivePilot, usage: JobUsage) -> PilotSeen:

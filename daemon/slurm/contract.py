@@ -71,7 +71,8 @@ class JobSeen(Record):
 class JobUsage(Record):
     """What accounting says of a job that ended: the second source, and what it used.
 
-    `cpu_s` and `elapsed_s` in seconds, `memory_peak` in bytes; `cpus` were allocated; `queue_s` it had waited.
+    `cpu_s` and `elapsed_s` in seconds, `memory_peak` in bytes; `cpus` were allocated; `queue_s` it had waited. `token`
+    is the job's name, where accounting says that: a cluster that lost its state gives its numbers out again.
     """
 
     job: str
@@ -82,6 +83,7 @@ class JobUsage(Record):
     cpus: int = 0
     memory_peak: int = 0
     queue_s: float = 0.0
+    token: str = ""
 
 
 class Node(Record):

@@ -191,6 +191,7 @@ def usage(job: Json) -> JobUsage:
         cpus=allocated_cpus(job),
         memory_peak=max((step_memory(step) for step in steps), default=0),
         queue_s=max(0.0, waited_until - (number(times.get("submission")) or 0.0)) if waited_until else 0.0,
+        token=seen.token,
     )
 
 

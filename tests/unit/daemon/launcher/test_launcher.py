@@ -81,6 +81,18 @@ def test_a_pilot_that_no_list_shows_is_not_over_before_accounting_says_so(cluste
     assert (cluster.row().status, cluster.row().code) == ("ended", "memory")
 
 
+def test_what_accounting_says_of_an_earlier_job_of_its_number_ends_no_pilot(cluster: SmallCluster) -> None:
+    cluster.work(1)
+    cluster.step(2)
+    cluster.batch.start("1")
+    cluster.step()
+    cluster.batch.recorded = "somebody-elses"
+    cluster.batch.hidden.add("1")
+    cluster.batch.end("1", "memory", "OUT_OF_MEMORY")
+    cluster.step(5)
+    assert cluster.row().status == "running"
+
+
 def test_without_accounting_it_takes_the_time_of_grace_and_silence(cluster: SmallCluster) -> None:
     cluster.batch.counts = False
     cluster.work(1)

@@ -135,6 +135,14 @@ def test_a_lock_ends_with_its_process(cluster: SmallCluster, tmp_path: Path) -> 
         pass
 
 
+def test_a_lock_that_is_a_link_of_somebody_else_is_named_with_what_to_do(cluster: SmallCluster, tmp_path: Path) -> None:
+    held = Lock(cluster.config, tmp_path)
+    held.path.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(LockedError, match="set TMPDIR to a folder of your own"), held:
+        pass
+    assert not (tmp_path / "elsewhere").exists()
+
+
 def test_told_to_stop_it_leaves_though_a_call_hangs(
     cluster: SmallCluster, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -57,6 +57,7 @@ def test_what_a_job_used_is_read_from_the_database(batch: PySlurm) -> None:
             cpus=4,
             memory_peak=5_000,
             queue_s=100.0,
+            token="hf-a-1",
         ),
     )
 
