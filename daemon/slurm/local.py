@@ -16,7 +16,7 @@ from pathlib import Path
 from ... import __version__
 from .asking import MINIMAL
 from .contract import JobSeen, JobUsage, JobWanted, Node, Partition, RefusedError, Reservation, Standing
-from .local_job import LocalJob
+from .local_job import LocalJob, filled_in
 
 PARTITION = "local"
 REMEMBERED_S = 7 * 86400.0
@@ -53,7 +53,7 @@ class Local:
 
     def try_out(self, wanted: JobWanted) -> str:
         """Say whether a job's log could be written. Raises `RefusedError`."""
-        folder = Path(wanted.log).parent if wanted.log else self._folder.parent
+        folder = Path(filled_in(wanted.log, "")).parent if wanted.log else self._folder.parent
         if not folder.is_dir():
             raise RefusedError(f"there is no folder {folder}")
         return f"it would start at once on {hostname()}; nothing limits its time, memory or cores"

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import signal
 import subprocess
 import time
@@ -47,7 +48,7 @@ class LocalJob:
 
     def start(self, environ: Mapping[str, str]) -> "subprocess.Popen[bytes]":
         """Start it in a session of its own."""
-        log = Path(self._wanted().log or self.folder / "log")
+        log = Path(filled_in(self._wanted().log, self.number) or self.folder / "log")
         command = ["/bin/sh", "-c", SUPERVISOR, "headframe-job", str(self.folder), str(Path.cwd())]
         with log.open("ab") as output:
             return subprocess.Popen(
@@ -147,6 +148,11 @@ class LocalJob:
             return msgspec.json.decode((self.folder / "wanted").read_bytes(), type=JobWanted)
         except (OSError, msgspec.DecodeError):  # one that its launcher did not finish writing: it never starts
             return JobWanted(token="", script="")
+
+
+def filled_in(pattern: str, number: str) -> str:
+    """Give the path of a log as SLURM makes it from its pattern: `%j` is the job, `%%` a percent sign."""
+    return re.sub("%(%|j)", lambda found: "%" if found[1] == "%" else number, pattern)
 
 
 def stat(pid: int | str) -> list[str]:

@@ -75,3 +75,10 @@ def test_a_log_whose_folder_is_missing_is_refused_by_name(tmp_path: Path) -> Non
     with pytest.raises(RefusedError, match="nowhere"):
         batch.submit(wanted)
     assert batch.find("hf-a-1") == ()
+
+
+def test_a_log_has_the_number_of_its_job_where_slurm_would_put_it(tmp_path: Path) -> None:
+    batch = Local(tmp_path / "jobs")
+    job = batch.submit(JobWanted(token="hf-a-1", script="#!/bin/sh\necho here\n", log=f"{tmp_path}/a%%b-%j.log"))
+    log = tmp_path / f"a%b-{job}.log"
+    wait_until(lambda: log.is_file() and log.read_text() == "here\n", 30, "the log is written")
