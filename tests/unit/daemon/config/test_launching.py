@@ -136,7 +136,7 @@ def test_what_sites_need_is_possible(tmp_path: Path, more: dict[str, Any]) -> No
     made(tmp_path, **pilot(**more))
 
 
-@pytest.mark.parametrize(("workers", "said"), [(8, "8192 MiB each, and step work may use 10240 MiB"), (6, "")])
+@pytest.mark.parametrize(("workers", "said"), [(8, "8 workers 8192 MiB, but step work"), (6, "")])
 def test_a_step_that_may_use_more_than_a_workers_share_is_a_mistake(tmp_path: Path, workers: int, said: str) -> None:
     steps = [{"name": "work", "to": "worked", "use": "reconstruct", "site": "work", "memory": 10 << 30}]
     more = {"pipeline": {"default": {"step": steps}}, "launcher": URL}
