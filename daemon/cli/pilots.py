@@ -120,10 +120,11 @@ def _screen(session: Session, row: PilotRow, workers: Sequence[Any], attempts: S
     screen.fields([("restarts", row.restarts or None)], "plain")
     screen.fields([("intended", row.created_at), ("submitted", row.submitted_at), ("started", row.started_at)])
     screen.fields([("ends" if row.ended_at is None else "would end", row.ends_at), ("ended", row.ended_at)])
-    screen.fields([("last seen", row.seen_at), ("last heard", row.heard_at)])
+    screen.fields([("last change", row.seen_at), ("last heard", row.heard_at)])
     asked = {name: value for name, value in row.request.items() if name != "script"}
     for head, values in (("asked for", asked), ("it says", row.detail), ("it used", row.usage)):
-        screen.fields([(head, ", ".join(f"{name} {value}" for name, value in values.items()))], "plain")
+        said = [_said(name, value) for name, value in values.items() if value not in ("", None)]
+        screen.fields([(head, ", ".join(said))], "plain")
     if row.request.get("script"):
         screen.text("", "The site's own lines of its script:")
         screen.text(*(f"  {line}" for line in str(row.request["script"]).splitlines()))
@@ -135,6 +136,17 @@ def _screen(session: Session, row: PilotRow, workers: Sequence[Any], attempts: S
         screen.text("", f"next: headframe get attempts --pilot {row.id}")
     screen.show()
     link(session, f"/pilots/{row.id}")
+
+
+def _said(name: str, value: Any) -> str:
+    """Say one thing that was asked for or used as people do: sizes and times in their units."""
+    from .units import human_lasting, human_size
+
+    if name.startswith("memory") and isinstance(value, int | float):
+        return f"{name.replace('_', ' ')} {human_size(int(value))}"
+    if name.endswith("_s") and isinstance(value, int | float):
+        return f"{name.removesuffix('_s')} {human_lasting(value)}"
+    return f"{name} {', '.join(map(str, value)) if isinstance(value, list | tuple) else value}"
 
 
 def _sentences(row: PilotRow) -> Iterator[str]:

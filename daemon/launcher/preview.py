@@ -70,4 +70,4 @@ def _would(plan: Plan) -> str:
         parts.append(f"has {plan.surplus + plan.surplus_large} too many that wait")
     if plan.surplus_stay:
         parts.append(f"keeps {plan.surplus_stay} too many")
-    return ", ".join(parts) or "as many pilots as are wanted"
+    return ", ".join(parts) or "nothing to start: as many pilots as its work needs are there"

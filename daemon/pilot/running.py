@@ -59,7 +59,7 @@ def settings(
     expected: dict[str, float] | None = None,
 ) -> WorkerSettings:
     """Say what the workers of a pilot may do, and how long."""
-    made = wiring.worker_settings(config, asked.steps, name, asked.lanes)
+    made = wiring.worker_settings(config, _last_first(config, asked.steps), name, asked.lanes)
     return msgspec.structs.replace(
         made,
         job=around.job,
@@ -74,6 +74,14 @@ def settings(
         expected=expected or {},
         memory=around.memory // asked.workers,
     )
+
+
+def _last_first(config: Config, steps: tuple[str, ...]) -> tuple[str, ...]:
+    """Order a pilot's steps from the last one of a pipeline to the first: else nothing is done before all has begun.
+
+    People name them in the order of the pipeline; which steps they are is what they mean.
+    """
+    return tuple(step for step in wiring.step_names(config)[::-1] if step in steps)
 
 
 def _asked(config: Config, name: str) -> PilotConfig:

@@ -19,6 +19,8 @@ LATELY = timedelta(hours=1)
 LOOKED_AT = 2000
 """So many of the latest attempts on its host are looked at for those of one worker."""
 MOST_SHOWN = 20
+OUTLIVED = timedelta(seconds=15)
+"""What was heard of no longer than this after its pilot's end has ended with it: the last words take their time."""
 
 
 class WorkerFilter(Record):
@@ -49,10 +51,10 @@ class Doing(View):
 
 
 class WorkerRow(View):
-    """A process. `standing`: `working`, `idle`, `paused`, `draining`, `left` (drained, then silent), `silent`, and
-    `running` for one that is no worker. `told` names who paused it, or had it drain, and why; `aside`: its node is set
-    aside. `doing` holds the first `MOST_SHOWN` of the `busy` items that it executes. `pilot` is the number of the one
-    that it works for.
+    """A process. `standing`: `working`, `idle`, `paused`, `draining`, `left` (drained, then silent; or its pilot is
+    over), `silent`, and `running` for one that is no worker. `told` names who paused it, or had it drain, and why;
+    `aside`: its node is set aside. `doing` holds the first `MOST_SHOWN` of the `busy` items that it executes. `pilot`
+    is the number of the one that it works for.
     """
 
     owner: str
@@ -75,7 +77,7 @@ class WorkerRow(View):
 
 
 class RoleRow(View):
-    """How many processes of a role are alive, and how many others were heard of within `LATELY`."""
+    """How many processes of a role are there, and how many fell silent within `LATELY` without having left."""
 
     role: str
     alive: int
@@ -103,10 +105,12 @@ def worker(conn: Connection, owner: str) -> WorkerRow | None:
 
 def roles(conn: Connection) -> tuple[RoleRow, ...]:
     """Count processes by role."""
-    alive = func.count().filter(process.c.seen_at > func.clock_timestamp() - SEEN)
     lately = process.c.seen_at > func.clock_timestamp() - LATELY
-    wanted = select(process.c.role, alive.label("alive"), (func.count() - alive).label("silent")).where(lately)
-    rows = conn.execute(wanted.group_by(process.c.role).order_by(process.c.role))
+    each = select(process.c.role, _standing().label("standing")).where(lately).subquery("each")
+    gone = each.c.standing.in_(("left", "silent"))
+    silent = func.count().filter(each.c.standing == "silent")
+    wanted = select(each.c.role, func.count().filter(~gone).label("alive"), silent.label("silent"))
+    rows = conn.execute(wanted.group_by(each.c.role).order_by(each.c.role))
     return tuple(RoleRow(**row._mapping) for row in rows)
 
 
@@ -155,9 +159,15 @@ def _standing() -> ColumnElement[str]:
         )
         .exists()
     )
+    # What the pilot says of itself ends with it; what was heard of since is a job that outlived its end.
+    over = (
+        select(pilot.c.id)
+        .where(pilot.c.token == detail["pilot"].astext, pilot.c.ended_at >= process.c.seen_at - OUTLIVED)
+        .exists()
+    )
     ordered = select(pause.c.name).where(pause.c.what == "drain", pause.c.name == process.c.owner).exists()
     return case(
-        (~alive & draining, "left"),
+        (over | (~alive & draining), "left"),
         (~alive, "silent"),
         (process.c.role != "worker", "running"),
         (draining | ordered, "draining"),

@@ -53,7 +53,7 @@ def test_each_worker_stands_as_it_was_heard_of_and_told(machine: SmallMachine, c
         "idle": "idle", busy: "working", "asleep": "paused", "leaving": "draining", "dead": "silent", "left": "left",
     }  # fmt: skip
     assert [row.told for row in v.workers(conn, v.WorkerFilter(standing="paused")).rows] == ["ada: noisy fan"]
-    assert [(row.role, row.alive, row.silent) for row in v.roles(conn)] == [("worker", 4, 2)]
+    assert [(row.role, row.alive, row.silent) for row in v.roles(conn)] == [("worker", 4, 1)]
 
 
 def test_who_is_long_silent_is_listed_on_demand(machine: SmallMachine, conn: Connection) -> None:

@@ -111,7 +111,7 @@ def _readable(what: str, root: Path, names: tuple[str, ...]) -> Finding:
         todo = "set the path that holds for this class of host, site.<name>.paths"
         sentence = f"{root} has none of what the login node sees there, such as {names[0]}"
         return Finding("fail", what, sentence, todo)
-    return Finding("ok", what, f"{root} can be read{f', {len(names)} names are as there' if names else ''}")
+    return Finding("ok", what, f"{root} can be read{', and has what the login node sees there' if names else ''}")
 
 
 def _writable(what: str, site: Site) -> Finding:

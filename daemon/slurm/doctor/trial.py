@@ -3,6 +3,7 @@
 import secrets
 from collections.abc import Iterator
 
+from ....statemachine.wording import plural
 from ...config import Config
 from ...finding import Finding
 from ..contract import Batch, RefusedError, UnclearError
@@ -38,7 +39,9 @@ def _script(config: Config, name: str) -> Finding:
     except ScriptError as error:
         return Finding("fail", what, str(error), f"mend pilot.{name}.script; headframe slurm script {name} shows it")
     lines = len(config.pilots[name].script)
-    return Finding("ok", what, f"bash understands it, with {lines} lines of this site" if lines else "bash reads it")
+    return Finding(
+        "ok", what, f"bash understands it, with {plural(lines, 'line')} of this site" if lines else "bash reads it"
+    )
 
 
 def _tried(config: Config, name: str, batch: Batch, *, large: bool) -> Finding:

@@ -56,7 +56,9 @@ def test_a_job_meets_the_login_node_in_every_place_and_leaves_nothing(tmp_path: 
     met = [each.sentence for each in (*about(said, "site work"), *about(said, "logs"))]
     assert any("a mark went to the login node and back" in each for each in met), said
     assert all(each.level == "ok" for each in (*about(said, "logs"), *about(said, "site daq"))), said
-    assert [each.sentence for each in about(said, "site daq")] == [f"{tmp_path}/daq can be read, 2 names are as there"]
+    assert [each.sentence for each in about(said, "site daq")] == [
+        f"{tmp_path}/daq can be read, and has what the login node sees there"
+    ]
     assert about(said, "clock")[0].sentence == "agrees with the login node's"
     assert all(each.what.startswith("pilot reco on n7: ") for each in said.values())
     assert about(said, "broker")[0].level == "fail"
