@@ -38,6 +38,21 @@ def standing(conn: Connection) -> dict[str, str]:
     return {row.owner: row.standing for row in v.workers(conn).rows}
 
 
+def test_workers_of_a_pilot_that_is_over_have_left_unless_they_are_heard_of_after_it(
+    machine: SmallMachine, conn: Connection
+) -> None:
+    for token, ended in (("hf-1", "now()"), ("hf-2", "null"), ("hf-3", "now() - interval '1 hour'")):
+        machine.sql(
+            "insert into pilot (launcher, token, name, steps, status, ended_at) values "
+            f"('main', :token, 'reco', 'place', case when {ended} is null then 'running' else 'ended' end, {ended})",
+            token=token,
+        )
+    for owner, token in (("over", "hf-1"), ("there", "hf-2"), ("outlived", "hf-3")):
+        hear(machine, owner, pilot=token)
+    assert standing(conn) == {"over": "left", "there": "idle", "outlived": "idle"}
+    assert [(row.role, row.alive, row.silent) for row in v.roles(conn)] == [("worker", 2, 0)]
+
+
 def test_each_worker_stands_as_it_was_heard_of_and_told(machine: SmallMachine, conn: Connection) -> None:
     machine.arrive(5, 1)
     machine.say(5, 1, "start")
