@@ -850,23 +850,16 @@ update item i set lease_until = clock_timestamp() from lost where i.id = lost.id
 -- name: pilots_of_launcher
 -- What a launcher has to know of its pilots: those that are not over, those that ended lately, and of each name that it
 -- keeps the last few that were not withdrawn, however long ago: by them it knows for how long the name has to rest.
-select token, name, status, created_at, large, job, node, state, code, reason, restarts, started_at, ended_at, heard_at,
-  told
-from pilot where launcher = :launcher and ended_at is null
-union
-select token, name, status, created_at, large, job, node, state, code, reason, restarts, started_at, ended_at, heard_at,
-  told
--- What a launcher has to know of its pilots: those that are not over, and those that ended lately.
 select token, name, status, created_at, large, coalesce(request -> 'stay' = 'true', false) as stay, job, node, state,
   code, reason, restarts, started_at, ends_at, ended_at, heard_at, told
 from pilot where launcher = :launcher and ended_at is null
-union all
+union
 select token, name, status, created_at, large, coalesce(request -> 'stay' = 'true', false) as stay, job, node, state,
   code, reason, restarts, started_at, ends_at, ended_at, heard_at, told
 from pilot where launcher = :launcher and ended_at > statement_timestamp() - make_interval(secs => :lately_s)
 union
-select p.token, p.name, p.status, p.created_at, p.large, p.job, p.node, p.state, p.code, p.reason, p.restarts, p.started_at,
-  p.ended_at, p.heard_at, p.told
+select p.token, p.name, p.status, p.created_at, p.large, coalesce(p.request -> 'stay' = 'true', false), p.job, p.node,
+  p.state, p.code, p.reason, p.restarts, p.started_at, p.ends_at, p.ended_at, p.heard_at, p.told
 from unnest(cast(:names as text[])) as n(name) cross join lateral (
   select * from pilot
   where launcher = :launcher and name = n.name and ended_at is not null and code <> 'withdrawn'
