@@ -12,7 +12,7 @@ from .attempts import AttemptRow
 from .fields import View
 from .launchers import PilotBrief, pilots_of_tokens
 from .paging import Listed, Page, key, listed, size
-from .processes import SEEN, seen_lately
+from .processes import seen_lately
 
 LATELY = timedelta(hours=1)
 """Who has been silent for longer is listed only on demand."""
