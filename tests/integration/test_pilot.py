@@ -151,14 +151,16 @@ def test_what_had_its_time_when_the_walltime_is_over_asks_for_more(make: Make) -
     assert "the walltime of pilot hf-1 (job 4711 on n1) was over" in reason
 
 
-def test_a_step_that_is_killed_where_memory_is_limited_asks_for_more(make: Make) -> None:
+def test_a_step_that_is_killed_where_memory_is_limited_asks_for_more_once(make: Make) -> None:
     bench = make("kill -9 $$")
     bench.arrive(1)
     bench.pilot(SLURM_MEM_PER_NODE="2048")
+    bench.until("select 1 from item where reason_code = 'memory' and request ? 'memory'", "it asks for more")
+    bench.pilot("--large", token="hf-2", SLURM_MEM_PER_NODE="4096")
     bench.until("select 1 from item where scope = 'file' and phase = 'failed'", "it has failed for good", 120)
     codes = [row["reason_code"] for row in bench.rows("select reason_code from attempt order by started_at")]
     assert codes == ["memory", "memory"]
-    assert "1024 MiB for each worker" in bench.rows("select reason from item where phase = 'failed'")[0]["reason"]
+    assert "2048 MiB for each worker" in bench.rows("select reason from item where phase = 'failed'")[0]["reason"]
 
 
 def sleeping(bench: PilotBench) -> list[int]:
