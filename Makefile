@@ -5,7 +5,7 @@ ARGS ?=
 WORKERS ?= 3
 PYTEST = .venv/bin/python -m pytest
 
-.PHONY: demo test check format slow faults fuzz servers clean
+.PHONY: demo test check format slow faults cluster fuzz servers clean
 
 demo: .venv/.demo  ## a simulated detector, from raw file to catalog
 	@.venv/bin/python -m headframe demo $(ARGS)
@@ -28,6 +28,9 @@ slow: .venv/.dev servers  ## the long ones: 500 viewers for ten minutes, 100,000
 
 faults: .venv/.dev servers  ## break everything: make faults ARGS="--seconds 900 --files 20000 --seed 7"
 	$(PYTEST) tests/faults -m "not slow" -s -v --seconds 60 --files 300 $(ARGS)
+
+cluster: .venv/.dev servers  ## a real SLURM of four nodes: 1,000 files, walltimes, 200 failing submissions, every fault
+	$(PYTEST) tests/cluster tests/integration/test_no_double_submission.py tests/benchmarks/test_launcher_at_500.py -m "slow or not slow" -s -v $(ARGS)
 
 fuzz: .venv/.dev servers  ## every REST call with much valid and invalid input: make fuzz FUZZ_EXAMPLES=1000
 	FUZZ_EXAMPLES=$(or $(FUZZ_EXAMPLES),100) $(PYTEST) tests/integration/test_schemathesis.py --timeout 14400 $(ARGS)
