@@ -9,8 +9,8 @@ from werkzeug.routing import Rule
 
 from .scale import Scale
 
-ELSEWHERE = ("static", "vendor.show", "metrics.metrics", "health.healthz", "act.ask")
-"""Not lists: files, what Prometheus reads, whether the process is well, a form."""
+ELSEWHERE = ("static", "vendor.show", "metrics.metrics", "health.healthz", "act.ask", "pilots.of_job")
+"""Not lists: files, what Prometheus reads, whether the process is well, a form, what leads elsewhere."""
 SAMPLES: Mapping[str, Mapping[str, str]] = {
     "/runs": {"number": "{run}"},
     "/files": {"number": "{file}", "file": "{file}"},
@@ -19,6 +19,7 @@ SAMPLES: Mapping[str, Mapping[str, str]] = {
     "/operations": {"number": "1"},
     "/campaigns": {"name": "realtime"},
     "/attempts": {"item": "{file}", "epoch": "1"},
+    "/pilots": {"number": "1", "job": "4711"},
     "/workers": {"name": "w-1", "owner": "w-1"},
 }
 ASKED = {
@@ -28,7 +29,7 @@ ASKED = {
     "role": "raw", "status": "verified", "outcome": "failed", "actor": "anna", "action": "resolve",
     "code": "vanished", "queue": "arrivals", "owner": "w-1", "subject": "inbox/stray_7.dat", "limit": "1000",
     "q": "state:placed", "trigger": "succeed", "standing": "idle", "quality": "good", "family": "x", "text": "real",
-    "note": "x", "fields": "", "after": "",
+    "note": "x", "fields": "", "after": "", "job": "4711", "pilot": "1", "launcher": "perlmutter",
 }  # fmt: skip
 """A value for each filter that is a word, by its name; empty: not asked by itself."""
 

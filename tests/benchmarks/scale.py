@@ -369,8 +369,16 @@ insert into process (owner, role, host, pid, version)
 select 'w-' || n, case when n < 12 then 'worker' when n = 12 then 'conductor' else 'sweeper' end,
   'node0' || n % 8, n, '0.1.0' from generate_series(0, 13) n
 """
+PILOTS = """
+insert into pilot (token, launcher, name, steps, status, job, node, code, large, submitted_at, started_at, ended_at)
+select 'hf-' || n, 'perlmutter', (array['live', 'again'])[1 + n % 2], 'reconstruct',
+  case when n % 500 = 0 then 'running' else 'ended' end, cast(4710 + n as text), 'nid00' || n % 40,
+  case when n % 500 <> 0 then 'done' else '' end, n % 20 = 0, at, at,
+  case when n % 500 <> 0 then at + interval '1 hour' end
+from (select n, cast(:start as timestamptz) + n * interval '10 min' as at from generate_series(1, 5000) n) t
+"""
 SEQUENCES = tuple(
     f"select setval(pg_get_serial_sequence('{table}', 'id'), coalesce(max(id), 1)) from {table}"
     for table in ("run", "file", "item", "product", "replica")
 )
-LAST = (RUN_HISTORY, WHOLE, DEAD, OPERATIONS, PROCESSES, *SEQUENCES)
+LAST = (RUN_HISTORY, WHOLE, DEAD, OPERATIONS, PROCESSES, PILOTS, *SEQUENCES)

@@ -178,11 +178,13 @@ def test_the_keyboard_reaches_the_content_first(page: "Page", site: Site) -> Non
 
 
 def test_filters_work_and_stay_in_the_address(page: "Page", site: Site) -> None:
+    from playwright.sync_api import expect
+
     page.goto(address(site, "runs"))
     page.get_by_label("Type").select_option("calibration")
     page.get_by_role("button", name="Show").click()
     page.wait_for_url("**/?*kind=calibration*")
-    assert page.locator("#runs tbody tr").count() == 2
+    expect(page.locator("#runs tbody tr")).to_have_count(2)
     page.wait_for_timeout(int(REFRESH_S * 2500))
     assert page.locator("#runs tbody tr").count() == 2
 

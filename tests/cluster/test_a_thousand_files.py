@@ -19,8 +19,8 @@ REAL = "\n".join(
         step("catalog", "cataloged", makes="nothing", use="catalog", parcel=20),
     ]
 )
-FIRST_S = 3.0
-"""From SLURM's start of a pilot to its first file."""
+FIRST_S, BESIDE_OTHERS_S = 3.0, 15.0
+"""From SLURM's start of a pilot to its first file: by itself, and while other tests run."""
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +54,7 @@ where p.id = (select min(id) from pilot where started_at is not null)
 """
 
 
-def through_reconstruct(cluster: Cluster, files: int, within_s: float) -> None:
+def through_reconstruct(cluster: Cluster, files: int, within_s: float, first_s: float) -> None:
     cluster.launch()
     assert cluster.live_pilots() == 0
     took, most, first = go_through(cluster, files, within_s)
@@ -67,16 +67,16 @@ def through_reconstruct(cluster: Cluster, files: int, within_s: float) -> None:
         f"the first file executes {first:.1f} s after SLURM started its pilot"
     )
     assert 1 <= most <= 4
-    assert first < FIRST_S
+    assert first < first_s
 
 
-def test_a_hundred_files_go_through_and_the_pilots_leave(clusters: Make, slurm: Slurm) -> None:
+def test_files_go_through_and_the_pilots_leave(clusters: Make, slurm: Slurm) -> None:
     with clusters(slurm, steps=REAL, pilots=pilot(cores=2, memory="1900M")) as cluster:
-        through_reconstruct(cluster, 100, 300)
+        through_reconstruct(cluster, 60, 300, BESIDE_OTHERS_S)
 
 
 @pytest.mark.slow
 def test_a_thousand_files_go_through_four_nodes(clusters: Make, slurm: Slurm) -> None:
     with clusters(slurm, steps=REAL, pilots=pilot(cores=2, memory="1900M")) as cluster:
-        through_reconstruct(cluster, 1000, 1800)
+        through_reconstruct(cluster, 1000, 1800, FIRST_S)
         assert cluster.value("select count(distinct host) from attempt where step = 'reconstruct'") == 4

@@ -22,6 +22,7 @@ def slurm() -> Iterator[Slurm]:
         yield made
 
 
+@pytest.mark.long
 def test_a_node_that_kills_pilots_as_they_start_is_set_aside_and_the_work_is_done_elsewhere(
     clusters: Make, slurm: Slurm
 ) -> None:

@@ -56,6 +56,7 @@ def node_of_a_pilot(cluster: Cluster) -> str:
     return str(cluster.value("select node from pilot where status = 'running' order by id limit 1"))
 
 
+@pytest.mark.long
 def test_work_of_a_node_that_dies_is_done_elsewhere_and_the_node_is_named(clusters: Make, slurm: Slurm) -> None:
     with clusters(slurm, steps=PATIENT) as cluster:
         begin(cluster, FILES, 2)
@@ -74,6 +75,7 @@ def test_work_of_a_node_that_dies_is_done_elsewhere_and_the_node_is_named(cluste
         idle(cluster)
 
 
+@pytest.mark.long
 def test_a_slurmstepd_that_outlives_its_slurmd_finishes_its_work_once(clusters: Make, slurm: Slurm) -> None:
     with clusters(slurm) as cluster:
         begin(cluster, FILES, 2)
@@ -86,6 +88,7 @@ def test_a_slurmstepd_that_outlives_its_slurmd_finishes_its_work_once(clusters: 
         idle(cluster, 120)
 
 
+@pytest.mark.long
 def test_while_slurmctld_is_down_pilots_work_on_and_none_is_given_up(clusters: Make, slurm: Slurm) -> None:
     with clusters(slurm) as cluster:
         begin(cluster, FILES, 2)
@@ -180,6 +183,7 @@ def slurm_program(name: str) -> str:
     return found
 
 
+@pytest.mark.long
 def test_a_launcher_killed_and_started_again_takes_up_the_pilots_that_are_there(clusters: Make, slurm: Slurm) -> None:
     with clusters(slurm) as cluster:
         begin(cluster, FILES, 2)

@@ -3,6 +3,8 @@
 import os
 from pathlib import Path
 
+import pytest
+
 from headframe.daemon.slurm.contract import Standing
 from headframe.daemon.slurm.local import Local
 
@@ -32,6 +34,7 @@ def end_jobs(batch: Local) -> list[str]:
     return left
 
 
+@pytest.mark.long
 def test_files_are_cataloged_by_pilots_that_are_local_processes_and_leave(clusters: Make) -> None:
     with clusters(NoSlurm(), pilots=pilot(max=2, workers=2, within_s=5)) as cluster:
         config = cluster.cluster_config

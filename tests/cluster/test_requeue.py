@@ -26,6 +26,7 @@ def start_again(cluster: Cluster) -> None:
             cluster.slurm.scontrol("update", f"JobId={job}", "StartTime=now")
 
 
+@pytest.mark.long
 def test_work_of_pilots_that_preemption_requeues_is_done_once_and_costs_the_files_nothing(
     clusters: Make, slurm: Slurm
 ) -> None:

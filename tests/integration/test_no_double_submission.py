@@ -71,7 +71,7 @@ class FailingSbatch:
 
 
 @pytest.mark.timeout(1800)
-@pytest.mark.parametrize("tries", [40, pytest.param(200, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("tries", [20, pytest.param(200, marks=pytest.mark.slow)])
 def test_no_intent_has_two_jobs_and_no_job_is_lost(slurm: Slurm, tmp_path: Path, tries: int) -> None:
     seed = 20260301 + tries
     print(f"seed {seed}")
