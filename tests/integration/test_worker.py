@@ -17,7 +17,7 @@ from headframe.consumers.steps.api import Site
 from headframe.consumers.worker.child import Request
 from headframe.consumers.worker.settings import CommandSpec, WorkerSettings
 from headframe.consumers.worker.worker import Worker
-from headframe.statemachine.records import Location, Outcome, Resources
+from headframe.statemachine.records import Location, Outcome, Resources, Usage
 
 PROGRAMS = {
     "quick": "true",
@@ -400,9 +400,9 @@ def test_a_step_is_killed_in_time_though_the_broker_is_away(bench: Bench, monkey
             raise BrokerUnavailableError("away")
         return publish(messages)
 
-    def killing() -> None:
+    def killing() -> Usage:
         killed.set()
-        kill()
+        return kill()
 
     bench.send("command:endless", 1, timeout_s=2)
     away.set()
