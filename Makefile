@@ -30,7 +30,7 @@ faults: .venv/.dev servers  ## break everything: make faults ARGS="--seconds 900
 	$(PYTEST) tests/faults -m "not slow" -s -v --seconds 60 --files 300 $(ARGS)
 
 cluster: .venv/.dev servers  ## a real SLURM of four nodes: 1,000 files, walltimes, 200 failing submissions, every fault
-	$(PYTEST) tests/cluster tests/integration/test_no_double_submission.py tests/benchmarks/test_launcher_at_500.py -m "slow or not slow" -s -v $(ARGS)
+	$(PYTEST) tests/cluster tests/integration/test_no_double_submission.py tests/integration/test_slurm_server.py tests/integration/test_slurm_doctor.py tests/benchmarks/test_launcher_at_500.py -m "slow or not slow" -s -v $(ARGS)
 
 fuzz: .venv/.dev servers  ## every REST call with much valid and invalid input: make fuzz FUZZ_EXAMPLES=1000
 	FUZZ_EXAMPLES=$(or $(FUZZ_EXAMPLES),100) $(PYTEST) tests/integration/test_schemathesis.py --timeout 14400 $(ARGS)

@@ -120,6 +120,7 @@ def test_limits_of_a_qos_are_said(
     assert found["pilot reco: account"].startswith(said), found
 
 
+@pytest.mark.long
 def test_a_limit_that_slurm_itself_does_not_refuse_is_said_all_the_same(
     start_slurm: Callable[..., Slurm], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -133,6 +134,7 @@ def test_a_limit_that_slurm_itself_does_not_refuse_is_said_all_the_same(
     assert said["pilot reco: account"].startswith("FAIL QOS short allows 0-00:05:00, less than 0-00:10:00")
 
 
+@pytest.mark.long
 def test_an_account_or_a_qos_that_is_not_ours_is_said(
     start_slurm: Callable[..., Slurm], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -183,6 +185,7 @@ def test_from_inside_a_job_everything_is_looked_at_and_nothing_is_left(slurm: Sl
     assert all(state in ("COMPLETED", "COMPLETING", "FAILED") for state in slurm.jobs().values())
 
 
+@pytest.mark.long
 def test_a_job_that_does_not_start_is_cancelled_with_slurms_reason(slurm: Slurm, tmp_path: Path) -> None:
     slurm.scontrol("update", "NodeName=n[1-4]", "State=DRAIN", "Reason=fan")
     ended = headframe(pilot_config(tmp_path, 'partition = "main"'), "slurm", "doctor", "--inside", "--wait", "10")
@@ -218,6 +221,7 @@ def test_the_script_is_printed_as_it_would_be_submitted(tmp_path: Path) -> None:
     assert headframe(config, "slurm", "script", "other").code == 4
 
 
+@pytest.mark.long
 def test_local_processes_are_looked_at_in_the_same_way(tmp_path: Path) -> None:
     config = pilot_config(tmp_path, back_end="local")
     ended = headframe(config, "slurm", "doctor", "--inside", "-o", "json")

@@ -4,10 +4,13 @@ import os
 import signal
 from collections.abc import Callable
 
+import pytest
+
 from .servers import wait_until
 from .slurm_processes import end_abandoned, processes_of
 from .slurm_server import Slurm
 
+pytestmark = pytest.mark.long
 SLEEP = "#!/bin/sh\nsleep 300 & env -i sleep 300 & wait\n"
 
 
