@@ -1,6 +1,8 @@
 """A centre beside a SLURM cluster: a launcher, which has HTTP and the commands of SLURM alone, starts its workers."""
 
 import os
+import signal
+import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
@@ -143,8 +145,6 @@ class Cluster(Centre):
 
     def ask(self, *words: str) -> str:
         """Run a command of the login node; give what it printed, whatever its exit code."""
-        import subprocess
-
         line = [sys.executable, "-m", "headframe", "--config", str(self.cluster_config), *words]
         done = subprocess.run(
             line, capture_output=True, text=True, check=False, timeout=300, env=self.slurm.environ, cwd=self.folder
@@ -199,8 +199,6 @@ class Cluster(Centre):
         """End everything; SLURM's own processes end with it."""
         self.let_go()
         if self.launcher is not None:
-            import signal
-
             self.launcher.end(signal.SIGKILL)
         self.slurm.try_command("scancel", "--user", self.slurm.user)
         super().close()

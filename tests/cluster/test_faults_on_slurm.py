@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ..integration.servers import wait_until
-from ..integration.slurm_server import Slurm
+from ..integration.slurm_server import PACKAGES, Slurm, find_program
 from .cluster import STEPS, Cluster, pilot
 from .conftest import Make
 from .ends import causes, check, finish, idle
@@ -158,7 +158,7 @@ def test_an_sbatch_that_times_out_after_it_succeeded_makes_one_job(
     clusters: Make, slurm: Slurm, tmp_path: Path
 ) -> None:
     wrapper = tmp_path / "sbatch"
-    wrapper.write_text(f'#!/bin/sh\n{slurm_program("sbatch")} "$@" > /dev/null 2>&1\nexec sleep 60\n')
+    wrapper.write_text(f'#!/bin/sh\n{find_program("sbatch", PACKAGES)} "$@" > /dev/null 2>&1\nexec sleep 60\n')
     wrapper.chmod(0o755)
     with clusters(slurm, pilots=pilot(max=1)) as cluster:
         config = cluster.cluster_config
@@ -173,14 +173,6 @@ def test_an_sbatch_that_times_out_after_it_succeeded_makes_one_job(
         cluster.let_go()
         finish(cluster, FILES)
         check(cluster)
-
-
-def slurm_program(name: str) -> str:
-    import shutil
-
-    found = shutil.which(name)
-    assert found is not None
-    return found
 
 
 @pytest.mark.long

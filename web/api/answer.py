@@ -7,6 +7,7 @@ import msgspec
 from flask import Response, request, url_for
 from werkzeug.exceptions import BadRequest
 
+from ...statemachine.store.errors import NotFoundError
 from ...statemachine.views import Listed, View
 
 T = TypeVar("T")
@@ -37,6 +38,13 @@ def as_json(body: Any, status: int = 200) -> Response:
 def one(record: View, fields: Sequence[str] = ()) -> Response:
     """Answer with one record, or with some of its fields."""
     return as_json(picked(record, fields) if fields else record)
+
+
+def one_there(found: View | None, missing: str, fields: Sequence[str] = ()) -> Response:
+    """Answer with one record, or with some of its fields. Raises `NotFoundError` with `missing` where there is none."""
+    if found is None:
+        raise NotFoundError(missing)
+    return one(found, fields)
 
 
 def rows(listed: Listed[Any], fields: Sequence[str] = ()) -> Response:

@@ -7,7 +7,6 @@ from apiflask import APIBlueprint
 from flask import Response
 from marshmallow import validate
 
-from ...statemachine.store.errors import NotFoundError
 from ...statemachine.views import (
     Comparison,
     FamilyFilter,
@@ -23,7 +22,7 @@ from ...statemachine.views import (
 )
 from ..context import here, reading
 from . import asked
-from .answer import Rows, one, rows
+from .answer import Rows, one, one_there, rows
 from .document import PREFIX, gives
 
 MOST_HOURS = 24 * 90
@@ -88,7 +87,7 @@ def of_run(number: int, query_data: dict[str, Any]) -> Response:
     """Say when a run will be done, which step holds it up, and why."""
     with reading() as connection:
         found = forecast_run(connection, number)
-    return _one(found, f"There is no run {number} here.", query_data)
+    return one_there(found, f"There is no run {number} here.", query_data["wanted"])
 
 
 @blueprint.get("/campaigns/<name>/forecast")
@@ -98,7 +97,7 @@ def of_campaign(name: str, query_data: dict[str, Any]) -> Response:
     """Say when a campaign will be done, which step holds it up, and why."""
     with reading() as connection:
         found = forecast_campaign(connection, name) if "\0" not in name else None
-    return _one(found, f"There is no campaign {name} here.", query_data)
+    return one_there(found, f"There is no campaign {name} here.", query_data["wanted"])
 
 
 @blueprint.get("/files/<number:number>/compare")
@@ -108,15 +107,9 @@ def beside(number: int, query_data: dict[str, Any]) -> Response:
     """Put a file's last failed attempt beside that of a sibling that worked."""
     with reading() as connection:
         found = compare(connection, number, query_data.get("campaign") or None)
-    return _one(found, f"Nothing was tried of a file with the number {number} here.", query_data)
+    return one_there(found, f"Nothing was tried of a file with the number {number} here.", query_data["wanted"])
 
 
 def midnight() -> datetime:
     """Give when today began, in the site's zone."""
     return datetime.now(here().zone).replace(hour=0, minute=0, second=0, microsecond=0)
-
-
-def _one(found: Any, missing: str, query: dict[str, Any]) -> Response:
-    if found is None:
-        raise NotFoundError(missing)
-    return one(found, query["wanted"])

@@ -8,12 +8,11 @@ from sqlalchemy import Connection
 
 from ...statemachine.piloting import PilotStatus
 from ...statemachine.store import pilots as store
-from ...statemachine.store.errors import NotFoundError
 from ...statemachine.views import PilotRow, pilot, pilots
 from ..access.identity import Role, needs, who
 from ..context import reading
 from . import asked as asks
-from .answer import Rows, one, rows
+from .answer import Rows, one_there, rows
 from .body import Reasoned, takes
 from .document import PREFIX, gives
 from .done import Done, answered
@@ -47,9 +46,7 @@ def show_pilot(number: int, query_data: dict[str, Any]) -> Response:
     """Give one pilot: what was asked for, how far it is, and why it is over."""
     with reading() as connection:
         found = pilot(connection, number)
-    if found is None:
-        raise NotFoundError(f"there is no pilot {number}")
-    return one(found, query_data["wanted"])
+    return one_there(found, f"there is no pilot {number}", query_data["wanted"])
 
 
 @blueprint.post("/pilots/<number:number>/drain")

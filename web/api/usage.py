@@ -7,7 +7,6 @@ from apiflask import APIBlueprint
 from flask import Response
 from marshmallow import validate
 
-from ...statemachine.store.errors import NotFoundError
 from ...statemachine.views import (
     Listed,
     PilotUsage,
@@ -19,7 +18,7 @@ from ...statemachine.views import (
 )
 from ..context import reading
 from . import asked
-from .answer import Rows, one, rows
+from .answer import Rows, one, one_there, rows
 from .document import PREFIX, gives
 
 MOST_HOURS = 24 * 366 * 10
@@ -74,7 +73,7 @@ def of_run(number: int, query_data: dict[str, Any]) -> Response:
     """Say by step what a run's attempts used, those included that operators took back."""
     with reading() as connection:
         found = usage_of_run(connection, number)
-    return _one(found, f"There is no run {number} here.", query_data)
+    return one_there(found, f"There is no run {number} here.", query_data["wanted"])
 
 
 @blueprint.get("/campaigns/<name>/usage")
@@ -84,15 +83,9 @@ def of_campaign(name: str, query_data: dict[str, Any]) -> Response:
     """Say by step what a campaign used since it began."""
     with reading() as connection:
         found = usage_of_campaign(connection, name) if "\0" not in name else None
-    return _one(found, f"There is no campaign {name} here.", query_data)
+    return one_there(found, f"There is no campaign {name} here.", query_data["wanted"])
 
 
 def _ago(hours: int) -> datetime:
     """Give the full minute so many hours ago, so that the answer's tag holds for as long."""
     return datetime.now(UTC).replace(second=0, microsecond=0) - timedelta(hours=hours)
-
-
-def _one(found: StepsUsage | None, missing: str, query: dict[str, Any]) -> Response:
-    if found is None:
-        raise NotFoundError(missing)
-    return one(found, query["wanted"])
