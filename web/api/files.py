@@ -24,7 +24,7 @@ from ...statemachine.views.files import Order
 from ...statemachine.why import Why, why_found_file
 from ..context import reading
 from . import asked
-from .answer import Rows, one, rows
+from .answer import Rows, one, one_there, rows
 from .document import PREFIX, gives
 
 PHASES = tuple(phase.value for phase in Phase)
@@ -87,9 +87,7 @@ def find(query_data: dict[str, Any]) -> Response:
     wanted = query_data["file"]
     with reading() as connection:
         found = find_file(connection, wanted, query_data.get("run"))
-    if found is None:
-        raise NotFoundError(f"There is no file {wanted} here.")
-    return one(found, query_data["wanted"])
+    return one_there(found, f"There is no file {wanted} here.", query_data["wanted"])
 
 
 @blueprint.get("/<number:number>")

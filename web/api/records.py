@@ -5,7 +5,6 @@ from typing import Any
 from apiflask import APIBlueprint
 from flask import Response
 
-from ...statemachine.store.errors import NotFoundError
 from ...statemachine.views import (
     AttemptFilter,
     AttemptRow,
@@ -24,7 +23,7 @@ from ...statemachine.views import (
 )
 from ..context import reading
 from . import asked
-from .answer import Rows, one, rows
+from .answer import Rows, one_there, rows
 from .document import PREFIX, gives
 
 blueprint = APIBlueprint("api_records", __name__, url_prefix=PREFIX, tag="records")
@@ -129,6 +128,4 @@ def show_product(number: int, query_data: dict[str, Any]) -> Response:
     """Give one product and where it lies."""
     with reading() as connection:
         found = product_of(connection, number)
-    if found is None:
-        raise NotFoundError(f"There is no product {number} here.")
-    return one(found, query_data["wanted"])
+    return one_there(found, f"There is no product {number} here.", query_data["wanted"])

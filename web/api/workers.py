@@ -5,7 +5,6 @@ from typing import Any
 from apiflask import APIBlueprint
 from flask import Response
 
-from ...statemachine.store.errors import NotFoundError
 from ...statemachine.views import (
     DepthRow,
     FlowRow,
@@ -19,7 +18,7 @@ from ...statemachine.views import (
 )
 from ..context import reading
 from . import asked
-from .answer import Rows, one, rows
+from .answer import Rows, one_there, rows
 from .document import PREFIX, gives
 
 blueprint = APIBlueprint("api_workers", __name__, url_prefix=PREFIX, tag="service")
@@ -52,9 +51,8 @@ def show_worker(owner: str, query_data: dict[str, Any]) -> Response:
     """Give one process by its owner, the random id of its start."""
     with reading() as connection:
         found = worker(connection, owner) if "\0" not in owner else None
-    if found is None:
-        raise NotFoundError("There is no such process here; who is silent for a week is forgotten.")
-    return one(found, query_data["wanted"])
+    missing = "There is no such process here; who is silent for a week is forgotten."
+    return one_there(found, missing, query_data["wanted"])
 
 
 @blueprint.get("/queues/flow")
