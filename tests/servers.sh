@@ -11,6 +11,12 @@ for pair in slurmctld:slurmctld slurmd:slurmd sbatch:slurm-client slurmdbd:slurm
     PATH="$PATH:/usr/sbin" command -v "${pair%%:*}" >/dev/null 2>&1 || case "$missing " in
     *" ${pair#*:} "*) ;; *) missing="$missing ${pair#*:}" ;; esac
 done
+# What watches it and what it is deployed with.
+for pair in prometheus:prometheus promtool:prometheus prometheus-alertmanager:prometheus-alertmanager \
+    amtool:prometheus-alertmanager kubectl:kubernetes-client debootstrap:debootstrap; do
+    PATH="$PATH:/usr/sbin" command -v "${pair%%:*}" >/dev/null 2>&1 || case "$missing " in
+    *" ${pair#*:} "*) ;; *) missing="$missing ${pair#*:}" ;; esac
+done
 ls /usr/lib/*/slurm-wlm/accounting_storage_mysql.so >/dev/null 2>&1 || missing="$missing slurm-wlm-mysql-plugin"
 ls /usr/lib/*/slurm-wlm/openapi_v0*.so >/dev/null 2>&1 || missing="$missing slurm-wlm-basic-plugins"
 provider="${HEADFRAME_TEST_OIDC:-$HOME/.cache/headframe/oidc}"

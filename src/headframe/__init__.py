@@ -1,3 +1,3 @@
 """headframe: a message-driven state machine that carries a detector's files from arrival to catalog."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
