@@ -1588,19 +1588,33 @@ delete from queue_depth where at < clock_timestamp() - interval '1 day';
 
 -- name: measure_sites
 -- How much room there is at sites, as one host sees them. Where another host has just seen a site, a host that cannot
--- see it says nothing; a site that the last host to see it finds broken is down.
+-- see it says nothing; a site that the last host to see it finds broken is down. The first look of each five minutes
+-- is kept for a week: from these follows how fast the site fills.
 with seen as (
   select * from jsonb_to_recordset(cast(:rows as jsonb)) as w(name text, space jsonb, wrong text)
 ), locked as (
   select s.name, w.space, w.wrong from seen w join site s on s.name = w.name
   where w.wrong = '' or s.space ->> 'host' = :host
   order by s.name for no key update of s
+), sampled as (
+  insert into site_sample (site, at, free, total)
+  select name, date_bin('5 minutes', clock_timestamp(), 'epoch'), cast(space ->> 'free' as bigint),
+    cast(space ->> 'total' as bigint)
+  from locked where wrong = '' and space ?& array['free', 'total']
+  on conflict (site, at) do nothing
 )
 update site s set
   space = case when l.wrong = '' then l.space || jsonb_build_object('at', clock_timestamp(), 'host', cast(:host as text))
     else s.space end,
   status = case when l.wrong = '' then 'up' else 'down' end, reason = l.wrong
 from locked l where s.name = l.name;
+
+-- name: forget_samples
+with old as (
+  delete from site_sample where ctid = any(array(
+    select ctid from site_sample where at < clock_timestamp() - interval '7 days' limit :page)) returning at
+)
+select count(*) as n from old;
 
 -- name: suspect_nodes
 -- Nodes with workers whose last attempt did not go well, and since when it counts: at most a window, and only since the

@@ -26,6 +26,7 @@ class Measuring:
         if time.monotonic() >= self._coarsen_due:
             self._coarsen_due = time.monotonic() + COARSEN_S
             self.pages(measure.coarsen)
+            self.pages(measure.forget_samples)
 
     def pages(self, task: Callable[[Connection, int], int]) -> int:
         """Do a task page by page, each in its own transaction; give how much it did."""

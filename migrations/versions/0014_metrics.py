@@ -1,5 +1,8 @@
 """kept sums for metrics."""
 
+from alembic import op
+import sqlalchemy as sa
+
 revision = '0014_metrics'
 down_revision = '0013_alerts'
 branch_labels = None
@@ -7,8 +10,15 @@ depends_on = None
 
 
 def upgrade() -> None:
-    pass
+    op.create_table('site_sample',
+    sa.Column('site', sa.Text(), nullable=False),
+    sa.Column('at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('free', sa.BigInteger(), server_default='0', nullable=False),
+    sa.Column('total', sa.BigInteger(), server_default='0', nullable=False),
+    sa.PrimaryKeyConstraint('site', 'at'),
+    comment='how much room a site had, the first look of each five minutes; for a week'
+    )
 
 
 def downgrade() -> None:
-    pass
+    op.drop_table('site_sample')

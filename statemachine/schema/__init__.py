@@ -11,7 +11,7 @@ from .columns import metadata
 from .content import catalog_entry, original, product, replica, salt_record, settle, site
 from .desk import answered, note, operation_item
 from .machine import campaign, file, item, pipeline, run, run_operation, step_rule
-from .measure import failure_family, measure_due, measure_failure, measure_latency, measure_rate
+from .measure import failure_family, measure_due, measure_failure, measure_latency, measure_rate, site_sample
 from .record import attempt, count_delta, count_total, count_whole, history, history_checkpoint, late
 from .seen import queue_depth
 from .service import dead_letter, operation, pause, pilot, process, watermark
@@ -56,6 +56,7 @@ __all__ = [
     "salt_record",
     "settle",
     "site",
+    "site_sample",
     "step_rule",
     "watermark",
     "web_secret",

@@ -87,3 +87,14 @@ failure_family = Table(
     number("n"),
     comment="failures that say the same but for paths, hosts, names and numbers",
 )
+
+site_sample = Table(
+    "site_sample",
+    metadata,
+    Column("site", Text, nullable=False),
+    Column("at", TIME, nullable=False),
+    number("free"),
+    number("total"),
+    PrimaryKeyConstraint("site", "at"),
+    comment="how much room a site had, the first look of each five minutes; for a week",
+)

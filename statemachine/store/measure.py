@@ -35,6 +35,11 @@ def coarsen(connection: Connection, page: int) -> int:
     return gone
 
 
+def forget_samples(connection: Connection, page: int) -> int:
+    """Forget a page of how much room sites had more than a week ago; give how many rows went."""
+    return _counted(connection, "forget_samples", page)
+
+
 def _coarser(connection: Connection, what: str, fine: int, coarse: int, before: datetime, page: int) -> int:
     """Only whole spans go, so that none is in two."""
     whole = before.astimezone(UTC).replace(minute=0, second=0, microsecond=0)

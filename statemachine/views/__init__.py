@@ -41,6 +41,7 @@ from .filedetail import (
     replicas_of,
 )
 from .files import FileFilter, FileRow, files
+from .filling import Filling, filling
 from .flow import FlowRow, flow
 from .forecast import Forecast, StepForecast, forecast_campaign, forecast_found, forecast_run
 from .gaps import Gaps, MissingFile, Range, gaps
@@ -97,6 +98,7 @@ __all__ = [
     "FileDetail",
     "FileFilter",
     "FileRow",
+    "Filling",
     "FlowRow",
     "Forecast",
     "Gaps",
@@ -175,6 +177,7 @@ __all__ = [
     "families",
     "file",
     "files",
+    "filling",
     "first_gaps",
     "flow",
     "forecast_campaign",
