@@ -1324,6 +1324,7 @@ select pg_try_advisory_xact_lock(hashtext(current_schema() || '.measure')) as mi
 -- purpose and is not measured. An item's latency is that of the first time it is done: from when its file was closed,
 -- in another campaign than a realtime one from when it came into that. What nobody measured of an attempt (it was
 -- killed, or is of before that was told) is not known, which is not zero: of busy_s, metered_s has its CPU time in cpu_s.
+-- A file of a realtime campaign counts once for each state that it reaches, from its closing to the first time.
 with taken as (
   delete from measure_due where id in (select id from measure_due order by id limit :page) returning *
 ), seen as materialized (
@@ -1339,8 +1340,14 @@ with taken as (
     case when c.kind = 'realtime' then coalesce(to_timestamp(f.closed_ns / 1e9), f.registered_at)
       else past.came_at end as began_at,
     t.finished and not coalesce(past.was_done, false) and not exists (select from history_checkpoint k
-      where k.item_id = t.item_id and k.version < t.version and k.phase = 'done') as first_done
+      where k.item_id = t.item_id and k.version < t.version and k.phase = 'done') as first_done,
+    case when c.kind = 'realtime' and f.id is not null and t.trigger in ('succeed', 'skipped', 'bypassed', 'reused')
+      and not coalesce(past.was_there, false) and not exists (select from history_checkpoint k
+        join step_rule later on later.pipeline_id = c.pipeline_id and later.rank >= rule.rank and later.to_state = k.state
+        where k.item_id = t.item_id and k.version < t.version) then rule.to_state end as reached
   from taken t join campaign c on c.id = t.campaign_id
+  left join lateral (select s.to_state, s.rank from step_rule s
+    where s.pipeline_id = c.pipeline_id and s.step = t.step and s.scope = 'file' limit 1) rule on true
   left join attempt a on a.item_id = t.item_id and a.epoch = t.epoch
   left join item i on i.id = t.item_id
   left join file f on f.id = i.file_id
@@ -1348,9 +1355,15 @@ with taken as (
     select max(h.at) filter (where h.to_epoch = t.epoch and h.to_phase = 'ready'
         and h.trigger not in ('fail', 'interrupt')) as ready_at,
       min(h.at) filter (where h.trigger = 'arrive') as came_at,
-      bool_or(h.to_phase = 'done') as was_done
+      bool_or(h.to_phase = 'done') as was_done, bool_or(h.to_state = rule.to_state) as was_there
     from history h where h.item_id = t.item_id and h.version < t.version
   ) past on true
+), reached as (
+  insert into sum_delta (name, what, bucket, n, seconds)
+  select 'reached', reached, seconds_bucket(seconds), count(*), sum(seconds)
+  from (select reached, cast(greatest(0, extract(epoch from at - began_at)) as double precision) as seconds
+    from seen where reached is not null and began_at is not null) files
+  group by 2, 3
 ), timed as (
   select s.at, s.campaign_id, s.kind, v.what, v.step, greatest(v.seconds, 0) as seconds
   from seen s cross join lateral (values
@@ -1421,6 +1434,18 @@ with chosen as (
     last_at = greatest(m.last_at, excluded.last_at), n = m.n + excluded.n
 )
 select count(*) as n from named;
+
+-- name: fold_sums
+-- Folds what was counted and is visible now into the sums, which never go down. One process at a time.
+with taken as (
+  delete from sum_delta where id in (select id from sum_delta order by id limit :page) returning *
+), folded as (
+  insert into sum_total as t (name, step, lane, what, bucket, n, seconds, last_at)
+  select name, step, lane, what, bucket, sum(n), sum(seconds), max(last_at) from taken group by 1, 2, 3, 4, 5
+  on conflict (name, step, lane, what, bucket) do update set n = t.n + excluded.n,
+    seconds = t.seconds + excluded.seconds, last_at = greatest(t.last_at, excluded.last_at)
+)
+select count(*) as n from taken;
 
 -- name: coarsen_latency
 -- Latencies older than :before go from spans of :fine minutes into spans of :coarse, which hold the sum.

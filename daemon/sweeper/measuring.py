@@ -1,4 +1,4 @@
-"""The sweeper's measuring: takes what changed, names failures of before, makes old spans coarser. In bounded pages."""
+"""The sweeper's measuring: takes what changed, folds sums, names old failures, coarsens old spans. In bounded pages."""
 
 import time
 from collections.abc import Callable
@@ -22,6 +22,7 @@ class Measuring:
     def measure(self) -> None:
         """Do what is due."""
         self.pages(measure.take)
+        self.pages(measure.fold_sums)
         self.pages(measure.name_failures)
         if time.monotonic() >= self._coarsen_due:
             self._coarsen_due = time.monotonic() + COARSEN_S

@@ -11,7 +11,16 @@ from .columns import metadata
 from .content import catalog_entry, original, product, replica, salt_record, settle, site
 from .desk import answered, note, operation_item
 from .machine import campaign, file, item, pipeline, run, run_operation, step_rule
-from .measure import failure_family, measure_due, measure_failure, measure_latency, measure_rate, site_sample
+from .measure import (
+    failure_family,
+    measure_due,
+    measure_failure,
+    measure_latency,
+    measure_rate,
+    site_sample,
+    sum_delta,
+    sum_total,
+)
 from .record import attempt, count_delta, count_total, count_whole, history, history_checkpoint, late
 from .seen import queue_depth
 from .service import dead_letter, operation, pause, pilot, process, watermark
@@ -58,6 +67,8 @@ __all__ = [
     "site",
     "site_sample",
     "step_rule",
+    "sum_delta",
+    "sum_total",
     "watermark",
     "web_secret",
     "web_session",

@@ -4,7 +4,8 @@ from typing import Any
 
 from sqlalchemy import BigInteger, Boolean, Column, Double, Index, Integer, PrimaryKeyConstraint, Table, Text, text
 
-from .columns import TIME, key, metadata, number, words
+from .columns import TIME, key, metadata, moment, number, words
+from .machine import run
 
 
 def _keys(*names: str) -> list[Column[Any]]:
@@ -98,3 +99,30 @@ site_sample = Table(
     PrimaryKeyConstraint("site", "at"),
     comment="how much room a site had, the first look of each five minutes; for a week",
 )
+
+
+SUM = ("name", "step", "lane", "what", "bucket")
+
+
+def _summed() -> list[Column[Any]]:
+    bucket = Column("bucket", Integer, nullable=False, server_default="0")
+    return [*(words(name) for name in SUM[:-1]), bucket, number("n"), _seconds("seconds"), moment("last_at", now=True)]
+
+
+sum_total = Table(
+    "sum_total",
+    metadata,
+    *_summed(),
+    PrimaryKeyConstraint(*SUM),
+    comment="what has happened since the beginning, for metrics: it only grows",
+)
+
+sum_delta = Table(
+    "sum_delta",
+    metadata,
+    key(),
+    *_summed(),
+    comment="in the transaction of the change itself; folded into sum_total by one process",
+)
+
+Index("run_open", run.c.id, postgresql_where=text("closed_at is null"))

@@ -35,6 +35,11 @@ def coarsen(connection: Connection, page: int) -> int:
     return gone
 
 
+def fold_sums(connection: Connection, page: int) -> int:
+    """Fold a page of what was counted into the sums; give how many rows there were."""
+    return _counted(connection, "fold_sums", page)
+
+
 def forget_samples(connection: Connection, page: int) -> int:
     """Forget a page of how much room sites had more than a week ago; give how many rows went."""
     return _counted(connection, "forget_samples", page)

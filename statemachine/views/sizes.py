@@ -34,6 +34,8 @@ GROWS = {
     "measure_rate": "with time and campaigns; hours after 2 days, days after 90",
     "measure_failure": "with time and kinds of failure; hours after 2 days, days after 90",
     "failure_family": "with kinds of failure",
+    "sum_total": "stays short: what metrics count, without runs and files",
+    "sum_delta": "stays short: folded every few seconds",
     "site_sample": "with sites: a row each five minutes, for a week",
     "person": "with local users",
     "api_token": "with tokens made; stays for the record",
