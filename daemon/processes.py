@@ -11,6 +11,7 @@ from . import conducting, logs, wiring
 from .conductor.depths import Depths
 from .conductor.parking import Parking
 from .config import Config, ConfigError
+from .fitting import await_schema, refuse_too_new
 from .rundb.poller import Poller
 from .space import Space
 from .stopping import stopping
@@ -37,8 +38,10 @@ def alone(config: Config) -> threading.Event:
 def run_watch(config: Config, stop: threading.Event | None = None) -> None:
     """Watch the inboxes and ask the run databases."""
     stop = stop or alone(config)
-    broker, names = wiring.broker(config, "watch", stop), wiring.names(config)
     engine = wiring.engine(config, "watch")
+    if not await_schema(engine, stop):
+        return
+    broker, names = wiring.broker(config, "watch", stop), wiring.names(config)
     Space(engine, wiring.site_roots(config)).start(stop)
     poller = Poller(config, broker, names)
     asking = threading.Thread(target=poller.run, args=(stop,), name="rundb", daemon=True)
@@ -52,6 +55,8 @@ def run_conductor(config: Config, stop: threading.Event | None = None, lanes: Se
     """Conduct these lanes, each in a thread of its own."""
     stop = stop or alone(config)
     engine = wiring.engine(config, "conductor", pool=max(conducting.SESSIONS, config.database.pool))
+    if not await_schema(engine, stop):
+        return
     broker = wiring.broker(config, "conductor", stop)
     conductors = conducting.conductors(config, engine, broker, lanes)
     parking = Parking(engine, broker, wiring.names(config))
@@ -80,6 +85,9 @@ def run_conductor(config: Config, stop: threading.Event | None = None, lanes: Se
 def run_sweeper(config: Config, stop: threading.Event | None = None) -> None:
     """Sweep, and carry out what operators have ordered of many items."""
     stop = stop or alone(config)
+    engine = wiring.engine(config, "sweeper")
+    if not await_schema(engine, stop):
+        return
     broker = wiring.broker(config, "sweeper", stop)
     sweeps = config.sweeper
     settings = SweeperSettings(
@@ -88,7 +96,6 @@ def run_sweeper(config: Config, stop: threading.Event | None = None) -> None:
         page=sweeps.page,
         breaker=Breaker(failures=sweeps.node_failures, window_s=sweeps.node_window_s, share=sweeps.node_share),
     )
-    engine = wiring.engine(config, "sweeper")
     Space(engine, wiring.site_roots(config)).start(stop)
     sweeper = Sweeper(engine, broker, wiring.names(config), settings)
     operations = threading.Thread(
@@ -122,6 +129,7 @@ def run_web(config: Config, stop: threading.Event | None = None) -> None:
     from ..web.serve import serve
 
     engine = wiring.engine(config, "web", pool=8)
+    refuse_too_new(engine)
     app = create_app(engine, wiring.web_settings(config))
     serve(app, config.web.host, config.web.port, stop or standalone(config))
 

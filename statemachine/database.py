@@ -5,6 +5,7 @@ sessions run in UTC.
 """
 
 import re
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,6 +30,8 @@ BUSY = re.compile(r"40...|55P03")
 """SQLSTATEs of a statement that another transaction was in the way of: deadlock, serialization, lock not available."""
 OUTDATED = re.compile(r"42P01|3F000|42703")
 """SQLSTATEs of a schema that is not the one that this code was written for."""
+AGAIN_S = 0.2
+"""How soon an upgrade looks again whether another one, under way, has ended."""
 TCP = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 20_000}
 """How soon a server that has gone without a word is given up (seconds, count, milliseconds)."""
 
@@ -75,17 +78,44 @@ def connect(
     return engine
 
 
+class SchemaNewerError(Exception):
+    """An upgrade by an older headframe than the schema's. The text says which and what to do."""
+
+
 def upgrade(engine: Engine, instance: str, revision: str = "head") -> None:
-    """Create the instance's schema where it is missing and run the migrations. Safe to run twice or at once."""
+    """Create the instance's schema where it is missing and run the migrations. Safe to run twice or at once.
+
+    Raises `SchemaNewerError` where a later headframe has brought the schema further than this code knows.
+    """
     from alembic import command
 
-    with engine.connect() as connection:
-        connection.execute(text("select pg_advisory_lock(hashtext(:name))"), {"name": f"upgrade-{instance}"})
+    from . import compatibility  # it reads the schema through this module
+
+    with engine.connect() as connection, _one_at_a_time(connection, f"upgrade-{instance}"):
         connection.execute(text(f'create schema if not exists "{instance}"'))
+        connection.commit()
+        compatibility.refuse_newer(connection)
         connection.commit()
         command.upgrade(_alembic(connection), revision)
         next_partitions(connection)
+        compatibility.note(connection)
         connection.commit()
+
+
+@contextmanager
+def _one_at_a_time(connection: Connection, name: str) -> Iterator[None]:
+    """Hold an advisory lock. It is tried again and again, for an index that is made beside the work
+    (`create index concurrently`) waits for every statement that is under way, also for one that waits for this lock.
+    """
+    lock = text("select pg_try_advisory_lock(hashtext(:name))")
+    while not connection.execute(lock, {"name": name}).scalar_one():
+        connection.commit()
+        time.sleep(AGAIN_S)
+    connection.commit()
+    try:
+        yield
+    finally:
+        connection.rollback()
         connection.execute(text("select pg_advisory_unlock_all()"))
         connection.commit()
 

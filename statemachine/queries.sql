@@ -1751,3 +1751,13 @@ order by f.pilots desc, f.host;
 select (select count(distinct host) from process where role = 'worker' and host <> ''
     and seen_at > clock_timestamp() - make_interval(secs => :window_s)) as nodes,
   (select count(*) from pause where what = 'node' and actor = :actor) as aside;
+
+-- name: note_compatibility
+-- The schema is at :revision, brought there by version :by; versions from :oldest on may work on it.
+insert into compatibility (oldest, revision, by) values (:oldest, :revision, :by)
+on conflict (single) do update
+set oldest = excluded.oldest, revision = excluded.revision, by = excluded.by, at = clock_timestamp();
+
+-- name: schema_stands
+-- Which tables that tell of the schema are there.
+select to_regclass('alembic_version') is not null as versioned, to_regclass('compatibility') is not null as told;

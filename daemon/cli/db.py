@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ from .codes import Code, CommandError
 from .columns import Column, field
 from .output import Output, output_options, write_rows
 from .session import Session, pass_session
-from .units import human_size, printable
+from .units import Duration, human_size, printable
 
 if TYPE_CHECKING:
     from ...statemachine.store.prune import Month, Plan, Pruned
@@ -69,6 +70,35 @@ def upgrade(session: Session) -> int:
     click.echo(f"the schema {session.config.instance} is at revision {present}")
     click.echo("next: headframe doctor")
     return Code.DONE
+
+
+@db.command()
+@click.option("--wait", is_flag=True, help="Wait until it is there and fits, as an init container does.")
+@click.option(
+    "--timeout", type=Duration(), help="With --wait: give up after so long (30s, 5m) and end 124; else never."
+)
+@pass_session
+def check(session: Session, wait: bool, timeout: float | None) -> int:
+    """Say whether this headframe may work on the database's schema; ends 1 where it may not, 6 where it is away."""
+    from ...statemachine.compatibility import fit
+
+    if wait and not _waited(session, timeout):
+        raise CommandError(f"the schema did not come to fit within {timeout:g} s", Code.TIMED_OUT)
+    with session.looking() as conn:
+        found = fit(conn)
+    if not found.fits:
+        raise CommandError(found.sentence)
+    click.echo(f"this headframe may work on the schema {session.config.instance}: {found.sentence}")
+    return Code.DONE
+
+
+def _waited(session: Session, timeout: float | None) -> bool:
+    from .. import fitting
+
+    def tell(line: str) -> None:
+        click.echo(f"headframe: waiting: {line}", err=True)
+
+    return fitting.wait(session.engine, threading.Event(), tell, float("inf") if timeout is None else timeout)
 
 
 @db.command()

@@ -200,6 +200,8 @@ EXPECTED = {
     "DatabaseUnavailableError": Code.UNREACHABLE,
     "BrokerUnavailableError": Code.UNREACHABLE,
     "ClientError": Code.FAILED,
+    "SchemaTooNewError": Code.FAILED,
+    "SchemaNewerError": Code.FAILED,
 }
 BY_STATUS = {
     400: Code.USAGE,

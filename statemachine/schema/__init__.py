@@ -8,6 +8,7 @@
 from .access import access_event, api_token, person, web_secret, web_session
 from .changes import change
 from .columns import metadata
+from .compatibility import compatibility
 from .content import catalog_entry, original, product, replica, salt_record, settle, site
 from .desk import answered, note, operation_item
 from .machine import campaign, file, item, pipeline, run, run_operation, step_rule
@@ -33,6 +34,7 @@ __all__ = [
     "campaign",
     "catalog_entry",
     "change",
+    "compatibility",
     "count_delta",
     "count_total",
     "count_whole",

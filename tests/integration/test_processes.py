@@ -134,10 +134,14 @@ def test_processes_that_start_before_their_servers_wait_for_them(
         centre.start(name)
     take_run_7(centre)
     for name in names:
-        wait_until(lambda name=name: "waiting for the broker" in centre.log(name), 60, f"{name} says what it waits for")
-    servers[0].admit()
-    wait_until(lambda: "waiting for a server" in centre.log("conductor"), 60, "the conductor waits for PostgreSQL")
+        server = "broker" if name == "worker" else "database"
+        said = f"waiting for the {server}"
+        wait_until(lambda name=name, said=said: said in centre.log(name), 60, f"{name} says what it waits for")
     servers[1].admit()
+    for name in names:
+        said = "waiting for the broker"
+        wait_until(lambda name=name, said=said: said in centre.log(name), 60, f"{name} waits for the broker")
+    servers[0].admit()
     wait_until(lambda: centre.command("describe", "run", "7").returncode == 0, 90, "run 7 is known")
     done = centre.command("wait", "--for", "state=cataloged", "run", "7", "--timeout", "100s")
     assert done.returncode == 0, done.stdout + done.stderr + centre.logs()

@@ -1,0 +1,64 @@
+"""At the start of a process: wait until PostgreSQL is there and its schema is one that this code may work on."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import structlog
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+log = structlog.get_logger("headframe.fitting")
+LOOK_S = 1.0
+"""How often to look again."""
+REPEAT_S = 60.0
+"""How often to say again what is waited for."""
+
+
+def await_schema(engine: Engine, stop: threading.Event) -> bool:
+    """Wait until the schema fits; say whether it does, or `stop` came first. Raises `SchemaTooNewError`."""
+    return wait(engine, stop, lambda line: log.warning("waiting for the database", cause=line))
+
+
+def refuse_too_new(engine: Engine) -> None:
+    """End a process that could never work on this schema; one that may wait goes on. Raises `SchemaTooNewError`."""
+    if sentence := _missing(engine):
+        log.warning("the database is not ready yet", cause=sentence)
+
+
+def wait(engine: Engine, stop: threading.Event, tell: Callable[[str], None], timeout_s: float = float("inf")) -> bool:
+    """Wait until the schema fits, and tell what is missing, once a minute; say whether it came to fit.
+
+    Raises `SchemaTooNewError` where waiting is of no use.
+    """
+    began = time.monotonic()
+    told, told_at = "", began
+    while not stop.is_set():
+        if not (sentence := _missing(engine)):
+            return True
+        now = time.monotonic()
+        if sentence != told or now - told_at >= REPEAT_S:
+            tell(sentence)
+            told, told_at = sentence, now
+        left = began + timeout_s - now
+        if left <= 0:
+            return False
+        stop.wait(min(LOOK_S, left))
+    return False
+
+
+def _missing(engine: Engine) -> str:
+    """Say what is to be waited for; empty where nothing is."""
+    from ..statemachine.compatibility import require
+    from ..statemachine.database import DatabaseUnavailableError, explained
+
+    try:
+        with explained(), engine.connect() as connection:
+            require(connection)
+    except DatabaseUnavailableError as error:
+        return str(error)
+    return ""

@@ -1,0 +1,167 @@
+"""Which code works on which schema: processes wait for an old one, refuse one that is too new, and say so in a line."""
+
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from alembic.script import ScriptDirectory
+from sqlalchemy import Engine, text
+
+from headframe import __version__
+from headframe.daemon import fitting
+from headframe.statemachine import compatibility, database
+
+from .rabbit_server import RabbitServer
+from .server_tables import server_tables
+from .servers import Process, wait_until
+
+LATER = "update alembic_version set version_num = '0099_later'"
+CONTRACTED = f"{LATER}; update compatibility set oldest = '9.0.0', by = '9.1.0'"
+EXPANDED = f"{LATER}; update compatibility set by = '9.1.0'"
+BEFORE = "0011_pilots"
+
+
+@pytest.fixture
+def engine(empty_database_url: str) -> Iterator[Engine]:
+    made = database.connect(empty_database_url, "mine")
+    yield made
+    made.dispose()
+
+
+@pytest.fixture
+def config(tmp_path: Path, empty_database_url: str) -> Path:
+    file = tmp_path / "headframe.toml"
+    file.write_text(f'instance = "mine"\n[database]\nurl = "{empty_database_url}"\n')
+    return file
+
+
+def said(engine: Engine) -> str | None:
+    with engine.connect() as connection:
+        return compatibility.fits(connection)
+
+
+def do(engine: Engine, statements: str) -> None:
+    with engine.begin() as connection:
+        connection.execute(text(statements))
+
+
+def command(config: Path, *words: str) -> "subprocess.CompletedProcess[str]":
+    line = [sys.executable, "-m", "headframe", "--config", str(config), *words]
+    return subprocess.run(line, capture_output=True, text=True, check=False, timeout=60)
+
+
+def test_the_known_revisions_are_those_of_the_migrations_in_their_order(engine: Engine) -> None:
+    with engine.connect() as connection:
+        script = ScriptDirectory.from_config(database._alembic(connection))
+    assert list(compatibility.known()) == [each.revision for each in script.walk_revisions()][::-1]
+
+
+def test_a_schema_fits_once_it_is_there_and_of_this_code(engine: Engine) -> None:
+    assert said(engine) == "there is no schema of headframe; run: headframe db upgrade"
+    database.upgrade(engine, "mine", BEFORE)
+    wanted = compatibility.known()[-1]
+    line = f"the schema is at revision {BEFORE}, headframe {__version__} wants {wanted}; run: headframe db upgrade"
+    assert said(engine) == line
+    database.upgrade(engine, "mine")
+    assert said(engine) is None
+    with engine.connect() as connection:
+        row = connection.execute(text("select oldest, revision, by from compatibility")).one()
+    assert tuple(row) == ("0.1.0", wanted, __version__)
+
+
+def test_a_newer_schema_fits_until_it_contracts(engine: Engine) -> None:
+    database.upgrade(engine, "mine")
+    do(engine, EXPANDED)
+    assert said(engine) is None
+    do(engine, CONTRACTED)
+    assert said(engine) == (
+        f"the schema is at revision 0099_later of headframe 9.1.0, on which headframe {__version__} cannot work; "
+        "run 9.0.0 or later"
+    )
+    with engine.connect() as connection:
+        assert compatibility.fit(connection, "10.0.0rc1").fits
+        assert not compatibility.fit(connection, "8.12.0").fits
+
+
+def test_a_schema_of_nobody_knows_whom_is_refused(engine: Engine) -> None:
+    database.upgrade(engine, "mine")
+    do(engine, f"{LATER}; delete from compatibility")
+    assert "does not say who may work on it" in (said(engine) or "")
+
+
+@pytest.mark.parametrize("later", [EXPANDED, CONTRACTED])
+def test_an_upgrade_by_an_older_version_is_refused_and_changes_nothing(
+    engine: Engine, config: Path, later: str
+) -> None:
+    database.upgrade(engine, "mine")
+    do(engine, later)
+    done = command(config, "db", "upgrade")
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("headframe: headframe 9.1.0 brought the schema to revision 0099_later; ")
+    assert "Nothing changed. A schema never goes back" in line
+    with engine.connect() as connection:
+        assert connection.execute(text("select version_num from alembic_version")).scalar() == "0099_later"
+
+
+def test_the_check_says_whether_it_fits(engine: Engine, config: Path) -> None:
+    done = command(config, "db", "check")
+    assert (done.returncode, done.stderr.splitlines()[-1]) == (
+        1,
+        "headframe: there is no schema of headframe; run: headframe db upgrade",
+    )
+    database.upgrade(engine, "mine")
+    done = command(config, "db", "check")
+    assert done.returncode == 0
+    assert done.stdout == f"this headframe may work on the schema mine: at revision {compatibility.known()[-1]}\n"
+    do(engine, CONTRACTED)
+    for words in (("check",), ("check", "--wait")):
+        done = command(config, "db", *words)
+        assert done.returncode == 1, "there is nothing to wait for"
+        assert "cannot work; run 9.0.0 or later" in done.stderr
+
+
+def test_the_check_waits_for_the_migration(engine: Engine, config: Path, tmp_path: Path) -> None:
+    done = command(config, "db", "check", "--wait", "--timeout", "200ms")
+    assert done.returncode == 124, done.stderr
+    log = tmp_path / "log"
+    line = [sys.executable, "-m", "headframe", "--config", str(config), "db", "check", "--wait"]
+    waiting = Process(line, dict(os.environ), log, tmp_path)
+    wait_until(lambda: "waiting: there is no schema" in log.read_text(), 30, "it says what it waits for")
+    database.upgrade(engine, "mine")
+    assert waiting.popen.wait(30) == 0, log.read_text()
+
+
+def test_a_wait_tells_each_thing_once_and_ends_when_told(engine: Engine) -> None:
+    stop, told = threading.Event(), list[str]()
+
+    def tell(line: str) -> None:
+        told.append(line)
+        if len(told) == 2:
+            stop.set()
+        else:
+            database.upgrade(engine, "mine", BEFORE)
+
+    assert fitting.wait(engine, stop, tell) is False
+    assert [line.split(";")[0].split(",")[0] for line in told] == [
+        "there is no schema of headframe",
+        f"the schema is at revision {BEFORE}",
+    ]
+
+
+@pytest.mark.parametrize("name", ["conductor", "sweeper", "watch", "web"])
+def test_a_process_refuses_a_schema_that_is_too_new(
+    engine: Engine, name: str, tmp_path: Path, empty_database_url: str, rabbit: RabbitServer, rabbit_instance: str
+) -> None:
+    database.upgrade(engine, "mine")
+    do(engine, CONTRACTED)
+    config = tmp_path / "headframe.toml"
+    config.write_text(server_tables(tmp_path, "mine", empty_database_url, rabbit) + "[[pipeline.default.step]]\n")
+    config.write_text(config.read_text() + 'name = "catalog"\nto = "cataloged"\nmakes = "nothing"\n[web]\nport = 0\n')
+    done = command(config, name)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith("headframe: the schema is at revision 0099_later of headframe 9.1.0")
