@@ -4,24 +4,27 @@ from collections.abc import Iterator
 
 from prometheus_client.core import GaugeMetricFamily, Metric
 
-from ..statemachine.views import Latency, Quantiles
+from ..statemachine.views import Quantiles
+from ..statemachine.views.latency import StepTimes
 
 SHARES = {"0.5": "p50", "0.95": "p95", "0.99": "p99"}
 
 
-def families(times: Latency, done: dict[tuple[str, str], int], due: int) -> Iterator[Metric]:
+def families(
+    hour: Quantiles, day: Quantiles, steps: tuple[StepTimes, ...], done: dict[tuple[str, str], int], due: int
+) -> Iterator[Metric]:
     """Give the families; a quantile of nothing is left out."""
-    whole = _gauge("latency_seconds", "From file closed to done, realtime campaigns", "window", "quantile")
+    whole = _summary("latency_seconds", "From file closed to done, realtime campaigns")
     files = _gauge("latency_files", "Files done, each once, realtime campaigns", "window")
-    for window, took in (("hour", times.last_hour), ("day", times.today)):
-        _add(whole, took, window)
+    for window, took in (("hour", hour), ("day", day)):
+        _add(whole, took, window=window)
         files.add_metric([window], took.n)
     yield whole
     yield files
-    parts = _gauge("step_seconds", "Waiting and working time of a step in the last day", "step", "what", "quantile")
-    for step in times.steps:
-        _add(parts, step.waiting, step.step, "waiting")
-        _add(parts, step.working, step.step, "working")
+    parts = _summary("step_seconds", "Waiting and working time of a step in the last day")
+    for step in steps:
+        _add(parts, step.waiting, step=step.step, what="waiting")
+        _add(parts, step.working, step=step.step, what="working")
     yield parts
     ended = _gauge("attempts_last_hour", "Attempts that ended in the last hour", "step", "outcome")
     for labels, n in done.items():
@@ -32,11 +35,16 @@ def families(times: Latency, done: dict[tuple[str, str], int], due: int) -> Iter
     yield waiting
 
 
-def _add(family: GaugeMetricFamily, took: Quantiles, *labels: str) -> None:
+def _add(family: Metric, took: Quantiles, **labels: str) -> None:
     for quantile, name in SHARES.items():
         value = getattr(took, name)
         if value is not None:
-            family.add_metric([*labels, quantile], value)
+            family.add_sample(family.name, {**labels, "quantile": quantile}, value)
+
+
+def _summary(name: str, help_text: str) -> Metric:
+    """Quantiles are a summary's. It has no count, which would go down as the window moves on."""
+    return Metric(f"headframe_{name}", help_text, "summary")
 
 
 def _gauge(name: str, help_text: str, *labels: str) -> GaugeMetricFamily:

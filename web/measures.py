@@ -1,13 +1,17 @@
 """What a scrape reads: kept counts, and questions that run down a short index. No question counts files."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from sqlalchemy import Connection, text
 
-from ..statemachine.views import Latency, ProcessRow, done_lately, latency, processes, totals
-from .orders import places
+from ..statemachine.views import Quantiles, done_lately, totals
+from ..statemachine.views.latency import StepTimes, latency_lately, step_times
+from ..statemachine.views.sums import Sums, sums
+from .metric_places import Around, look_around
+from .orders import Place, places
 
+DAY = timedelta(days=1)
 HEAD = 100
 """How many items at the head of a queue are looked at for the oldest one."""
 
@@ -51,34 +55,46 @@ class Measures(NamedTuple):
     oldest: dict[tuple[str, str], float]
     dead: dict[str, int]
     leases: dict[str, tuple[int, int]]
-    processes: tuple[ProcessRow, ...]
     deltas: int
     at: datetime
-    times: Latency
+    hour: Quantiles
+    day: Quantiles
+    steps: tuple[StepTimes, ...]
     done: dict[tuple[str, str], int]
     due: int
+    sums: Sums
+    places: set[Place]
+    around: Around
 
 
 def measure(connection: Connection) -> Measures:
     """Read all measures in the connection's one snapshot."""
-    items, copies = _counted(connection)
+    known = places(connection)
+    items, copies = _counted(connection, known)
+    at: datetime = connection.execute(text("select clock_timestamp()")).scalar_one()
+    day, hour = latency_lately(connection, at - DAY)
     return Measures(
         items=items,
         copies=copies,
         oldest={(r.step, r.lane): float(r.age) for r in connection.execute(OLDEST, {"head": HEAD})},
         dead={r.code: r.n for r in connection.execute(DEAD)},
         leases={r.step or "": (r.running, r.expired) for r in connection.execute(LEASES)},
-        processes=processes(connection),
         deltas=int(connection.execute(DELTAS).scalar_one()),
-        at=connection.execute(text("select clock_timestamp()")).scalar_one(),
-        times=latency(connection),
+        at=at,
+        hour=hour,
+        day=day,
+        steps=step_times(connection, at - DAY),
         done=done_lately(connection),
         due=int(connection.execute(DUE).scalar_one()),
+        sums=sums(connection),
+        places=set(known.values()),
+        around=look_around(connection),
     )
 
 
-def _counted(connection: Connection) -> tuple[list[Items], dict[tuple[str, str, str], int]]:
-    known = places(connection)
+def _counted(
+    connection: Connection, known: dict[tuple[int, str, str], Place]
+) -> tuple[list[Items], dict[tuple[str, str, str], int]]:
     items: dict[tuple[str, str, str, str, str], int] = {}
     copies: dict[tuple[str, str, str], int] = {}
     for count in totals(connection):
@@ -86,7 +102,7 @@ def _counted(connection: Connection) -> tuple[list[Items], dict[tuple[str, str, 
             at = (count.site, count.state, count.phase)
             copies[at] = copies.get(at, 0) + int(count.n)
         else:
-            step, lane = known.get((count.campaign_id, count.scope, count.state), ("", ""))
+            step, lane = known.get((count.campaign_id, count.scope, count.state), Place("", ""))
             key = (count.scope, step, lane, count.state, count.phase)
             items[key] = items.get(key, 0) + int(count.n)
     return [Items(*key, n) for key, n in sorted(items.items())], copies

@@ -5,13 +5,15 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from flask import Blueprint, Flask, Response, current_app, g, request
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, Histogram, generate_latest
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client import CollectorRegistry, Gauge, Histogram
+from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily, Metric
+from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
+from .. import __version__
 from ..statemachine.database import DatabaseUnavailableError
-from . import measured
-from .context import reading
+from . import measured, metric_places, metric_sums
+from .context import here, reading
 from .measures import Measures, measure
 
 REGISTRY = "headframe-metrics"
@@ -43,9 +45,10 @@ def watch_viewers(app: Flask, count: Callable[[], int]) -> None:
 
 @blueprint.get("/metrics")
 def metrics() -> Response:
-    """Give all metrics in Prometheus' text format."""
-    shown = generate_latest(current_app.extensions[REGISTRY])
-    return Response(shown, headers={"Content-Type": CONTENT_TYPE_LATEST, "Cache-Control": "no-store"})
+    """Give all metrics in Prometheus' text format, or in that of OpenMetrics for who asks for it."""
+    encode, content_type = choose_encoder(request.headers.get("Accept", ""))
+    shown = encode(current_app.extensions[REGISTRY])
+    return Response(shown, headers={"Content-Type": content_type, "Cache-Control": "no-store", "Vary": "Accept"})
 
 
 class KeptCounts(Collector):
@@ -57,6 +60,7 @@ class KeptCounts(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Give what the database says now."""
+        yield InfoMetricFamily("headframe_build", "The version of this web process", value={"version": __version__})
         up = GaugeMetricFamily("headframe_database_up", "Whether the database answered this scrape")
         try:
             with reading() as connection:
@@ -84,20 +88,10 @@ def _families(now: Measures) -> Iterator[Metric]:
         leases.add_metric([step, "running"], running)
         leases.add_metric([step, "expired"], expired)
     yield leases
-    yield from _process_families(now)
     yield _filled(_gauge("count_deltas_waiting", "Count changes not folded yet, up to 100 000"), {(): now.deltas})
-    yield from measured.families(now.times, now.done, now.due)
-
-
-def _process_families(now: Measures) -> Iterator[Metric]:
-    alive: dict[tuple[str], float] = {}
-    silent: dict[tuple[str], float] = {}
-    for each in now.processes:
-        age = max(0.0, (now.at - each.seen_at).total_seconds())
-        alive[each.role,] = alive.get((each.role,), 0) + each.alive
-        silent[each.role,] = min(age, silent.get((each.role,), age))
-    yield _filled(_gauge("processes", "Processes heard of within a minute", "role"), alive)
-    yield _filled(_gauge("process_silence_seconds", "Since when no process of a role was heard of", "role"), silent)
+    yield from measured.families(now.hour, now.day, now.steps, now.done, now.due)
+    yield from metric_places.families(now.around, here().instance, now.at)
+    yield from metric_sums.families(now.sums, now.places, [site.name for site in now.around.sites], now.at)
 
 
 def _gauge(name: str, help_text: str, *labels: str) -> GaugeMetricFamily:

@@ -106,6 +106,11 @@ def latency_lately(conn: Connection, since: datetime) -> tuple[Quantiles, Quanti
     return today, hour
 
 
+def step_times(conn: Connection, since: datetime) -> tuple[StepTimes, ...]:
+    """Give the steps' times since a moment, and nothing else."""
+    return _steps(conn, LatencyFilter(), measure_latency.c.at >= since)
+
+
 def _steps(conn: Connection, where: LatencyFilter, today: ColumnElement[bool]) -> tuple[StepTimes, ...]:
     parts = [
         dict(_grouped(conn, measure_latency.c.step, where, measure_latency.c.what == what, today))
