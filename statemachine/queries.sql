@@ -1761,3 +1761,188 @@ set oldest = excluded.oldest, revision = excluded.revision, by = excluded.by, at
 -- name: schema_stands
 -- Which tables that tell of the schema are there.
 select to_regclass('alembic_version') is not null as versioned, to_regclass('compatibility') is not null as told;
+
+-- name: alerts_alone
+-- Become the only one who looks at alerts until this transaction ends; say when somebody last looked. What takes long is
+-- given up: alerts are looked at beside the repairs, and must not keep them.
+select pg_try_advisory_xact_lock(hashtext(current_schema() || '.alerts')) as mine,
+  set_config('statement_timeout', '5s', true);
+
+-- name: keep_alerts
+-- What is so now: opened, or seen again. It fires once it has been so for long enough; what was not looked at for five
+-- minutes meanwhile begins anew, for nobody knows. What an older headframe left open with another severity takes ours.
+insert into alert as a (code, name, severity, sentence, command, fired_at)
+select w.code, w.name, w.severity, w.sentence, w.command, case when w.for_s <= 0 then clock_timestamp() end
+from jsonb_to_recordset(cast(:rows as jsonb))
+  as w(code text, name text, severity text, sentence text, command text, for_s float)
+order by w.code, w.name
+on conflict (code, name) where cleared_at is null do update set
+  severity = excluded.severity, sentence = excluded.sentence, command = excluded.command,
+  seen_at = clock_timestamp(), calm_since = null,
+  since = case when a.fired_at is null and a.seen_at < clock_timestamp() - interval '5 minutes'
+    then clock_timestamp() else a.since end
+returning id;
+
+-- name: fire_alerts
+-- Those that have been so for long enough need somebody from now on.
+update alert a set fired_at = clock_timestamp()
+from jsonb_to_recordset(cast(:rows as jsonb)) as w(code text, name text, for_s float)
+where a.code = w.code and a.name = w.name and a.cleared_at is null and a.fired_at is null
+  and a.since <= clock_timestamp() - make_interval(secs => w.for_s)
+returning a.code, a.name, a.sentence;
+
+-- name: calm_alerts
+-- Those of these codes that are not so any more: who never fired goes; the others are calm, and cleared after a while, so
+-- that what comes and goes is one alert and told once.
+with calm as (
+  select a.id, a.fired_at is null as unfired from alert a
+  where a.cleared_at is null and a.code = any(:codes) and not exists (
+    select from jsonb_to_recordset(cast(:now as jsonb)) as w(code text, name text)
+    where w.code = a.code and w.name = a.name
+  )
+), gone as (
+  delete from alert a using calm c where a.id = c.id and c.unfired
+)
+update alert a set calm_since = coalesce(a.calm_since, clock_timestamp()),
+  cleared_at = case when :calm_s <= 0 or a.calm_since <= clock_timestamp() - make_interval(secs => :calm_s)
+    then clock_timestamp() end
+from calm c where a.id = c.id and not c.unfired
+returning a.code, a.name, a.cleared_at is not null as cleared;
+
+-- name: forget_alerts
+-- What has been over for a month, with what was told of it.
+with alerts as (
+  delete from alert where id in (select id from alert
+    where cleared_at < clock_timestamp() - interval '30 days' order by cleared_at limit :page)
+), acks as (
+  delete from alert_ack where id in (select id from alert_ack
+    where until < clock_timestamp() - interval '30 days' limit :page)
+)
+delete from alert_notice where id in (select id from alert_notice
+  where made_at < clock_timestamp() - interval '30 days' and (sent_at is not null or given_up_at is not null)
+  order by made_at limit :page);
+
+-- name: alerts_to_tell
+-- Open alerts that fired and that nobody has been told of; or told before somebody's acknowledgement ended, or long ago.
+-- Not those that somebody knows of.
+select a.* from alert a
+where a.cleared_at is null and a.fired_at is not null
+  and not exists (select from alert_ack k where k.code = a.code and k.name = a.name and k.until > clock_timestamp())
+  and (a.told_at is null
+    or (:repeat_s > 0 and a.told_at < clock_timestamp() - make_interval(secs => :repeat_s))
+    or exists (select from alert_ack k where k.code = a.code and k.name = a.name
+      and k.until <= clock_timestamp() and k.until > a.told_at))
+order by a.severity, a.since, a.id limit :most for update of a skip locked;
+
+-- name: alerts_to_resolve
+-- Those that were told and are over.
+select a.* from alert a
+where a.cleared_at is not null and a.resolved_told_at is null and a.told_at is not null
+order by a.id limit :most for update of a skip locked;
+
+-- name: mark_told
+update alert set told_at = case when cleared_at is null then clock_timestamp() else told_at end,
+  resolved_told_at = case when cleared_at is not null then clock_timestamp() end
+where id = any(:ids);
+
+-- name: add_notices
+insert into alert_notice (receiver, body)
+select w.receiver, w.body from jsonb_to_recordset(cast(:rows as jsonb)) as w(receiver text, body jsonb)
+returning id;
+
+-- name: claim_notice
+-- The oldest of a receiver that is due, so that it hears things in their order; nobody else sends it for a while. Who
+-- dies between sending and marking has it sent again: that is what its id is for.
+update alert_notice n set due_at = clock_timestamp() + make_interval(secs => :claim_s), tries = n.tries + 1
+where n.id = (
+  select id from alert_notice where receiver = :receiver and sent_at is null and given_up_at is null
+  order by id limit 1 for update skip locked
+) and n.due_at <= clock_timestamp()
+returning n.id, n.receiver, n.body, n.tries, n.made_at, clock_timestamp() - n.made_at > interval '3 days' as old;
+
+-- name: notice_sent
+update alert_notice set sent_at = clock_timestamp(), error = '' where id = :id;
+
+-- name: notice_failed
+-- Tried again later; given up where that was said, or after days, so that what follows can be told.
+update alert_notice set error = :error,
+  due_at = clock_timestamp() + make_interval(secs => :again_s),
+  given_up_at = case when :give_up then clock_timestamp() end
+where id = :id and sent_at is null;
+
+-- name: drop_notices
+-- Those of receivers that are no longer configured.
+update alert_notice set given_up_at = clock_timestamp(), error = 'the receiver is no longer configured'
+where sent_at is null and given_up_at is null and receiver <> all(:receivers);
+
+-- name: acknowledge
+insert into alert_ack (code, name, owner, reason, until)
+values (:code, :of, :owner, :reason, clock_timestamp() + make_interval(secs => :for_s))
+returning id, until;
+
+-- name: end_acknowledgement
+update alert_ack set until = clock_timestamp(), ended_by = :by
+where code = :code and name = :of and until > clock_timestamp()
+returning id;
+
+-- name: open_alert
+select code, name from alert where code = :code and name = :of and cleared_at is null;
+
+-- name: say_detector
+insert into detector as d (source, running, detail, until)
+values (:source, :running, :detail, clock_timestamp() + make_interval(secs => :valid_s))
+on conflict (source) do update set running = excluded.running, detail = excluded.detail, until = excluded.until,
+  seen_at = clock_timestamp(),
+  since = case when d.running = excluded.running and d.until > clock_timestamp() then d.since else clock_timestamp() end;
+
+-- name: run_open
+-- The run that the detector began last, if it has not ended and is not too old to be true.
+select number from run where started_at is not null and ended_at is null and closed_at is null
+  and coalesce(started_at, created_at) > clock_timestamp() - make_interval(secs => :longest_s)
+order by coalesce(started_at, created_at) desc limit 1;
+
+-- name: write_operation
+-- Something small that an operator did, done at once.
+insert into operation (actor, action, selection, reason, total, done, changed, status, finished_at)
+values (:actor, :action, cast(:selection as jsonb), :reason, 1, 1, 1, 'done', clock_timestamp());
+
+-- name: lock_alert
+select pg_advisory_xact_lock(hashtext(current_schema() || '.alert.' || :code || ' ' || :of));
+
+-- name: standing_still
+-- What has waited for so long, while nobody works and no attempt ended: one row, or none.
+select s.step, s.lane, least(head.since, sent.submitted_at) as since
+from (select distinct step, lane from step_rule, unnest(cast('{live,bulk}' as text[])) as lane where step is not null) s
+left join lateral (select i.since from item i where i.phase = 'ready' and i.step = s.step and i.lane = s.lane
+  and (i.not_before is null or i.not_before <= clock_timestamp()) order by i.priority, i.id limit 1) head on true
+left join lateral (select i.submitted_at from item i where i.phase = 'submitted' and i.step = s.step and i.lane = s.lane
+  order by i.submitted_at limit 1) sent on true
+where not exists (select from pause p where (p.what = 'step' and p.name = s.step) or (p.what = 'lane' and p.name = s.lane))
+  and least(head.since, sent.submitted_at) < clock_timestamp() - make_interval(secs => :s)
+  and not exists (select from item i where i.phase = 'executing' and i.lease_until >= clock_timestamp())
+  and not exists (select from measure_rate where span = 1 and at > clock_timestamp() - make_interval(secs => :s)
+    and done + passed + failed + interrupted > 0)
+order by since limit 1;
+
+-- name: oldest_live
+-- Steps at whose head live work has waited for longer than that.
+select s.step, extract(epoch from clock_timestamp() - min(head.since)) as age
+from (select distinct step, lane from step_rule, unnest(cast('{live,bulk}' as text[])) as lane where step is not null) s cross join lateral (
+  select i.since from item i where i.phase = 'ready' and i.step = s.step and i.lane = s.lane
+    and (i.not_before is null or i.not_before <= clock_timestamp())
+  order by i.priority, i.id limit 100
+) head
+where s.lane = 'live'
+  and not exists (select from pause p where (p.what = 'step' and p.name = s.step) or (p.what = 'lane' and p.name = s.lane))
+group by s.step having min(head.since) < clock_timestamp() - make_interval(secs => :s) order by s.step;
+
+-- name: leases_over
+-- Attempts whose lease has been over for so long, and whom nobody has taken back.
+select coalesce(step, '') as step, count(*) as n, min(lease_until) as since from item
+where phase = 'executing' and lease_until < clock_timestamp() - make_interval(secs => :s) group by 1 order by 1;
+
+-- name: last_file
+-- When the last file arrived, by the kept sums: none before the first one.
+select max(last_at) as at from (
+  select last_at from sum_total where name = 'arrived' union all select last_at from sum_delta where name = 'arrived'
+) both_tables;

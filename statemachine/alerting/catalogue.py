@@ -297,7 +297,7 @@ CLUSTER = (
         expr="max(headframe_nodes_set_aside) > 0",
         command="headframe status",
         page="/pilots",
-        need="node-set-aside",
+        need="nodes-set-aside",
     ),
 )
 

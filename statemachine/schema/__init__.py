@@ -6,6 +6,7 @@
 """
 
 from .access import access_event, api_token, person, web_secret, web_session
+from .alerts import alert, alert_ack, alert_notice, detector
 from .changes import change
 from .columns import metadata
 from .compatibility import compatibility
@@ -28,6 +29,9 @@ from .service import dead_letter, operation, pause, pilot, process, watermark
 
 __all__ = [
     "access_event",
+    "alert",
+    "alert_ack",
+    "alert_notice",
     "answered",
     "api_token",
     "attempt",
@@ -39,6 +43,7 @@ __all__ = [
     "count_total",
     "count_whole",
     "dead_letter",
+    "detector",
     "failure_family",
     "file",
     "history",

@@ -74,12 +74,12 @@ def unused_input(letters: int) -> Iterator[Need]:
         yield Need("dead-letters", f"{said}: input that could not be used", "headframe get dead-letters")
 
 
-def ill_sites(rows: Sequence[SiteRow]) -> Iterator[Need]:
+def ill_sites(rows: Sequence[SiteRow], little: float = LITTLE) -> Iterator[Need]:
     """Name the sites that are down or nearly full."""
     for row in rows:
         if row.status == "down":
             yield Need("site-down", f"site {row.name} is down: {row.reason}", "headframe doctor", row.name)
-        elif row.share_free is not None and row.share_free < LITTLE:
+        elif row.share_free is not None and row.share_free < little:
             sentence = f"site {row.name} has {100 * row.share_free:.1f}% of its space left"
             yield Need("site-full", sentence, f"headframe describe site {row.name}", row.name)
 

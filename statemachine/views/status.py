@@ -52,7 +52,7 @@ def status(conn: Connection) -> Status:
         runs=standing(each for each in counts if each.scope == "run"),
         files=files,
         failed=sum(c.n for c in counts if c.phase == "failed" and c.scope != "replica"),
-        left_out=_left_out(conn, counts),
+        left_out=left_out(conn, counts),
         held=sum(c.n for c in counts if c.phase == "held" and c.scope != "replica"),
         dead_letters=open_letters(conn),
         waiting_settle=_clean_ups(conn),
@@ -90,7 +90,7 @@ def _service(conn: Connection, found: Status, workers: Sequence[ProcessRow]) -> 
     yield from nodes_set_aside(found.pauses)
 
 
-def _left_out(conn: Connection, counts: Sequence[Count]) -> int:
+def left_out(conn: Connection, counts: Sequence[Count]) -> int:
     """Count the failed files in campaigns whose first step over whole runs does not wait for such."""
     failed = [count for count in counts if count.phase == "failed" and count.scope == "file"]
     if not failed:
