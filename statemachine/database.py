@@ -130,6 +130,16 @@ def revisions(engine: Engine) -> tuple[str | None, str | None]:
         return present, ScriptDirectory.from_config(_alembic(connection)).get_current_head()
 
 
+def known_revisions() -> frozenset[str]:
+    """Give all revisions of the schema that this code knows."""
+    from alembic.config import Config
+    from alembic.script import ScriptDirectory
+
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    return frozenset(script.revision for script in ScriptDirectory.from_config(config).walk_revisions())
+
+
 @contextmanager
 def explained() -> Iterator[None]:
     """Turn an unreachable server or a missing schema into one clear `DatabaseUnavailableError`."""

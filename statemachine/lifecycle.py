@@ -49,6 +49,7 @@ class Trigger(StrEnum):
     GATHER = "gather"
     RETREAT = "retreat"
     RECLASSIFY = "reclassify"
+    RESTORE = "restore"
 
 
 class Goes(StrEnum):

@@ -1946,3 +1946,84 @@ where phase = 'executing' and lease_until < clock_timestamp() - make_interval(se
 select max(last_at) as at from (
   select last_at from sum_total where name = 'arrived' union all select last_at from sum_delta where name = 'arrived'
 ) both_tables;
+-- name: make_history_month
+-- A month of history, for who does not own the table.
+select make_history_month(cast(:first as date));
+
+-- name: last_revision
+select version_num from alembic_version;
+
+-- name: note_backup
+-- A backup is complete, checked and under its name.
+insert into backup (started_at, ended_at, place, host, actor, version, blake3, size)
+values (:started, :ended, :place, :host, :actor, :version, :blake3, :size);
+
+-- name: restored_number
+-- Where numbers go on after a restore: seconds since 2026, so that no restore, of whichever backup, meets those that
+-- were given out before it: for this to fail, one item would have to be taken back every second ever since.
+select cast(extract(epoch from clock_timestamp() - timestamptz '2026-01-01 00:00:00+00') as bigint) as floor;
+
+-- name: restore_sequences
+-- Rows that were made after the backup had ids which nobody here knows; workers may still speak of them. A thousand ids
+-- for each second.
+select setval(format('%I.%I', schemaname, sequencename)::regclass, greatest(coalesce(last_value, 0) + 1, cast(:floor as bigint) * 1000))
+from pg_sequences where schemaname = current_schema();
+
+-- name: restored_attempts
+-- Attempts that ran when the backup was taken: nobody knows what became of them. Gives whose folders may be there.
+with locked as (
+  select i.id, i.epoch, i.step, i.owner from item i where i.phase = 'executing' order by i.id for no key update of i
+), ended as (
+  update attempt a set ended_at = clock_timestamp(), outcome = 'interrupted', reason_code = 'given-back',
+    reason = :reason
+  from locked l where a.item_id = l.id and a.outcome = 'running'
+)
+select id as item, epoch, step, owner from locked;
+
+-- name: restore_items
+-- any -> the same state and phase, with an epoch above all that were given out after the backup: what anybody says of
+-- those is late. What was with a worker is ready. A file that was skipped goes on saying so.
+with locked as (
+  select i.id, i.phase in ('submitted', 'executing') as was_out from item i order by i.id for no key update of i
+)
+update item i set
+  epoch = greatest(i.epoch + 1, cast(:floor as bigint)), version = i.version + 1,
+  phase = case when l.was_out then 'ready' else i.phase end, owner = null, lease_until = null, submitted_at = null,
+  not_before = case when l.was_out then null else i.not_before end,
+  reason_code = case when l.was_out then 'given-back' when i.trigger = 'skipped' and i.reason_code = '' then 'skipped'
+    else i.reason_code end,
+  reason = case when l.was_out then :reason else i.reason end,
+  trigger = 'restore', actor = :actor,
+  since = case when l.was_out then clock_timestamp() else i.since end, changed_at = clock_timestamp()
+from locked l where i.id = l.id;
+
+-- name: restored_operations
+-- Actions of operators that were under way: the versions they were meant for are gone.
+with ended as (
+  update operation set status = 'failed', why = :reason, finished_at = clock_timestamp()
+  where status in ('waiting', 'running') and action not in ('campaign-create', 'campaign-grow') returning id
+)
+delete from operation_item where operation_id in (select id from ended);
+
+-- name: forget_processes
+-- Who was alive when the backup was taken.
+delete from process;
+
+-- name: forget_watermarks
+-- What had been applied of reports to a broker that is gone.
+delete from watermark;
+
+-- name: forget_all_depths
+delete from queue_depth;
+
+-- name: forget_all_changes
+-- They are told by transactions' numbers of the server that is gone.
+delete from change;
+
+-- name: forget_sessions
+-- Who signed in before the backup, and may have been shut out since.
+delete from web_session;
+
+-- name: begin_revision
+-- The last word of a restore: without it no process takes the schema for one.
+insert into alembic_version (version_num) values (:revision);

@@ -7,6 +7,7 @@
 
 from .access import access_event, api_token, person, web_secret, web_session
 from .alerts import alert, alert_ack, alert_notice, detector
+from .backup import backup
 from .changes import change
 from .columns import metadata
 from .compatibility import compatibility
@@ -35,6 +36,7 @@ __all__ = [
     "answered",
     "api_token",
     "attempt",
+    "backup",
     "campaign",
     "catalog_entry",
     "change",

@@ -43,10 +43,11 @@ def is_legal(step: Step, scope: str, pipeline: Pipeline, before: Pipeline) -> bo
         return _is_arrival(step, scope, pipeline)
     if step.trigger == Trigger.RECLASSIFY:
         return _is_reclassified(step, scope, pipeline, before)
-    if step.trigger == Trigger.GATHER:
-        return scope == "run" and _is_gathered(step, pipeline)
-    if step.trigger == Trigger.RETREAT:
-        return scope == "run" and _is_retreat(step, pipeline)
+    if step.trigger in (Trigger.GATHER, Trigger.RETREAT):
+        judged = _is_gathered if step.trigger == Trigger.GATHER else _is_retreat
+        return scope == "run" and judged(step, pipeline)
+    if step.trigger == Trigger.RESTORE:
+        return _is_restored(step, pipeline)
     if before != pipeline:
         return False
     move = Move(step.trigger, step.from_state, step.from_phase, step.to_state, step.to_phase)
@@ -100,6 +101,13 @@ def _is_reclassified(step: Step, scope: str, pipeline: Pipeline, before: Pipelin
     if step.from_phase == Phase.ABANDONED:
         return step.to_phase == Phase.ABANDONED
     return step.to_phase in (Phase.READY, Phase.HELD)
+
+
+def _is_restored(step: Step, pipeline: Pipeline) -> bool:
+    """Everything stays where the backup had it, but what was with a worker then: that begins anew."""
+    out = step.from_phase in (Phase.SUBMITTED, Phase.EXECUTING)
+    stays = step.to_phase == (Phase.READY if out else step.from_phase)
+    return stays and step.to_state == step.from_state and step.to_state in pipeline.states
 
 
 def _is_gathered(step: Step, pipeline: Pipeline) -> bool:

@@ -1,0 +1,178 @@
+"""Takes a backup: one snapshot of the schema, streamed to a file that has its name only when it is complete."""
+
+import os
+import socket
+import subprocess
+import tempfile
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO, cast
+
+import msgspec
+from blake3 import blake3
+from sqlalchemy import Connection, Engine, text
+
+from ... import __version__
+from ...statemachine.store.backups import Made, counted, note, revision
+from ..config import Config
+from .manifest import CHUNK, BackupError, Manifest, check_bytes, of_instance
+from .programs import SERVICE, address, find, surroundings
+
+MODE = 0o600
+
+
+def take(config: Config, engine: Engine, folder: Path, actor: str, tell: Callable[[str], None]) -> Path:
+    """Make a backup in a folder and check it; give its manifest. Raises `BackupError`."""
+    _make(folder)
+    with engine.connect() as connection:
+        connection.exec_driver_sql("set transaction isolation level repeatable read, read only")
+        server = int(connection.exec_driver_sql("show server_version_num").scalar_one()) // 10_000
+        programs, program = find(server)
+        snapshot: str = connection.execute(text("select pg_export_snapshot()")).scalar_one()
+        started = datetime.now(UTC)
+        dump = folder / f"{config.instance}-{started:%Y%m%dT%H%M%SZ}.dump"
+        tell(f"taking a backup of {config.instance} to {dump}")
+        size, digest = _dumped(config, programs, snapshot, dump)
+        manifest = Manifest(
+            instance=config.instance,
+            version=__version__,
+            revision=_revision(connection, config.instance),
+            server=server,
+            program=program,
+            dump=dump.name,
+            size=size,
+            blake3=digest,
+            started=started,
+            ended=datetime.now(UTC),
+            counts=counted(connection),
+        )
+    file = dump.with_suffix(".json")
+    check_bytes(file, manifest)
+    contents(programs, dump)
+    _write(file, msgspec.json.format(msgspec.json.encode(manifest)) + b"\n")
+    _note(engine, file, manifest, actor)
+    return file
+
+
+def contents(programs: Path, dump: Path) -> list[str]:
+    """Give what is in a dump, a line each, as pg_restore reads it. Raises `BackupError`."""
+    done = subprocess.run([programs / "pg_restore", "--list", dump], capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise BackupError(f"{dump}: pg_restore cannot read it: {_last(done.stderr)}; take another backup")
+    return done.stdout.splitlines()
+
+
+def forget_old(folder: Path, instance: str, keep: int) -> list[Path]:
+    """Remove all but the newest complete backups of an instance, the manifest first; give what went."""
+    gone = [file for file, _ in of_instance(folder, instance)[:-keep]]
+    for file in gone:
+        dump = file.parent / _dump_of(file)
+        file.unlink()  # without it the dump is no backup any more
+        dump.unlink(missing_ok=True)
+    return gone
+
+
+def _dump_of(file: Path) -> str:
+    return file.with_suffix(".dump").name
+
+
+def _dumped(config: Config, programs: Path, snapshot: str, dump: Path) -> tuple[int, str]:
+    """Stream pg_dump's output into the file; give size and blake3. A part of a dump is never left behind."""
+    part = dump.with_name(f".{dump.name}.part")
+    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, MODE)
+    try:
+        with os.fdopen(descriptor, "wb") as stream:
+            size, digest = _stream(config, programs, snapshot, stream.write)
+            stream.flush()
+            os.fsync(stream.fileno())
+        part.rename(dump)
+        _sync(dump.parent)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+    return size, digest
+
+
+def _stream(config: Config, programs: Path, snapshot: str, write: Callable[[bytes], object]) -> tuple[int, str]:
+    command = [str(programs / "pg_dump"), "--format=custom", f"--schema={config.instance}", f"--snapshot={snapshot}"]
+    digest, size = blake3(), 0
+    with (
+        surroundings(address(config)) as known,
+        tempfile.TemporaryFile("w+") as said,
+        subprocess.Popen(
+            [*command, "--no-password", "--dbname", f"service={SERVICE}"],
+            env=known,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=said,
+        ) as child,
+    ):
+        output = cast("IO[bytes]", child.stdout)
+        try:
+            while chunk := output.read(CHUNK):
+                write(chunk)
+                digest.update(chunk)
+                size += len(chunk)
+        except BaseException:
+            child.kill()
+            raise
+        if child.wait() != 0:
+            said.seek(0)
+            raise BackupError(f"pg_dump did not make the backup: {_last(said.read())}")
+    return size, digest.hexdigest()
+
+
+def _revision(connection: Connection, instance: str) -> str:
+    present = revision(connection)
+    if present is None:
+        raise BackupError(f"there is no schema {instance} to back up; run: headframe db upgrade")
+    return present
+
+
+def _note(engine: Engine, file: Path, manifest: Manifest, actor: str) -> None:
+    made = Made(
+        started=manifest.started,
+        ended=manifest.ended,
+        place=str(file.absolute()),
+        host=socket.gethostname(),
+        actor=actor,
+        version=manifest.version,
+        blake3=manifest.blake3,
+        size=manifest.size,
+    )
+    with engine.begin() as connection:
+        note(connection, made)
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise BackupError(f"{folder}: cannot be made: {error.strerror}; give another one by --to") from error
+
+
+def _write(file: Path, content: bytes) -> None:
+    part = file.with_name(f".{file.name}.part")
+    with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, MODE), "wb") as stream:
+        stream.write(content)
+        stream.flush()
+        os.fsync(stream.fileno())
+    part.rename(file)
+    _sync(file.parent)
+
+
+def _sync(folder: Path) -> None:
+    """Make a new name last. Some file systems cannot, and need not."""
+    with suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _last(said: str) -> str:
+    lines = [line for line in said.strip().splitlines() if line.strip()]
+    return lines[-1].strip() if lines else "it said nothing"

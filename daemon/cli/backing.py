@@ -1,0 +1,124 @@
+"""`headframe backup` and `headframe restore`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ...statemachine.wording import plural
+from .asking import confirm
+from .codes import Code, CommandError
+from .session import Session, pass_session
+from .units import human_size
+
+if TYPE_CHECKING:
+    from ...statemachine.store.backups import Restored
+    from ..backup.manifest import Manifest
+    from ..backup.restore import Present
+
+FOLDER = click.Path(path_type=Path, file_okay=False)
+
+
+@click.command()
+@click.option("--to", "folder", type=FOLDER, default=Path("backups"), show_default=True, help="The folder it goes to.")
+@click.option(
+    "--keep", type=click.IntRange(min=1), metavar="N", help="Afterwards keep the newest N there, remove others."
+)
+@pass_session
+def backup(session: Session, folder: Path, keep: int | None) -> int:
+    """Take a backup of this instance's database, while everything goes on.
+
+    It is one moment of the database: a dump of pg_dump with a manifest beside it, checked before it has its name. The
+    broker needs none, and files on the sites are not in it.
+    """
+    from ...statemachine.database import explained
+    from ..backup.manifest import read
+    from ..backup.take import forget_old, take
+
+    with explained():
+        file = take(session.config, session.engine, folder, session.actor, click.echo)
+    made = read(file)
+    rows = f"{plural(made.counts['run'], 'run')}, {plural(made.counts['file'], 'file')}"
+    click.echo(f"{file}: complete, {human_size(made.size)}, checked; as of {made.called}: {rows}")
+    for gone in forget_old(folder, session.config.instance, keep) if keep else ():
+        click.echo(f"removed {gone}")
+    return Code.DONE
+
+
+@click.command()
+@click.argument("source", metavar="FROM", type=click.Path(path_type=Path, exists=True))
+@click.option("--replace", is_flag=True, help="Drop what the database has of this instance.")
+@click.option("--dry-run", is_flag=True, help="Check the backup and say what would happen; change nothing.")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@pass_session
+def restore(session: Session, source: Path, replace: bool, dry_run: bool, yes: bool) -> int:
+    """Bring a backup back into the database: FROM is its file, or a folder, of which the newest.
+
+    Stop every process of the instance first, workers can stay. What was done after the backup is done again: files
+    come in by the watcher's scan, and whatever workers still say of that time is counted as late.
+    """
+    from ...statemachine.database import explained
+    from ..backup import restore as module
+    from ..backup.manifest import found
+
+    file, manifest = found(source, session.config.instance)
+    dump = module.check(file, manifest, session.config)
+    click.echo(f"{dump}: whole, {human_size(manifest.size)}, of headframe {manifest.version} as of {manifest.called}")
+    with explained():
+        module.fitting(session.engine, manifest)
+        there = module.present(session.engine)
+    _refuse(there, session.config.instance, replace=replace)
+    if dry_run:
+        click.echo(
+            "would restore it" + (f" in place of {_rows(there)}" if there.rows else "") + "; nothing was changed"
+        )
+        return Code.DONE
+    _ask(there, session.config.instance, yes=yes)
+    with explained():
+        did = module.restore(session.config, session.engine, file, manifest, session.actor)
+    module.purge(session.config, click.echo)
+    return _tell(did, manifest)
+
+
+def _refuse(there: Present, instance: str, *, replace: bool) -> None:
+    if there.alive:
+        sentence = f"processes of {instance} were heard of a moment ago: {', '.join(there.alive)}"
+        raise CommandError(sentence, next_step="stop them, wait 20 s, and say it again")
+    if there.rows and not replace:
+        sentence = f"the database has {_rows(there)} of {instance}, and a restore would drop them; nothing was changed"
+        raise CommandError(sentence, next_step="another database, or --replace if they are to go")
+
+
+def _ask(there: Present, instance: str, *, yes: bool) -> None:
+    """Ask for the instance's name where anything goes: a `y` is said too easily."""
+    import sys
+
+    if yes or not there.rows:
+        return
+    what = f"{_rows(there)} of {instance} go for good."
+    if not sys.stdin.isatty():
+        confirm(what, yes=False)
+    if click.prompt(f"{what} Write the instance's name to go on", err=True) != instance:
+        raise CommandError("that is not its name; nothing was changed")
+
+
+def _rows(there: Present) -> str:
+    if not there.runs + there.files:
+        return "users or tokens"
+    return f"{plural(there.runs, 'run')} and {plural(there.files, 'file')}"
+
+
+def _tell(did: Restored, manifest: Manifest) -> int:
+    click.echo(f"restored the database as of {manifest.called}: {plural(did.items, 'item')}")
+    if did.attempts:
+        click.echo(f"{plural(did.attempts, 'attempt')} that ran at that moment begin anew")
+    click.echo(f"epochs go on at {did.floor}: what workers still say of work after the backup counts as late")
+    click.echo("everybody signs in again; tokens that were revoked since are good again: headframe token list")
+    click.echo("roles of the database have no rights yet, if there are any: headframe db roles --apply")
+    click.echo("next: headframe db upgrade, start everything, then headframe verify --deep")
+    return Code.DONE
+
+
+COMMANDS = {"backup": backup, "restore": restore}

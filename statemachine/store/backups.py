@@ -1,0 +1,86 @@
+"""What is written down of backups, and what a restored schema needs before anything may work on it again."""
+
+from datetime import datetime
+
+from sqlalchemy import Connection, func, select, text
+
+from ..queries import query
+from ..records import Record
+from ..schema import metadata
+from .core import execute
+from .folders import order_cleaning
+from .sweep import next_partitions
+
+COUNTED = ("run", "file", "item", "history", "product", "replica", "attempt", "dead_letter", "person")
+
+
+class Made(Record):
+    """A complete backup: where its manifest lies, on which host, made by whom and by which version."""
+
+    started: datetime
+    ended: datetime
+    place: str
+    host: str
+    actor: str
+    version: str
+    blake3: str
+    size: int
+
+
+def note(connection: Connection, made: Made) -> None:
+    """Write down that a backup is complete."""
+    execute(connection, "note_backup", **{name: getattr(made, name) for name in Made.__struct_fields__})
+
+
+def revision(connection: Connection) -> str | None:
+    """Give the schema's revision; none where there is no schema, or none that is whole."""
+    if connection.execute(text("select to_regclass('alembic_version')")).scalar_one() is None:
+        return None
+    found = execute(connection, "last_revision")
+    return str(found[0].version_num) if found else None
+
+
+def counted(connection: Connection) -> dict[str, int]:
+    """Count the rows of a few tables."""
+    return {name: rows(connection, name) for name in COUNTED}
+
+
+def rows(connection: Connection, table: str) -> int:
+    """Count the rows of a table."""
+    return int(connection.execute(select(func.count()).select_from(metadata.tables[table])).scalar_one())
+
+
+class Restored(Record):
+    """What was done to a restored schema: where epochs go on, items, attempts that ran when the backup was taken."""
+
+    floor: int
+    items: int
+    attempts: int
+
+
+def begin_again(connection: Connection, made: Made, revision: str, actor: str) -> Restored:
+    """Make a restored schema safe to work on. One transaction, at whose end the schema has its revision again.
+
+    The backup knows nothing of what happened after it, but workers, queues and folders do. So no number that was given
+    out then is given out again: each item gets an epoch, and each table goes on with ids, far above.
+    """
+    reason = f"restored from the backup of {made.started:%Y-%m-%d %H:%M:%S} UTC"
+    next_partitions(connection)
+    floor = int(execute(connection, "restored_number")[0].floor)
+    execute(connection, "restore_sequences", floor=floor)
+    taken = execute(connection, "restored_attempts", reason=reason)
+    items = _restore_items(connection, floor, actor, reason)
+    order_cleaning(connection, [(row.item, row.epoch, row.step, row.owner) for row in taken if row.owner])
+    execute(connection, "restored_operations", reason=f"{reason}; order it again")
+    for name in ("forget_processes", "forget_watermarks", "forget_all_depths", "forget_all_changes", "forget_sessions"):
+        execute(connection, name)
+    note(connection, made)
+    execute(connection, "note_operation", actor=actor, action="restore", selection="{}", reason=reason,
+            total=items, changed=items)  # fmt: skip
+    execute(connection, "begin_revision", revision=revision)
+    return Restored(floor=floor, items=items, attempts=len(taken))
+
+
+def _restore_items(connection: Connection, floor: int, actor: str, reason: str) -> int:
+    values = {"floor": floor, "actor": actor, "reason": reason}
+    return int(connection.execute(query("restore_items"), values).rowcount)

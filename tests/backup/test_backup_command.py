@@ -1,0 +1,256 @@
+"""`headframe backup` and `headframe restore`: what they say, refuse and keep; over a machine of a few files."""
+
+import json
+import stat
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from headframe.statemachine.database import connect
+from headframe.statemachine.verify import verify
+
+from ..integration.cli_help import Ended, headframe
+from ..integration.small_machine import SmallMachine
+
+
+class Place:
+    """A configuration for a database, and the folder of its backups."""
+
+    def __init__(self, folder: Path, url: str, name: str = "headframe") -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.config, self.backups = folder / "headframe.toml", folder / "backups"
+        self.config.write_text(f'instance = "{name}"\n[database]\nurl = "{url}"\n')
+        self.url = url
+
+    def backup(self, *more: str) -> Ended:
+        return headframe(self.config, "backup", "--to", str(self.backups), *more)
+
+    def restore(self, source: Path, *more: str) -> Ended:
+        return headframe(self.config, "restore", str(source), *more)
+
+    def rows(self, statement: str, **values: Any) -> Any:
+        engine = connect(self.url, "headframe")
+        with engine.begin() as connection:
+            result = connection.execute(text(statement), values)
+            found = result.all() if result.returns_rows else []
+        engine.dispose()
+        return found
+
+
+@pytest.fixture
+def machine(database_url: str, tmp_path: Path) -> Any:
+    made = SmallMachine(database_url, tmp_path / "files")
+    made.arrive(1, 1, 2, 3)
+    made.through(1, 1)
+    found = made.item(1, 2)
+    made.submit(1, 2)
+    made.say(1, 2, "start")
+    assert found.epoch == 1
+    yield made
+    made.engine.dispose()
+
+
+@pytest.fixture
+def here(machine: SmallMachine, database_url: str, tmp_path: Path) -> Place:
+    return Place(tmp_path / "here", database_url)
+
+
+@pytest.fixture
+def fresh(empty_database_url: str, tmp_path: Path) -> Place:
+    return Place(tmp_path / "fresh", empty_database_url)
+
+
+def names(place: Place) -> list[str]:
+    return sorted(each.name for each in place.backups.iterdir())
+
+
+def manifests(place: Place) -> list[Path]:
+    return sorted(place.backups.glob("*.json"))
+
+
+def test_a_backup_is_two_files_that_only_their_owner_reads_and_a_row(here: Place) -> None:
+    done = here.backup()
+    assert done.code == 0, done.err
+    (file,) = manifests(here)
+    told = json.loads(file.read_text())
+    dump = here.backups / told["dump"]
+    assert names(here) == sorted([file.name, dump.name])
+    assert {stat.S_IMODE(each.stat().st_mode) for each in (file, dump)} == {0o600}
+    assert told["size"] == dump.stat().st_size
+    assert (told["instance"], told["counts"]["file"]) == ("headframe", 3)
+    assert here.rows("select place, size from backup") == [(str(file), told["size"])]
+
+
+def test_the_password_is_on_no_command_line(here: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    import subprocess
+
+    said: list[str] = []
+    popen = subprocess.Popen.__init__
+
+    def listening(self: Any, args: Any, *more: Any, **options: Any) -> None:
+        said.append(" ".join(map(str, args)))
+        popen(self, args, *more, **options)
+
+    monkeypatch.setattr(subprocess.Popen, "__init__", listening)
+    assert here.backup().code == 0
+    password = here.url.split(":")[2].split("@")[0]
+    assert any("pg_dump --format" in line for line in said)
+    assert not [line for line in said if password in line]
+
+
+def test_only_the_newest_are_kept_and_other_files_are_left_alone(here: Place) -> None:
+    for name in ("headframe-20200101T000000Z", "headframe-20210101T000000Z"):
+        here.backup()
+        (file,) = [each for each in manifests(here) if "-2020" not in each.name and "-2021" not in each.name]
+        told = json.loads(file.read_text())
+        told |= {"dump": f"{name}.dump", "started": f"{name[10:14]}-01-01T00:00:00Z"}
+        file.with_suffix(".dump").rename(here.backups / f"{name}.dump")
+        file.unlink()
+        (here.backups / f"{name}.json").write_text(json.dumps(told))
+    (here.backups / "notes.txt").write_text("mine")
+    done = here.backup("--keep", "2")
+    assert "removed" in done.out
+    left = names(here)
+    assert len(left) == 5
+    assert "notes.txt" in left
+    assert not [name for name in left if "2020" in name]
+
+
+def test_a_restored_instance_is_whole_and_goes_on(here: Place, fresh: Place, machine: SmallMachine) -> None:
+    here.backup()
+    before = here.rows("select id, state, epoch from item order by id")
+    done = fresh.restore(here.backups)
+    assert done.code == 0, done.err
+    after = fresh.rows("select id, state, epoch, phase, trigger from item order by id")
+    assert [(row.id, row.state) for row in after] == [(row.id, row.state) for row in before]
+    assert all(now.epoch > then.epoch + 1_000_000 for now, then in zip(after, before, strict=True))
+    assert {row.trigger for row in after} == {"restore"}
+    assert fresh.rows("select outcome from attempt where outcome = 'running'") == []
+    assert fresh.rows("select count(*) from backup")[0][0] == 1
+    again = SmallMachine(fresh.url, machine.root)
+    again.arrive(1, 4)
+    for sequence in (2, 3, 4):
+        again.through(1, sequence)
+    with again.engine.connect() as connection:
+        assert list(verify(connection, [("source", "inbox")], again.resolve)) == []
+    assert again.item(1, 4).id > 1_000_000_000
+    again.engine.dispose()
+
+
+def test_what_a_worker_says_of_the_lost_time_is_late(here: Place, fresh: Place, machine: SmallMachine) -> None:
+    here.backup()
+    machine.say(1, 2, "fail", reason_code="x", reason="y")
+    lost = machine.item(1, 2)
+    machine.arrive(1, 4)
+    younger = machine.item(1, 4)
+    assert fresh.restore(here.backups).code == 0
+    again = SmallMachine(fresh.url, machine.root)
+    for said in (lost, younger):
+        _say_succeeded(again, said.id, said.epoch)
+    assert {row.state for row in fresh.rows("select state from item where step = 'salt'")} == {"arrived"}
+    causes = fresh.rows("select item_id, cause from late order by item_id")
+    assert [tuple(row) for row in causes] == [(lost.id, "stale-epoch"), (younger.id, "unknown-item")]
+    again.engine.dispose()
+
+
+def _say_succeeded(machine: SmallMachine, item: int, epoch: int) -> None:
+    from headframe.statemachine.records import Outcome
+    from headframe.statemachine.store.fold import Said
+    from headframe.statemachine.store.reports import apply_reports
+
+    from ..integration.small_machine import WORKER
+
+    said = Outcome(item=item, epoch=epoch, trigger="succeed", step="salt")
+    with machine.engine.begin() as connection:
+        apply_reports(connection, [Said(outcome=said, reporter=WORKER)])
+
+
+def test_two_restores_of_one_backup_give_out_no_number_twice(here: Place, fresh: Place) -> None:
+    here.backup()
+    fresh.restore(here.backups)
+    first = fresh.rows("select max(epoch) from item")[0][0]
+    fresh.rows("select pg_sleep(1.1)")
+    assert fresh.restore(here.backups, "--replace", "--yes").code == 0
+    assert fresh.rows("select min(epoch) from item")[0][0] > first
+
+
+def test_an_instance_with_data_is_not_replaced_unless_that_is_said(here: Place) -> None:
+    here.backup()
+    refused = here.restore(here.backups)
+    assert refused.code == 1
+    assert "the database has 1 run and 3 files of headframe" in refused.err
+    unasked = here.restore(here.backups, "--replace")
+    assert unasked.code == 2
+    assert here.rows("select count(*) from item where trigger = 'restore'")[0][0] == 0
+    assert here.restore(here.backups, "--replace", "--yes").code == 0
+    schemas = here.rows("select nspname from pg_namespace where nspname like 'headframe%'")
+    assert [row.nspname for row in schemas] == ["headframe"]
+
+
+def test_a_dry_run_checks_and_changes_nothing(here: Place, fresh: Place) -> None:
+    here.backup()
+    done = fresh.restore(here.backups, "--dry-run")
+    assert (done.code, "nothing was changed" in done.out) == (0, True)
+    assert fresh.rows("select 1 from pg_namespace where nspname = 'headframe'") == []
+
+
+def test_a_running_instance_is_not_restored_over(here: Place) -> None:
+    here.backup()
+    here.rows("insert into process (owner, role, host) values ('a', 'conductor', 'node-1')")
+    refused = here.restore(here.backups, "--replace", "--yes")
+    assert refused.code == 1
+    assert "conductor on node-1" in refused.err
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"instance": "other"}, "is a backup of the instance other"),
+        ({"revision": "9999_later", "version": "9.0.0"}, "install 9.0.0 or later"),
+        ({"server": 99}, "restore it into PostgreSQL 99 or later"),
+        ({"format": 9}, "is of a later headframe"),
+        ({"blake3": "0" * 64}, "is not what was written"),
+        ({"size": 1}, "is not what was written"),
+    ],
+)
+def test_a_backup_that_does_not_fit_is_refused_before_anything_changes(
+    here: Place, fresh: Place, change: dict[str, Any], said: str
+) -> None:
+    here.backup()
+    (file,) = manifests(here)
+    file.write_text(json.dumps(json.loads(file.read_text()) | change))
+    refused = fresh.restore(file)
+    assert refused.code == 1
+    assert said in refused.err
+    assert fresh.rows("select 1 from pg_namespace where nspname = 'headframe'") == []
+
+
+def test_a_restore_that_fails_half_way_leaves_what_was_there(here: Place) -> None:
+    here.backup()
+    (file,) = manifests(here)
+    told = json.loads(file.read_text())
+    told["counts"]["file"] += 1
+    file.write_text(json.dumps(told))
+    before = here.rows("select id, version from item order by id")
+    refused = here.restore(file, "--replace", "--yes")
+    assert refused.code == 1
+    assert "table file has 3 rows and the manifest says 4" in refused.err
+    assert here.rows("select id, version from item order by id") == before
+
+
+def test_a_folder_without_a_complete_backup_is_named(fresh: Place, tmp_path: Path) -> None:
+    refused = fresh.restore(tmp_path)
+    assert "there is no complete backup of headframe in this folder" in refused.err
+
+
+def test_programs_that_are_older_than_the_server_are_named(here: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    from headframe.daemon.backup import programs
+
+    monkeypatch.setattr(programs, "_installed", lambda _: iter([(Path("/nowhere"), 9)]))
+    refused = here.backup()
+    assert refused.code == 1
+    assert "of version 15 or later, and here is only 9" in refused.err or "here is only 9" in refused.err
+    assert "postgresql-client-" in refused.err
+    assert manifests(here) == []
