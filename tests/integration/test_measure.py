@@ -15,7 +15,9 @@ from headframe.statemachine.lifecycle import Trigger
 from headframe.statemachine.records import Usage
 from headframe.statemachine.store import measure
 from headframe.statemachine.store.prune import prune
+from headframe.statemachine.views.sums import sums
 
+from . import recount_sums
 from .months import month, months_pass
 from .recount import kept, recounted
 from .small_machine import SmallMachine
@@ -53,6 +55,7 @@ def test_after_any_storm_the_measures_are_what_a_recount_gives(engine: Engine) -
             pass
         with engine.connect() as conn:
             assert kept(conn) == recounted(conn)
+            assert recount_sums.told(sums(conn)) == recount_sums.recounted(conn)
 
     storm()
 
@@ -61,6 +64,7 @@ def _take_or_die(engine: Engine, random: Random) -> None:
     """Take a page; as often as not the process dies before it commits."""
     with engine.connect() as conn:
         measure.take(conn, random.choice((1, 3, 50)))
+        measure.fold_sums(conn, random.choice((1, 3, 50)))
         if random.random() < 0.5:
             conn.commit()
         else:
