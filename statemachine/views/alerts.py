@@ -1,0 +1,134 @@
+"""Alerts: what needs somebody now, since when, who has been told, and who has said that they know."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Literal
+
+from sqlalchemy import Connection, Row, and_, func, select, true
+
+from ..alerting import BY_CODE
+from ..schema import alert, alert_ack, alert_notice
+from .fields import View
+
+AlertStatus = Literal["open", "cleared", "all"]
+MOST = 500
+"""So many are listed at most: they are by condition and site or step, never by file."""
+
+
+class AlertRow(View):
+    """An alert. `name` says which site, step, launcher or pilot it is about, '' where there is but one.
+
+    `severity` is page or ticket. It has been so `since`, needs somebody since `fired_at`, and is over since
+    `cleared_at`; `calm_since`: it is not so at the moment, and cleared if that stays. `owner` has said so that they
+    know, for a `reason` and `until` a time; receivers were told at `told_at`. `page` is where to look, `remedy` the
+    heading in docs/alerts.md.
+    """
+
+    id: int
+    code: str
+    name: str
+    severity: str
+    sentence: str
+    command: str
+    page: str
+    remedy: str
+    since: datetime
+    seen_at: datetime
+    fired_at: datetime | None
+    calm_since: datetime | None
+    cleared_at: datetime | None
+    told_at: datetime | None
+    owner: str
+    reason: str
+    acknowledged_at: datetime | None
+    until: datetime | None
+
+    @property
+    def acknowledged(self) -> bool:
+        """Say whether somebody knows of it just now."""
+        return self.until is not None and self.cleared_at is None
+
+
+class AckRow(View):
+    """Who said of an alert that they know, until when, and who ended it before its time."""
+
+    id: int
+    code: str
+    name: str
+    owner: str
+    reason: str
+    since: datetime
+    until: datetime
+    ended_by: str
+
+
+class ReceiverRow(View):
+    """How a receiver of alerts does: what waits for it, since when, how often it was tried, and what was wrong."""
+
+    receiver: str
+    waiting: int
+    oldest: datetime | None
+    tries: int
+    error: str
+    sent_at: datetime | None
+
+
+def alerts(conn: Connection, status: AlertStatus = "open", code: str | None = None) -> tuple[AlertRow, ...]:
+    """List alerts that need or needed somebody: open ones that nobody knows of first, pages before tickets."""
+    ack = (
+        select(alert_ack)
+        .where(alert_ack.c.code == alert.c.code, alert_ack.c.name == alert.c.name)
+        .where(alert_ack.c.until > func.clock_timestamp(), alert.c.cleared_at.is_(None))
+        .order_by(alert_ack.c.id.desc())
+        .limit(1)
+        .lateral("ack")
+    )
+    wanted = select(alert, ack.c.owner, ack.c.reason, ack.c.since.label("acknowledged_at"), ack.c.until).select_from(
+        alert.outerjoin(ack, true())
+    )
+    wanted = wanted.where(alert.c.fired_at.is_not(None))
+    if status != "all":
+        cleared = alert.c.cleared_at.is_not(None)
+        wanted = wanted.where(cleared if status == "cleared" else ~cleared)
+    if code is not None:
+        wanted = wanted.where(alert.c.code == code)
+    order = (alert.c.cleared_at.desc().nulls_first(), ack.c.owner.is_not(None), alert.c.severity, alert.c.since)
+    return tuple(_alert(row) for row in conn.execute(wanted.order_by(*order, alert.c.id).limit(MOST)))
+
+
+def acknowledgements(conn: Connection, code: str, name: str) -> tuple[AckRow, ...]:
+    """List who has acknowledged an alert in the last month, the last one first."""
+    wanted = select(*(alert_ack.c[field] for field in AckRow.__struct_fields__))
+    wanted = wanted.where(alert_ack.c.code == code, alert_ack.c.name == name)
+    return tuple(AckRow(**row._mapping) for row in conn.execute(wanted.order_by(alert_ack.c.id.desc()).limit(100)))
+
+
+def receivers(conn: Connection) -> tuple[ReceiverRow, ...]:
+    """List the receivers that anything was told to in the last month, or that wait for it."""
+    table = alert_notice.c
+    waits = and_(table.sent_at.is_(None), table.given_up_at.is_(None))
+    wanted = (
+        select(
+            table.receiver,
+            func.count().filter(waits).label("waiting"),
+            func.min(table.made_at).filter(waits).label("oldest"),
+            func.coalesce(func.max(table.tries).filter(waits), 0).label("tries"),
+            func.coalesce(func.max(table.error).filter(waits), "").label("error"),
+            func.max(table.sent_at).label("sent_at"),
+        )
+        .group_by(table.receiver)
+        .order_by(table.receiver)
+    )
+    return tuple(ReceiverRow(**row._mapping) for row in conn.execute(wanted))
+
+
+def pick(rows: Sequence[AlertRow], code: str, name: str) -> AlertRow | None:
+    """Give the one of this code and name among them, an open one first; none where there is none."""
+    return next((row for row in rows if (row.code, row.name) == (code, name)), None)
+
+
+def _alert(row: Row[Any]) -> AlertRow:
+    held: dict[str, Any] = {name: row._mapping.get(name) for name in AlertRow.__struct_fields__}
+    kind = BY_CODE.get(row.code)
+    held.update(owner=row.owner or "", reason=row.reason or "", remedy=row.code, page=kind.page if kind else "/")
+    return AlertRow(**held)
