@@ -49,6 +49,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "verify": ("checking", "check every invariant; ends 1 with what is broken"),
         "doctor": ("checking", "check all that headframe needs here"),
         "config": ("configuring", "check the configuration, preview names"),
+        "monitoring": ("monitoring", "rules, configurations and dashboards for Prometheus, Alertmanager, Grafana"),
         "slurm": ("slurming", "check a cluster for pilots, show their script"),
     },
     "Processes": {

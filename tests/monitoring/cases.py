@@ -1,0 +1,92 @@
+"""For each alert: series on which it fires, and series on which it does not. In promtool's notation, a value a minute.
+
+An alert that stands in the catalogue and not here fails the suite.
+"""
+
+from typing import NamedTuple
+
+
+class Case(NamedTuple):
+    """`fires` and `quiet` are series with their values; `labels` are those of the alert beside its own."""
+
+    fires: dict[str, str]
+    quiet: dict[str, str]
+    labels: dict[str, str] = {}
+    at: str = "90m"
+
+
+def alone(code: str, name: str) -> Case:
+    """Give the case of a condition that the service looks at itself."""
+    need = f'headframe_need{{code="{code}",name="{name}"}}'
+    return Case({need: "1x300"}, {need: "0x300"}, {"name": name})
+
+
+UP = {"headframe_database_up": "1x300"}
+ITEMS = 'headframe_items{scope="file",step="place",lane="live",state="arrived",phase="ready"}'
+MOVES = 'headframe_transitions_total{trigger="succeed"}'
+RUNNING = 'headframe_leases{step="place",lease="running"}'
+FREE = 'headframe_site_bytes{site="daq",what="free"}'
+TOTAL = 'headframe_site_bytes{site="daq",what="total"}'
+DETECTOR = 'headframe_detector_running{source="run database"}'
+OLDEST = 'headframe_oldest_ready_seconds{step="place",lane="live"}'
+P95 = 'headframe_latency_seconds{window="hour",quantile="0.95"}'
+LEASES = 'headframe_leases{step="place",lease="expired"}'
+FAILED = 'headframe_attempts_last_hour{step="place",outcome="failed"}'
+DONE = 'headframe_attempts_last_hour{step="place",outcome="succeeded"}'
+BACKUP = "headframe_last_backup_seconds"
+SITE = {"name": "daq", "site": "daq"}
+STEP = {"name": "place", "step": "place"}
+
+
+def processes(role: str) -> Case:
+    """Give the case of a role that nobody has: known by its silence, or not even by that."""
+    here = f'headframe_processes{{role="{role}"}}'
+    return Case({**UP, here: "1x30 0x300"}, {**UP, here: "1x300"})
+
+
+CASES: dict[str, Case] = {
+    "database-away": Case({"headframe_database_up": "1x30 0x300"}, UP),
+    "broker-away": Case({"headframe_broker_up": "0x300"}, {"headframe_broker_up": "1x300"}),
+    "web-away": Case({'up{job="headframe-web"}': "0x300"}, {'up{job="headframe-web"}': "1x300"}),
+    "no-conductor": processes("conductor"),
+    "no-sweeper": processes("sweeper"),
+    "no-watcher": Case(
+        {'headframe_process_silence_seconds{role="watcher"}': "0+60x300"},
+        {'headframe_process_silence_seconds{role="watcher"}': "5x300"},
+    ),
+    "no-progress": Case({ITEMS: "7x300", MOVES: "100x300"}, {ITEMS: "7x300", MOVES: "100+5x300"}),
+    "no-files": Case(
+        {"headframe_last_file_seconds": "0+60x300", DETECTOR: "1x300"},
+        {"headframe_last_file_seconds": "0+60x300", DETECTOR: "0x300"},
+    ),
+    "queue-old": Case({OLDEST: "7200x300"}, {OLDEST: "600x300"}, STEP),
+    "slow-files": Case({P95: "20000x300"}, {P95: "90x300"}),
+    "leases-expired": Case({LEASES: "2x300"}, {LEASES: "0 2 0 2 0 2 0x300"}, STEP),
+    "no-worker": alone("no-worker", "place"),
+    "failures": Case({FAILED: "50x300", DONE: "50x300"}, {FAILED: "5x300", DONE: "95x300"}, STEP),
+    "failed-items": alone("failed-items", ""),
+    "dead-letters": Case(
+        {'headframe_dead_letters{code="bad-name"}': "3x300"}, {'headframe_dead_letters{code="bad-name"}': "0x300"}
+    ),
+    "backup-old": Case({BACKUP: "95000x300"}, {BACKUP: "3600x300"}),
+    "site-down": Case({'headframe_site_up{site="daq"}': "0x300"}, {'headframe_site_up{site="daq"}': "1x300"}, SITE),
+    "site-full": Case({FREE: "4x300", TOTAL: "100x300"}, {FREE: "40x300", TOTAL: "100x300"}, SITE),
+    "buffer-full-soon": Case({FREE: "5000-10x300"}, {FREE: "5000000-10x300"}, SITE),
+    "launcher-silent": alone("launcher-silent", "nersc"),
+    "pilots-refused": alone("pilots-refused", "large"),
+    "pilots-pending": alone("pilots-pending", "large"),
+    "nodes-set-aside": Case({"headframe_nodes_set_aside": "2x300"}, {"headframe_nodes_set_aside": "0x300"}),
+}
+MORE_QUIET: dict[str, tuple[dict[str, str], ...]] = {
+    "no-progress": (
+        {ITEMS: "0x300", MOVES: "100x300"},
+        {ITEMS: "7x300", MOVES: "100x300", RUNNING: "1x300"},
+        {ITEMS: "7x300", MOVES: "100x300", 'headframe_paused{step="place",lane="live"}': "1x300"},
+    ),
+    "no-files": ({"headframe_last_file_seconds": "60x300", DETECTOR: "1x300"},),
+    "no-conductor": ({"headframe_database_up": "0x300"}, {}),
+    "failures": ({FAILED: "5x300", DONE: "5x300"},),
+    "buffer-full-soon": ({FREE: "5000x300"}, {FREE: "10+5x300"}),
+    "backup-old": ({"headframe_database_up": "1x300"},),
+}
+"""Where it would be wrong to fire too: the other half of a condition is missing."""

@@ -1,0 +1,82 @@
+"""Promtool's unit tests, made of cases: what fires, what does not, what is acknowledged, what is another instance's."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from headframe.daemon.monitoring.rules import name_of, rules
+from headframe.statemachine.alerting import ALERTS, Limits
+
+from .cases import CASES, MORE_QUIET, Case
+
+REPLICAS = ("web-0:8080", "web-1:8080")
+"""Each series is there twice: as many as there are webs."""
+MADE = rules("headframe", Limits(), pages="https://headframe.example.org", handbook="https://example.org/alerts")
+BY_CODE = {alert.code: alert for alert in ALERTS}
+RULES = {rule["labels"]["code"]: rule for rule in MADE["groups"][1]["rules"]}
+
+
+def write_tests(folder: Path, *, without_series: bool = False) -> list[str]:
+    """Write a file of tests for each alert beside a file of its rule alone, as promtool evaluates all of a file."""
+    return [_write(folder, code, case, without_series=without_series) for code, case in CASES.items()]
+
+
+def _write(folder: Path, code: str, case: Case, *, without_series: bool) -> str:
+    (folder / f"{code}.rule.yml").write_text(yaml.safe_dump({"groups": [{"name": code, "rules": [RULES[code]]}]}))
+    made = _of(code, case)
+    for test in made if without_series else ():
+        test["input_series"] = []
+    said = {"rule_files": [f"{code}.rule.yml"], "evaluation_interval": "1m", "tests": made}
+    (folder / f"{code}.test.yml").write_text(yaml.safe_dump(said, sort_keys=False))
+    return f"{code}.test.yml"
+
+
+def _of(code: str, case: Case) -> list[dict[str, Any]]:
+    name = case.labels.get("name", "")
+    acknowledged = {f'headframe_alert_acknowledged{{code="{code}",name="{name}"}}': "1x300"}
+    quiet = [case.quiet, {**case.fires, **acknowledged}, *MORE_QUIET.get(code, ())]
+    made = [_test(code, "fires", case.fires, case.at, [_expected(code, case)])]
+    made += [_test(code, f"quiet {number}", each, case.at, []) for number, each in enumerate(quiet)]
+    if code != "web-away":  # what is not there at all is away in every instance
+        made.append(_test(code, "another instance", case.fires, case.at, [], instance="another"))
+    return made
+
+
+def _test(
+    code: str,
+    what: str,
+    series: Mapping[str, str],
+    at: str,
+    expected: list[dict[str, Any]],
+    instance: str = "headframe",
+) -> dict[str, Any]:
+    return {
+        "name": f"{code}: {what}",
+        "interval": "1m",
+        "input_series": [
+            {"series": _labelled(each, instance, replica), "values": values}
+            for each, values in series.items()
+            for replica in REPLICAS
+        ],
+        "alert_rule_test": [{"eval_time": at, "alertname": name_of(BY_CODE[code]), "exp_alerts": expected}],
+    }
+
+
+def _labelled(series: str, instance: str, replica: str) -> str:
+    family, _, labels = series.rstrip("}").partition("{")
+    job = "" if "job=" in labels else ',job="headframe-web"'
+    return f'{family}{{headframe="{instance}",instance="{replica}"{job}{"," if labels else ""}{labels}}}'
+
+
+def _expected(code: str, case: Case) -> dict[str, Any]:
+    rule = RULES[code]
+    said = {
+        key: re.sub(r"\{\{ \$labels\.name \}\}", case.labels.get("name", ""), text)
+        for key, text in rule["annotations"].items()
+    }
+    labels = {key: value for key, value in case.labels.items() if value}
+    own = {key: value for key, value in rule["labels"].items() if key != "alertname"}
+    return {"exp_labels": {**own, **labels}, "exp_annotations": said}

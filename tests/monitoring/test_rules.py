@@ -1,0 +1,70 @@
+"""Prometheus' rules: promtool is content with them, and each alert fires where it should and nowhere else."""
+
+from pathlib import Path
+
+import pytest
+
+from headframe.daemon.monitoring.alertmanager import EVERYTHING, FOLLOWS, SAME
+from headframe.daemon.monitoring.rules import name_of, of_instance, rules, scaled
+from headframe.statemachine.alerting import ALERTS, Limits
+
+from ..integration.prometheus_server import tool
+from .cases import CASES, MORE_QUIET
+from .promtool import check_rules
+from .rule_tests import MADE, write_tests
+
+CODES = {alert.code for alert in ALERTS}
+
+
+def test_promtool_is_content_with_the_rules(tmp_path: Path) -> None:
+    assert f"{len(ALERTS) + 3} rules found" in check_rules(tmp_path, MADE)
+
+
+def test_every_alert_of_the_catalogue_has_its_unit_test() -> None:
+    assert set(CASES) == CODES
+    assert set(MORE_QUIET) <= CODES
+
+
+def test_each_alert_fires_where_it_should_and_is_silent_where_it_should_not(tmp_path: Path) -> None:
+    tool("promtool", "test", "rules", *write_tests(tmp_path), folder=tmp_path)
+
+
+def test_a_unit_test_that_is_wrong_fails(tmp_path: Path) -> None:
+    with pytest.raises(AssertionError, match="FAILED"):
+        tool("promtool", "test", "rules", *write_tests(tmp_path, without_series=True), folder=tmp_path)
+
+
+def test_an_alert_names_the_command_to_run_its_page_and_its_remedy() -> None:
+    for rule, alert in zip(MADE["groups"][1]["rules"], ALERTS, strict=True):
+        said = rule["annotations"]
+        assert alert.command.replace("{name}", "{{ $labels.name }}") in said["description"]
+        assert said["page"].startswith("https://headframe.example.org/")
+        assert said["runbook_url"].endswith(f"#{alert.code}")
+        assert rule["labels"]["severity"] in ("page", "ticket")
+
+
+def test_what_silences_and_what_is_silenced_are_alerts() -> None:
+    named = {*FOLLOWS, *SAME, *(each for table in (FOLLOWS, SAME) for follows in table.values() for each in follows)}
+    assert named - {EVERYTHING} <= CODES
+
+
+def test_limits_of_the_configuration_are_in_the_rules() -> None:
+    made = str(rules("headframe", Limits(queue_minutes=7, buffer_hours=5)))
+    assert "> 420" in made and f"{5 * 3600}) < 0" in made
+
+
+def test_rules_read_one_instance_alone() -> None:
+    assert of_instance('max(headframe_a) + headframe_b{x="up"}', "lz") == (
+        'max(headframe_a{headframe="lz"}) + headframe_b{headframe="lz",x="up"}'
+    )
+
+
+def test_a_scale_shortens_ranges_and_patience() -> None:
+    assert scaled("f(a[1h:1m]) > 3600", 0.01) == "f(a[36s:600ms]) > 3600"
+    assert scaled("f(a[15m])", 1) == "f(a[15m])"
+    (alert,) = (each for each in rules("x", Limits(), scale=0.01)["groups"][1]["rules"] if "NoWorker" in each["alert"])
+    assert alert["for"] == "1200ms"
+
+
+def test_names_are_as_prometheus_likes_them() -> None:
+    assert {name_of(alert) for alert in ALERTS} >= {"HeadframeNoProgress", "HeadframeSiteFull"}
