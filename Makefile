@@ -5,7 +5,7 @@ ARGS ?=
 WORKERS ?= 3
 PYTEST = .venv/bin/python -m pytest
 
-.PHONY: demo test check format slow faults cluster fuzz servers clean docs drills
+.PHONY: demo test check format slow faults cluster fuzz servers clean docs drills container lock
 
 demo: .venv/.demo  ## a simulated detector, from raw file to catalog
 	@.venv/bin/python -m headframe demo $(ARGS)
@@ -35,12 +35,20 @@ cluster: .venv/.dev servers  ## a real SLURM of four nodes: 1,000 files, walltim
 fuzz: .venv/.dev servers  ## every REST call with much valid and invalid input: make fuzz FUZZ_EXAMPLES=1000
 	FUZZ_EXAMPLES=$(or $(FUZZ_EXAMPLES),100) $(PYTEST) tests/integration/test_schemathesis.py --timeout 14400 $(ARGS)
 
+<<<<<<< HEAD
 docs: .venv/.dev  ## the handbook as a site, in build/docs; a link or anchor that leads nowhere is an error
 	sh docs/diagrams.sh
 	NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build --strict
 
 drills: .venv/.dev servers  ## each disaster of docs/drills.md, brought about on private servers; what was printed is kept in build/drills
 	$(PYTEST) tests/drills -s $(ARGS)
+=======
+container: .venv/.dev servers  ## the steps of k8s/Containerfile on a bare Debian, run as any user, read only; sizes of the processes (root)
+	$(PYTEST) tests/k8s -m "long or not long" -s -v $(ARGS)
+
+lock:  ## pin what the images are made of, for Python 3.11 on x86_64: k8s/requirements-*.txt
+	$(PYTHON) k8s/lock.py
+>>>>>>> 102aacf (Services can be deployed: kustomize base, overlays and components, held by a policy that a test breaks rule by rule)
 
 servers:  ## what the tests need besides Python: installed when root, named when not
 	@sh tests/servers.sh

@@ -1,0 +1,16 @@
+#!/bin/sh
+# Run once, by the image's entry point, when the volume is empty: a login role a process, each with a password of its own.
+# What each may do is said later, by `headframe db roles`.
+set -eu
+for role in owner service watcher web backup; do
+    psql --quiet --set ON_ERROR_STOP=1 --username "$POSTGRES_USER" --dbname postgres \
+        --set role="headframe_$role" --set password="$(cat "/run/roles/$role/password")" <<'SQL'
+create role :"role" login password :'password';
+SQL
+done
+psql --quiet --set ON_ERROR_STOP=1 --username "$POSTGRES_USER" --dbname postgres <<'SQL'
+create database headframe owner headframe_owner;
+revoke all on database headframe from public;
+grant connect, temporary on database headframe
+    to headframe_service, headframe_watcher, headframe_web, headframe_backup;
+SQL
