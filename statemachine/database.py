@@ -6,7 +6,7 @@ sessions run in UTC.
 
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from . import patience
+from .queries import query
 from .store.sweep import next_partitions
 
 MIGRATIONS = Path(__file__).resolve().parent.parent / "migrations"
@@ -30,6 +31,10 @@ BUSY = re.compile(r"40...|55P03")
 """SQLSTATEs of a statement that another transaction was in the way of: deadlock, serialization, lock not available."""
 OUTDATED = re.compile(r"42P01|3F000|42703")
 """SQLSTATEs of a schema that is not the one that this code was written for."""
+LOCK_S = 0.5
+"""How long a migration waits for a lock, and so how long others may have to wait behind it."""
+PATIENCE_S = 1800.0
+"""How long an upgrade tries again where others are in its way."""
 AGAIN_S = 0.2
 """How soon an upgrade looks again whether another one, under way, has ended."""
 TCP = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 20_000}
@@ -82,13 +87,20 @@ class SchemaNewerError(Exception):
     """An upgrade by an older headframe than the schema's. The text says which and what to do."""
 
 
-def upgrade(engine: Engine, instance: str, revision: str = "head") -> None:
+def upgrade(
+    engine: Engine,
+    instance: str,
+    revision: str = "head",
+    *,
+    tell: Callable[[str], object] = lambda _: None,
+    patience_s: float = PATIENCE_S,
+) -> None:
     """Create the instance's schema where it is missing and run the migrations. Safe to run twice or at once.
 
-    Raises `SchemaNewerError` where a later headframe has brought the schema further than this code knows.
+    The machine may run meanwhile: nobody waits behind a migration for longer than `LOCK_S`. `tell` gets a line when
+    it has to try again. Raises `SchemaNewerError` where a later headframe has brought the schema further than this
+    code knows, and `OperationalError` where others were in the way for longer than `patience_s`.
     """
-    from alembic import command
-
     from . import compatibility  # it reads the schema through this module
 
     with engine.connect() as connection, _one_at_a_time(connection, f"upgrade-{instance}"):
@@ -96,10 +108,48 @@ def upgrade(engine: Engine, instance: str, revision: str = "head") -> None:
         connection.commit()
         compatibility.refuse_newer(connection)
         connection.commit()
-        command.upgrade(_alembic(connection), revision)
-        next_partitions(connection)
+        _migrate(connection, revision, tell, time.monotonic() + patience_s)
         compatibility.note(connection)
         connection.commit()
+
+
+def _migrate(connection: Connection, revision: str, tell: Callable[[str], object], end: float) -> None:
+    """Run the migrations, each in a transaction of its own, until all are through.
+
+    A migration that waits for a lock has everybody who comes after it wait too, behind whoever holds it. So it gives
+    up soon, lets them pass, and tries again.
+    """
+    from alembic import command
+
+    said = ""
+    while True:
+        try:
+            connection.execute(text(f"set lock_timeout = '{LOCK_S * 1000:.0f}ms'"))
+            connection.commit()
+            command.upgrade(_alembic(connection), revision)
+            next_partitions(connection)
+            connection.execute(text("reset lock_timeout"))
+            connection.commit()
+            return
+        except DBAPIError as error:
+            connection.rollback()
+            if not is_busy(error) or time.monotonic() > end:
+                raise
+        if (line := _in_the_way(connection)) != said:
+            tell(line)
+            said = line
+        time.sleep(LOCK_S * 2)
+
+
+def _in_the_way(connection: Connection) -> str:
+    """Name the oldest transaction that may be in a migration's way."""
+    oldest = connection.execute(query("oldest_transaction")).one_or_none()
+    connection.rollback()
+    if oldest is None:
+        return "another transaction was in the way; trying again"
+    name, since = oldest.application_name or "somebody", f"{oldest.since:%H:%M:%S} UTC"
+    who = f"{name} (process {oldest.pid} of PostgreSQL, open since {since})"
+    return f"a transaction of {who} is in the way; trying again until it has ended"
 
 
 @contextmanager

@@ -2027,3 +2027,9 @@ delete from web_session;
 -- name: begin_revision
 -- The last word of a restore: without it no process takes the schema for one.
 insert into alembic_version (version_num) values (:revision);
+-- name: oldest_transaction
+-- Whose transaction in this database, of others, has been open for longest.
+select pid, application_name, xact_start at time zone 'utc' as since from pg_stat_activity
+where datname = current_database() and pid <> pg_backend_pid() and xact_start is not null
+  and backend_type = 'client backend'
+order by xact_start limit 1;

@@ -65,7 +65,7 @@ def upgrade(session: Session) -> int:
     from ...statemachine.database import upgrade as bring_up
 
     with explained():
-        bring_up(session.engine, session.config.instance)
+        bring_up(session.engine, session.config.instance, tell=lambda line: click.echo(f"headframe: {line}", err=True))
         present, _ = revisions(session.engine)
     click.echo(f"the schema {session.config.instance} is at revision {present}")
     click.echo("next: headframe doctor")
