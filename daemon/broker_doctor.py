@@ -33,7 +33,7 @@ def broker_findings(config: Config) -> Iterator[Finding]:
         yield Finding("fail", "broker", str(error), "mend the configuration")
         return
     try:
-        assert isinstance(broker, RabbitBroker)  # noqa: S101 (memory was dealt with)
+        assert isinstance(broker, RabbitBroker)  # noqa: S101 (memory was dealt with)  # nosec B101
         yield from _rabbit(config, broker)
     finally:
         broker.close()

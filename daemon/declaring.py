@@ -78,7 +78,7 @@ class Declaring:
 
     def _connected(self, timeout_s: float = wiring.COMMAND_S) -> RabbitBroker:
         broker = wiring.connected(self.config, "declare", timeout_s)
-        assert isinstance(broker, RabbitBroker)  # noqa: S101 (memory is refused above)
+        assert isinstance(broker, RabbitBroker)  # noqa: S101 (memory is refused above)  # nosec B101
         return broker
 
 

@@ -27,7 +27,7 @@ def backoff(attempt: int) -> float:
     Without the jitter, all clients of a broker that restarts would come back at the same moments.
     """
     delay: float = min(LONGEST_DELAY_S, FIRST_DELAY_S * 2 ** min(attempt, 10))
-    return delay * random.uniform(0.5, 1.0)  # noqa: S311 (no secret)
+    return delay * random.uniform(0.5, 1.0)  # noqa: S311 (no secret)  # nosec B311
 
 
 class Link:

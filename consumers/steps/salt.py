@@ -59,7 +59,7 @@ def run(job: Job) -> Result:
     source = Path(job.input.path)
     before = raw_checksums(job, source)
     worker: Salter = load("headframe.salters", options.salter, options.settings)
-    draw = random.Random(draw_key(job))  # noqa: S311 - keyed by a cryptographic sum, and no secret itself
+    draw = random.Random(draw_key(job))  # noqa: S311 - keyed by a cryptographic sum, and no secret itself  # nosec B311
     target = Path(job.folder) / source.name
     salted = worker.salt(source, target, count=draw_count(options, draw), seed=draw.getrandbits(63))
     if raw_checksums(job, source) != before:

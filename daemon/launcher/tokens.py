@@ -21,7 +21,7 @@ def new_token(config: Config, name: str) -> str:
 
 def digest(config: Config, name: str) -> str:
     """Give four digits of all that is asked for: a pilot's token shows whether it was asked for like this."""
-    asked = render(config, Wanted(token="", name=name))
+    asked = render(config, Wanted(token="", name=name))  # none: it is only rendered  # nosec B106
     return blake3(f"{asked.script}{asked.log}".encode()).hexdigest()[:4]
 
 

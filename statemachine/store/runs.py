@@ -237,7 +237,7 @@ def _operate(
 ) -> None:
     changes = [f"{column} = :{column}" for column in values]
     assignments = ", ".join([*changes, *([also] if also else []), "version = version + 1"])
-    statement = text(f"update run set {assignments} where id = :id")  # noqa: S608 - columns are this module's own
+    statement = text(f"update run set {assignments} where id = :id")  # noqa: S608 - columns are this module's own  # nosec B608
     connection.execute(statement, {**values, "id": run.id})
     before = {column: run._mapping[column] for column in ("kind", "expected", "waived", "closed_at", "quality")}
     connection.execute(

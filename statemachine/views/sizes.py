@@ -42,10 +42,10 @@ GROWS = {
     "sum_delta": "stays short: folded every few seconds",
     "site_sample": "with sites: a row each five minutes, for a week",
     "person": "with local users",
-    "api_token": "with tokens made; stays for the record",
+    "api_token": "with tokens made; stays for the record",  # a sentence of a table  # nosec B105
     "web_session": "with sign-ins; goes a week after its end",
     "access_event": "with sign-ins and changes of roles; goes after a year",
-    "web_secret": "one row",
+    "web_secret": "one row",  # a sentence of a table  # nosec B105
     "queue_depth": "stays short: a row a queue",
     "process": "stays short: who is silent for a week is forgotten, workers of pilots a day after its end",
     "pilot": "with jobs of workers; stays for the record, as attempts do",

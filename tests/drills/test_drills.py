@@ -79,8 +79,8 @@ def test_site_full(centres: Make) -> None:
             drill.begin()
             drill.happens("the disk of site center is full; the detector writes a run")
             drill.write(10)
-            code = "select count(*) from item where reason_code = 'no-space'"
-            drill.wait("files wait with the reason no-space", lambda: centre.value(code) > 0)
+            code = "select count(*) from attempt where reason_code = 'no-space'"
+            drill.wait("files wait with the reason no-space", lambda: centre.value(code) > 0, 60)
             drill.status()
             drill.ask("why", "run", str(drill.run))
             drill.happens("room is made")

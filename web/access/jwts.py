@@ -61,7 +61,7 @@ def _said(error: Exception) -> str:
     """Say what is wrong in a few words that hold nothing of the token."""
     word = getattr(error, "error", "")
     return {
-        "expired_token": "it has expired",
+        "expired_token": "it has expired",  # a sentence  # nosec B105
         "invalid_claim": f"its claim {getattr(error, 'claim', '')} is wrong",
         "missing_claim": f"it has no claim {getattr(error, 'claim', '')}",
         "bad_signature": "its signature is wrong",

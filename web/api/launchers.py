@@ -30,8 +30,9 @@ LARGEST_BODY = 8 << 20
 LONGEST_NAME = 100
 blueprint = APIBlueprint("api_launchers", __name__, url_prefix=PREFIX, tag="pilots")
 
+PILOT = "hf-headframe-5f0c9a1b2d3e4f60"
 WISH = {
-    "token": "hf-headframe-5f0c9a1b2d3e4f60",
+    "token": PILOT,
     "name": "reco",
     "steps": ["reconstruct"],
     "request": {"partition": "realtime", "walltime": "2:00:00"},
@@ -44,7 +45,7 @@ ROUND = {
     "names": ["reco"],
     "interval_s": 10,
     "wanted": {"reco": 3},
-    "seen": [{"token": "hf-headframe-5f0c9a1b2d3e4f60", "status": "running", "job": "4711", "node": "nid004242"}],
+    "seen": [{"token": PILOT, "status": "running", "job": "4711", "node": "nid004242"}],
 }
 
 

@@ -112,7 +112,7 @@ class _Telling:
             await self.viewer.wait(BEAT_S)
 
     def _next_check(self) -> float:
-        return asyncio.get_running_loop().time() + CHECK_S * random.uniform(0.8, 1.2)  # noqa: S311, it spreads load
+        return asyncio.get_running_loop().time() + CHECK_S * random.uniform(0.8, 1.2)  # noqa: S311, it spreads load  # nosec B311
 
     def _event(self, name: str, **said: Any) -> str:
         """Write an event. What is pending is told before its place is: an id says that all before it was told."""

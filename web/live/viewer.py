@@ -13,7 +13,7 @@ class Viewer:
         self.topics, self.address = topics, address
         self.pending: frozenset[str] = frozenset()
         self.stale = self.ended = False
-        self._phase = random.random()  # noqa: S311, nobody gains by guessing it
+        self._phase = random.random()  # noqa: S311, nobody gains by guessing it  # nosec B311
         self._ripe = False
         self._timer: asyncio.TimerHandle | None = None
         self._told = asyncio.Event()

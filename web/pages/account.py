@@ -176,7 +176,7 @@ def onward(to: str) -> str:
     return "/" if foreign or any(ord(c) < 32 or c == "\\" for c in to) else to
 
 
-def _account(secret: str = "") -> Response:
+def _account(secret: str = "") -> Response:  # none is made  # nosec B107
     me = who()
     with reading() as connection:
         mine, open_ones = tokens.tokens(connection, owner=me.owner), sessions.sessions(connection, me.owner)

@@ -76,7 +76,7 @@ def actor() -> str:
 def back(endpoint: str, did: str, **values: Any) -> Response:
     """Lead back to a page, which says what was done: reloading that does nothing again."""
     response = redirect(url_for(endpoint, did=did, **values), 303)
-    assert isinstance(response, Response)  # noqa: S101 (werkzeug's type is wider)
+    assert isinstance(response, Response)  # noqa: S101 (werkzeug's type is wider)  # nosec B101
     return response
 
 

@@ -36,5 +36,5 @@ def judge(number: int) -> Response:
 
 def _back(number: int) -> Response:
     response = redirect(url_for("run.show", number=number, _anchor="notes"), 303)
-    assert isinstance(response, Response)  # noqa: S101 (werkzeug's type is wider)
+    assert isinstance(response, Response)  # noqa: S101 (werkzeug's type is wider)  # nosec B101
     return response

@@ -10,7 +10,7 @@ from pathlib import Path
 from ...config import Config, ConfigError, load
 from ...finding import Finding
 
-LOCAL = ("/tmp", "/var/tmp", "/dev/shm", "/run")  # noqa: S108 (looked for, not written to)
+LOCAL = ("/tmp", "/var/tmp", "/dev/shm", "/run")  # noqa: S108 (looked for, not written to)  # nosec B108
 LIMITS = {
     "RLIMIT_CPU": "of CPU time",
     "RLIMIT_AS": "of address space",
