@@ -19,13 +19,20 @@ def test_a_files_way_through_a_running_tree_is_measured(tree: Callable[..., Tree
             found = latency(conn)
             forecast = forecast_run(conn, 1)
             workers = processes(conn, role="worker")
+        client = create_app(mine.engine, Settings(instance=mine.instance)).test_client()
+        mine.until(lambda: one(series(families(client)), "broker_up") == 1, "a conductor has looked at the broker")
+        told = series(families(client))
     assert [step.step for step in found.steps] == ["catalog", "place"]
     assert found.today.p99 is not None
     assert {worker.version for worker in workers} == {__version__}
     assert forecast is not None
     assert forecast.sentence == "nothing is left to do"
+    assert one(told, "file_seconds_count", state="cataloged") == one(told, "files_arrived_total", kind="science") == 2
+    assert one(told, "transitions_total", trigger="succeed") >= 4
+    assert one(told, "site_bytes", site="work", what="free") > 0
     with mine.engine.connect() as conn:
         assert kept(conn) == recounted(conn)
+        assert recount_sums.told(sums(conn)) == recount_sums.recounted(conn)
         used = usage_of_run(conn, 1)
         assert used is not None
     for step in used.steps:
