@@ -4,7 +4,12 @@ from collections.abc import Callable
 
 from headframe import __version__
 from headframe.statemachine.views import forecast_run, latency, processes, usage_of_run
+from headframe.statemachine.views.sums import sums
+from headframe.web.app import create_app
+from headframe.web.settings import Settings
 
+from . import recount_sums
+from .metric_text import families, one, series
 from .recount import kept, recounted
 from .tree import Tree
 
@@ -19,8 +24,11 @@ def test_a_files_way_through_a_running_tree_is_measured(tree: Callable[..., Tree
             found = latency(conn)
             forecast = forecast_run(conn, 1)
             workers = processes(conn, role="worker")
-        client = create_app(mine.engine, Settings(instance=mine.instance)).test_client()
-        mine.until(lambda: one(series(families(client)), "broker_up") == 1, "a conductor has looked at the broker")
+        client = create_app(mine.engine, Settings(instance=mine.config.instance)).test_client()
+        mine.until(
+            lambda: series(families(client)).get(("headframe_broker_up", ())) == 1,
+            "a conductor has looked at the broker",
+        )
         told = series(families(client))
     assert [step.step for step in found.steps] == ["catalog", "place"]
     assert found.today.p99 is not None
