@@ -3,11 +3,13 @@
 import threading
 from collections.abc import Callable, Sequence
 
-from ..consumers.worker.settings import SETTLE
+from ..consumers.worker.settings import SETTLE, new_owner
 from ..consumers.worker.worker import Worker
 from ..statemachine.lanes import LANES
 from ..statemachine.store.breaker import Breaker
 from . import conducting, logs, wiring
+from .alerting import Notifier, receivers
+from .alerting.wired import looking, notifying
 from .conductor.depths import Depths
 from .conductor.parking import Parking
 from .config import Config, ConfigError
@@ -17,6 +19,7 @@ from .space import Space
 from .stopping import stopping
 from .sweeper.operations import Operations
 from .sweeper.sweeper import Sweeper, SweeperSettings
+from .watcher.presence import Presence
 from .watcher.watcher import Watcher
 
 
@@ -43,6 +46,7 @@ def run_watch(config: Config, stop: threading.Event | None = None) -> None:
         return
     broker, names = wiring.broker(config, "watch", stop), wiring.names(config)
     Space(engine, wiring.site_roots(config)).start(stop)
+    Presence(engine, new_owner(), config.detector.heartbeat, config.detector.heartbeat_s).start(stop)
     poller = Poller(config, broker, names)
     asking = threading.Thread(target=poller.run, args=(stop,), name="rundb", daemon=True)
     asking.start()
@@ -95,9 +99,11 @@ def run_sweeper(config: Config, stop: threading.Event | None = None) -> None:
         lost_hint_s=sweeps.lost_hint_s,
         page=sweeps.page,
         breaker=Breaker(failures=sweeps.node_failures, window_s=sweeps.node_window_s, share=sweeps.node_share),
+        looking=looking(config),
     )
     Space(engine, wiring.site_roots(config)).start(stop)
     sweeper = Sweeper(engine, broker, wiring.names(config), settings)
+    Notifier(engine, receivers(config), notifying(config)).start(stop)
     operations = threading.Thread(
         target=Operations(engine, sweeper.owner).run, args=(stop,), name="operations", daemon=True
     )

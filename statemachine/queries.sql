@@ -1856,7 +1856,7 @@ returning id;
 update alert_notice n set due_at = clock_timestamp() + make_interval(secs => :claim_s), tries = n.tries + 1
 where n.id = (
   select id from alert_notice where receiver = :receiver and sent_at is null and given_up_at is null
-  order by id limit 1 for update skip locked
+  order by id limit 1 for update
 ) and n.due_at <= clock_timestamp()
 returning n.id, n.receiver, n.body, n.tries, n.made_at, clock_timestamp() - n.made_at > interval '3 days' as old;
 

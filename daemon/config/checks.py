@@ -10,6 +10,7 @@ import msgspec
 
 from ...statemachine.pipeline import PipelineError
 from .access_checks import check_access
+from .alerting_checks import check_alerts
 from .errors import Mistakes
 from .launching_checks import check_launching, check_memory, with_paths
 from .model import Config, Inbox
@@ -28,6 +29,7 @@ def check(config: Config, mistakes: Mistakes) -> Config:
     _database(config, mistakes)
     _broker(config, mistakes)
     check_access(config.access, mistakes)
+    check_alerts(config.alerts, mistakes)
     check_launching(config.launcher, config.pilots, mistakes)
     check_memory(config.pilots, _steps(config), mistakes)
     _inboxes(config, mistakes)

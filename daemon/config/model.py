@@ -10,6 +10,7 @@ from ...statemachine.lanes import LANES
 from ...statemachine.pipeline import Pipeline, RunType, Step, build
 from ...statemachine.records import Record
 from .access import Access
+from .alerting import AlertsConfig, DetectorConfig
 from .launching import LauncherConfig, PilotConfig
 from .types import Count, FileMode, FolderMode, Port, Prefix, Seconds, Share
 
@@ -214,6 +215,8 @@ class Config(Record):
     sweeper: SweeperConfig = SweeperConfig()
     launcher: LauncherConfig = LauncherConfig()
     pilots: dict[str, PilotConfig] = msgspec.field(name="pilot", default_factory=dict)
+    alerts: AlertsConfig = AlertsConfig()
+    detector: DetectorConfig = DetectorConfig()
     private: dict[str, dict[str, Any]] = {}
     log: Log = Log()
     folder: Path = Path()

@@ -26,6 +26,7 @@ from ...statemachine.store.pilots import end_leases
 from ...statemachine.store.sweep import Place
 from ..conductor.applying import Effects, follow, see_self
 from ..conductor.outbox import Outbox
+from .alerting import Alerting, Looking
 from .measuring import Measuring
 from .nodes import Nodes
 from .passing import Passings
@@ -42,7 +43,7 @@ TOLD_S = 360.0
 
 class SweeperSettings(Record):
     """`interval_s` between rounds; a hint counts as lost after `lost_hint_s`; `page` rows a statement; `breaker` says
-    when a node is set aside.
+    when a node is set aside, `looking` how alerts are looked at.
     """
 
     interval_s: float = 5.0
@@ -50,6 +51,7 @@ class SweeperSettings(Record):
     page: int = 500
     fold_s: float = 1.0
     breaker: Breaker = Breaker()
+    looking: Looking = Looking()
 
 
 class Sweeper:
@@ -62,6 +64,7 @@ class Sweeper:
         self.passings = Passings(min(MOMENTS_S, settings.lost_hint_s / 2))
         self.measuring = Measuring(engine, 4 * settings.page)
         self.nodes = Nodes(engine, settings.breaker)
+        self.alerting = Alerting(engine, settings.looking)
         self._partition_due = 0.0
         self._seen: tuple[float, str] | None = None
 
@@ -88,6 +91,7 @@ class Sweeper:
             self.forget,
             self.forget_changes,
             self.measuring.measure,
+            self.alerting.look,
         ):
             self._guarded(task)
 
