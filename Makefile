@@ -5,7 +5,7 @@ ARGS ?=
 WORKERS ?= 3
 PYTEST = .venv/bin/python -m pytest
 
-.PHONY: demo test check format slow faults cluster fuzz servers clean docs drills container lock
+.PHONY: demo test check format slow faults cluster monitoring fuzz servers clean docs drills container lock
 
 demo: .venv/.demo  ## a simulated detector, from raw file to catalog
 	@.venv/bin/python -m headframe demo $(ARGS)
@@ -31,6 +31,9 @@ faults: .venv/.dev servers  ## break everything: make faults ARGS="--seconds 900
 
 cluster: .venv/.dev servers  ## a real SLURM of four nodes: 1,000 files, walltimes, 200 failing submissions, every fault
 	$(PYTEST) tests/cluster tests/integration/test_no_double_submission.py tests/integration/test_slurm_server.py tests/integration/test_slurm_doctor.py tests/benchmarks/test_launcher_at_500.py -m "slow or not slow" -s -v $(ARGS)
+
+monitoring: .venv/.dev servers  ## a real Prometheus and Alertmanager: every alert is caused, arrives at a receiver, and clears
+	$(PYTEST) tests/monitoring -m "long or not long" -s -v $(ARGS)
 
 fuzz: .venv/.dev servers  ## every REST call with much valid and invalid input: make fuzz FUZZ_EXAMPLES=1000
 	FUZZ_EXAMPLES=$(or $(FUZZ_EXAMPLES),100) $(PYTEST) tests/integration/test_schemathesis.py --timeout 14400 $(ARGS)

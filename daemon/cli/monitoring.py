@@ -30,7 +30,12 @@ def monitoring() -> None:
 @click.option(
     "--handbook", metavar="URL", default="docs/alerts.md", show_default=True, help="Where each alert has its heading."
 )
-@click.option("--scale", type=click.FloatRange(0.001, 1), default=1.0, help="Shorten all times, to try the alerts out.")
+@click.option(
+    "--scale",
+    type=click.FloatRange(0.001, 1),
+    default=1.0,
+    help="Shorten how long something must be so, to try the alerts out.",
+)
 @out_option
 @pass_session
 def rules(session: Session, handbook: str, scale: float, out: Path | None) -> int:
@@ -86,7 +91,10 @@ def prometheus(
         every_s=every,
     )
     if config.access.reading == "closed" and token_file is None:
-        click.echo("reading is closed: Prometheus needs --token-file (headframe token make --role viewer)", err=True)
+        click.echo(
+            "reading is closed: Prometheus needs --token-file (headframe token make prometheus --role viewer > FILE)",
+            err=True,
+        )
     return _yaml(made(asked), "prometheus.yml", out)
 
 

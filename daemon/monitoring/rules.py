@@ -4,6 +4,8 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from msgspec.structs import replace
+
 from ...statemachine.alerting import ALERTS, Alert, Limits
 from .promql import INSTANCE, ONE_REPLICA
 from .scraping import duration
@@ -39,7 +41,10 @@ def rules(
     scale: float = 1.0,
     alerts: Sequence[Alert] = ALERTS,
 ) -> dict[str, Any]:
-    """Give the file of rules of an instance. `scale` shortens every span, so that alerts can be tried out."""
+    """Give the file of rules of an instance.
+
+    `scale` shortens for how long something must be so, and the spans that are looked at; not the limits.
+    """
     told = [_alert(alert, instance, limits, pages, handbook, scale) for alert in alerts]
     return {
         "groups": [
@@ -87,7 +92,7 @@ def _alert(alert: Alert, instance: str, limits: Limits, pages: str, handbook: st
         said["page"] = pages.rstrip("/") + alert.page
     return {
         "alert": name_of(alert),
-        "expr": scaled(of_instance(alert.query(limits), instance), scale),
+        "expr": of_instance(replace(alert, expr=scaled(alert.expr, scale)).query(limits), instance),
         "for": duration(alert.for_s * scale),
         "labels": {INSTANCE: instance, "severity": str(alert.severity), "code": alert.code},
         "annotations": said,

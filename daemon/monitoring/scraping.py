@@ -69,27 +69,18 @@ def _allowed(asked: Scraping) -> dict[str, Any]:
 
 
 def _found(job: str, asked: Scraping, *, web: bool) -> dict[str, Any]:
-    """Find pods by what stands on them: they say themselves whether and at which port they are scraped."""
-    annotation = "__meta_kubernetes_pod_annotation_prometheus_io"
-    component = "__meta_kubernetes_pod_label_app_kubernetes_io_component"
-    kept = [
-        _keep(f"{annotation}_scrape", "true"),
-        {"source_labels": [component], "regex": "web", "action": "keep" if web else "drop"},
-    ]
-    port = {
-        "source_labels": ["__meta_kubernetes_pod_ip", f"{annotation}_port"],
-        "regex": "(.+);(.+)",
-        "replacement": "$1:$2",
-        "target_label": "__address__",
-    }
-    named = [
+    """Find pods by the names of their ports: `http` of the web, `monitor` of every daemon."""
+    name = "__meta_kubernetes_pod_label_app_kubernetes_io_name"
+    relabel: list[dict[str, Any]] = [
+        _keep("__meta_kubernetes_pod_container_port_name", "http" if web else "monitor"),
+        *([_keep(name, "web")] if web else []),
         {"source_labels": ["__meta_kubernetes_pod_name"], "target_label": "pod"},
-        {"source_labels": [component], "target_label": "role"},
+        {"source_labels": [name], "target_label": "role"},
         {"target_label": INSTANCE, "replacement": asked.instance},
     ]
     pods = [{"role": "pod", "namespaces": {"names": [asked.namespace]}}]
     allowed = _allowed(asked) if web else {}
-    return {"job_name": job, **allowed, "kubernetes_sd_configs": pods, "relabel_configs": [*kept, port, *named]}
+    return {"job_name": job, **allowed, "kubernetes_sd_configs": pods, "relabel_configs": relabel}
 
 
 def _keep(label: str, value: str) -> dict[str, Any]:

@@ -158,17 +158,22 @@ class Receiver:
         """Give the address to tell."""
         return f"http://127.0.0.1:{self.server.server_port}/told"
 
-    def codes(self, status: str) -> set[str]:
-        """Give the codes of the alerts that were told as `firing` or `resolved`."""
-        alerts = [alert for message in self.told for alert in message["alerts"]]
-        return {each["labels"]["code"] for each in alerts if each["status"] == status}
+    def statuses(self) -> dict[str, str]:
+        """Give what was said last of each alert, by its code: `firing` or `resolved`."""
+        return {each["labels"]["code"]: each["status"] for each in self._alerts()}
 
     def last(self, code: str) -> str:
-        """Give what was said of a code last; empty where nothing was."""
-        said = [a["status"] for message in self.told for a in message["alerts"] if a["labels"]["code"] == code]
-        return said[-1] if said else ""
+        """Give what was said last of a code; empty where nothing was."""
+        return self.statuses().get(code, "")
 
-    def close(self) -> None:
+    def alert(self, code: str) -> dict[str, Any]:
+        """Give the alert with this code as it was told last."""
+        return [each for each in self._alerts() if each["labels"]["code"] == code][-1]
+
+    def _alerts(self) -> list[dict[str, Any]]:
+        return [alert for message in list(self.told) for alert in message["alerts"]]
+
+    def remove(self) -> None:
         """End."""
         self.server.shutdown()
         self.server.server_close()

@@ -9,7 +9,7 @@ import yaml
 
 from ..integration.prometheus_server import tool
 
-FAMILY = re.compile(r"\b(?:headframe|process|python)_[a-z_]+\b|\bup\b")
+FAMILY = re.compile(r"\bheadframe:[a-z0-9_:]+|\b(?:headframe|process|python)_[a-z_]+\b|\bup\b")
 VARIABLES = {"$__rate_interval": "1m", "$instance": "headframe", "$step": ".*", "$site": ".*"}
 
 

@@ -1,0 +1,140 @@
+"""An instance of separate processes on real servers, watched, and all the ways in which a test breaks it."""
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from headframe.daemon.space import Space
+from headframe.statemachine.alerting import Limits
+from headframe.statemachine.database import connect
+
+from ..faults.centre import Centre, step
+from ..integration.servers import free_ports, wait_until
+from .steps import COMMAND, Work
+from .watching import Watch
+
+ROLES = ("conductor", "sweeper", "watch", "worker", "web")
+SITES = """
+[site.far]
+path = "far"
+[site.small]
+path = "small"
+"""
+LIMITS = Limits(
+    failures_least=4,
+    leases_minutes=0.05,
+    no_files_minutes=0.1,
+    no_progress_minutes=0.1,
+    queue_minutes=0.05,
+    site_free_percent=10,
+)
+PHASE = "select count(*) from item where scope = 'file' and phase = :phase"
+
+
+def steps() -> str:
+    """Give the pipeline: one step that obeys the test."""
+    only = step("work", "worked", use="command:work", makes="nothing", retries=0, lease_s=4)
+    return f"{only}\n{COMMAND}\n{SITES}"
+
+
+class Disk(NamedTuple):
+    """A site of 1 MB."""
+
+    folder: Path
+
+    def write(self, name: str, size: int) -> None:
+        """Write so many bytes, as far as they fit."""
+        try:
+            (self.folder / name).write_bytes(bytes(size))
+        except OSError:
+            return
+
+    def clear(self) -> None:
+        """Remove all that was written."""
+        for path in self.folder.iterdir():
+            path.unlink()
+
+
+class Scene:
+    """The instance, who watches it, the step that obeys, a disk that can be filled."""
+
+    def __init__(self, centre: Centre, watch: Watch, port: int) -> None:
+        self.centre, self.watch = centre, watch
+        self.work, self.disk = Work(centre.folder), Disk(centre.folder / "small")
+        self.engine = connect(centre.database, centre.instance)
+        self.space = Space(self.engine, {})
+        self.run, self.port = 1, port
+
+    def begin(self) -> None:
+        """Start every process, and who watches."""
+        for name in ("far", "small"):
+            (self.centre.folder / name).mkdir(exist_ok=True)
+        for role in ROLES:
+            self.centre.add(f"{role}-0")
+        self.watch.begin(LIMITS, f"127.0.0.1:{self.port}")
+        self.watch.scraped()
+
+    def write(self, files: int, hours_old: float = 0) -> None:
+        """Write a run of files; so long ago."""
+        self.run += 1
+        for sequence in range(files):
+            hidden = self.centre.inbox.parent / f"{self.run}_{sequence}.part"
+            hidden.write_text(f"{self.run} {sequence}")
+            then = time.time() - 3600 * hours_old
+            os.utime(hidden, (then, then))
+            hidden.rename(self.centre.inbox / f"run{self.run}_{sequence}.raw")
+
+    def until(self, phase: str, files: int) -> None:
+        """Wait until at least so many files are in a phase."""
+        wait_until(lambda: self.centre.value(PHASE, phase=phase) >= files, 90, f"{files} files {phase}")
+
+    def count(self, phase: str) -> int:
+        """Count the files in a phase."""
+        return int(self.centre.value(PHASE, phase=phase))
+
+    def look(self, site: str) -> None:
+        """Have a host look at a site now, which it does each minute."""
+        self.space.look(site, str(self.centre.folder / site))
+
+    def say(self, *words: str) -> None:
+        """Give a command of an operator's."""
+        done = self.centre.command(*words)
+        assert done.returncode == 0, done.stderr
+
+    def kill(self, *roles: str) -> None:
+        """Kill processes, and whatever they had started."""
+        for role in roles:
+            self.centre.member(f"{role}-0").kill()
+            wait_until(lambda role=role: not self.centre.member(f"{role}-0").lives(), 20, f"{role} dead")  # type: ignore[misc]
+
+    def start(self, *roles: str) -> None:
+        """Start processes again."""
+        for role in roles:
+            self.centre.member(f"{role}-0").start()
+
+    def while_(self, act: Callable[[int], None], done: Callable[[], bool], seconds: float) -> None:
+        """Do something again and again, twice a second, until it has led to something."""
+        end, number = time.monotonic() + seconds, 0
+        while not done():
+            assert time.monotonic() < end, f"nothing came of it within {seconds:g} s"
+            act(number)
+            number += 1
+            time.sleep(0.5)
+
+    @contextmanager
+    def frozen(self, role: str) -> Iterator[None]:
+        """Freeze a process meanwhile."""
+        member = self.centre.member(f"{role}-0")
+        member.freeze()
+        try:
+            yield
+        finally:
+            member.thaw()
+
+
+def web_port() -> int:
+    """Give a port for the web that stays the same when it is started again."""
+    return free_ports(1)[0]

@@ -1,0 +1,149 @@
+"""Each alert is caused in a real instance on real servers, arrives at a receiver through Alertmanager, and clears.
+
+make monitoring; minutes, for a process counts as silent only after one.
+"""
+
+from collections.abc import Iterator
+
+import pytest
+
+from headframe.statemachine.alerting import ALERTS
+
+from ..faults.conftest import Make
+from ..integration.small_disk import may_mount, small_disk
+from .conftest import watching
+from .scene import Scene, steps, web_port
+
+pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
+
+
+@pytest.fixture(scope="module")
+def scene(centres: Make) -> Iterator[Scene]:
+    """An instance at work, and who watches it."""
+    port = web_port()
+    with centres(steps=steps(), web_port=port) as centre, watching(centre.instance) as watch:
+        made = Scene(centre, watch, port)
+        made.begin()
+        yield made
+        made.engine.dispose()
+
+
+def test_files_that_took_long_and_then_many_that_did_not(scene: Scene) -> None:
+    scene.write(1, hours_old=5)
+    scene.watch.fires("slow-files")
+    scene.write(30)
+    scene.watch.clears("slow-files")
+
+
+def test_every_rule_evaluates_while_files_go_through(scene: Scene) -> None:
+    scene.write(50)
+    rules = scene.watch.evaluated()
+    assert [(rule["name"], rule["lastError"]) for rule in rules if rule["health"] != "ok"] == []
+    assert sum(rule["type"] == "alerting" for rule in rules) == len(ALERTS)
+    scene.until("done", 81)
+    assert [rule["name"] for rule in scene.watch.evaluated() if rule["health"] != "ok"] == []
+
+
+def test_attempts_that_fail(scene: Scene) -> None:
+    scene.work.order("fail")
+    scene.write(40)
+    scene.watch.fires("failures")
+    scene.work.relent("fail")
+    scene.write(150)
+    scene.watch.clears("failures")
+
+
+def test_a_name_that_means_nothing(scene: Scene) -> None:
+    (scene.centre.inbox / "what.raw").write_text("no run, no number")
+    scene.watch.fires("dead-letters")
+    (scene.centre.inbox / "what.raw").unlink()
+    scene.say("dead", "forget", "--all-of", "bad-name", "--reason", "a test", "--yes")
+    scene.watch.clears("dead-letters")
+
+
+def test_a_node_that_is_set_aside(scene: Scene) -> None:
+    scene.say("pause", "--node", "n1", "--reason", "a test", "--yes")
+    scene.watch.fires("nodes-set-aside")
+    scene.say("resume", "--node", "n1", "--reason", "a test", "--yes")
+    scene.watch.clears("nodes-set-aside")
+
+
+def test_a_site_that_is_not_there(scene: Scene) -> None:
+    folder = scene.centre.folder / "far"
+    scene.look("far")
+    folder.rename(scene.centre.folder / "gone")
+    scene.look("far")
+    scene.watch.fires("site-down")
+    (scene.centre.folder / "gone").rename(folder)
+    scene.look("far")
+    scene.watch.clears("site-down")
+
+
+def test_a_disk_that_fills_and_is_full(scene: Scene) -> None:
+    if not may_mount(scene.centre.folder / "tried"):
+        pytest.skip("no disk can be mounted here")
+
+    def write(number: int) -> None:
+        scene.disk.write(str(number), 8000)
+        scene.look("small")
+
+    with small_disk(scene.disk.folder):
+        scene.while_(write, lambda: scene.watch.receiver.last("buffer-full-soon") == "firing", 120)
+        scene.disk.write("all", 1_000_000)
+        scene.look("small")
+        scene.watch.fires("site-full")
+        scene.disk.clear()
+        scene.look("small")
+        scene.watch.clears("site-full", "buffer-full-soon")
+
+
+def test_a_worker_that_dies_while_nobody_takes_back_what_it_had(scene: Scene) -> None:
+    scene.work.order("wait")
+    scene.write(1)
+    scene.until("executing", 1)
+    with scene.frozen("sweeper"):
+        scene.kill("worker")
+        scene.watch.fires("leases-expired")
+    scene.work.relent("wait")
+    scene.start("worker")
+    scene.watch.clears("leases-expired")
+
+
+def test_work_that_waits_while_nobody_sends_it_or_works(scene: Scene) -> None:
+    scene.say("pause", "--step", "work", "--reason", "a test", "--yes")
+    scene.write(3)
+    scene.until("ready", 3)
+    with scene.frozen("conductor"):
+        scene.say("resume", "--step", "work", "--reason", "a test", "--yes")
+        scene.watch.fires("queue-old", "no-progress", seconds=50)
+    scene.watch.clears("queue-old", "no-progress")
+
+
+def test_daemons_that_are_gone(scene: Scene) -> None:
+    gone = ("sweeper", "conductor")
+    scene.kill(*gone)
+    scene.watch.fires("no-conductor", "no-sweeper")
+    scene.start(*gone)
+    scene.watch.clears("no-conductor", "no-sweeper")
+
+
+def test_a_broker_that_is_away(scene: Scene) -> None:
+    scene.centre.rabbit.stop()
+    scene.watch.fires("broker-away")
+    scene.centre.rabbit.start()
+    scene.watch.clears("broker-away")
+
+
+def test_a_database_that_is_away_is_told_and_silences_the_rest(scene: Scene) -> None:
+    scene.centre.postgres.stop()
+    scene.watch.fires("database-away")
+    assert [code for code, said in scene.watch.receiver.statuses().items() if said == "firing"] == ["database-away"]
+    scene.centre.postgres.start()
+    scene.watch.clears("database-away")
+
+
+def test_a_web_that_is_gone(scene: Scene) -> None:
+    scene.kill("web")
+    scene.watch.fires("web-away")
+    scene.start("web")
+    scene.watch.clears("web-away")
