@@ -1,8 +1,6 @@
 """The messages: small typed JSON with a version, validated on both sides.
 
-A reader takes its own version and the one before; a message that does not decode becomes a dead letter with
-`MessageError`'s sentence as its reason.
-"""
+XX"""
 
 from datetime import datetime
 from typing import Any, Literal, TypeVar

@@ -1,4 +1,7 @@
-"""What the launcher and the service say to each other about pilots, and what the end of a pilot means for its work."""
+"""What the launcher and the service say to each other about pilots, and what the end of a pilot means for its work.
+
+Either may be of a later release than the other: a field that it does not know, it leaves alone.
+"""
 
 from datetime import datetime
 from enum import StrEnum
@@ -79,7 +82,7 @@ def loss_by_requeue(code: str, *, said_so: bool) -> tuple[str, str]:
     return REQUEUED_SAYING_SO if said_so else REQUEUED
 
 
-class PilotWish(Record, forbid_unknown_fields=True):
+class PilotWish(Record):
     """A pilot that a launcher is about to submit. `token` is the name of its job: unique, and never used again.
 
     `request` is what is asked for, as people are shown it.
@@ -92,7 +95,7 @@ class PilotWish(Record, forbid_unknown_fields=True):
     request: Shown = {}
 
 
-class PilotSeen(Record, forbid_unknown_fields=True):
+class PilotSeen(Record):
     """What a launcher has learned of a pilot. What it does not name stays as it was.
 
     `code` says why it is over; with more `restarts` than before, why the start before ended, if that is known.
@@ -114,7 +117,7 @@ class PilotSeen(Record, forbid_unknown_fields=True):
     usage: Numbers = {}
 
 
-class Round(Record, forbid_unknown_fields=True):
+class Round(Record):
     """What a launcher says each interval: who it is, what it has seen change, and what stops it (by pilot name).
 
     `interval_s` is how often it says so (0: it does not tell), `wanted` how many pilots of each name it wants now.
