@@ -117,7 +117,8 @@ def _migrate(connection: Connection, revision: str, tell: Callable[[str], object
     """Run the migrations, each in a transaction of its own, until all are through.
 
     A migration that waits for a lock has everybody who comes after it wait too, behind whoever holds it. So it gives
-    up soon, lets them pass, and tries again.
+    up soon, lets them pass, and tries again. Sooner than PostgreSQL looks for deadlocks (a second), so that in one
+    it is never the other who fails.
     """
     from alembic import command
 
@@ -128,7 +129,6 @@ def _migrate(connection: Connection, revision: str, tell: Callable[[str], object
             connection.commit()
             command.upgrade(_alembic(connection), revision)
             next_partitions(connection)
-            connection.execute(text("reset lock_timeout"))
             connection.commit()
             return
         except DBAPIError as error:
@@ -166,6 +166,7 @@ def _one_at_a_time(connection: Connection, name: str) -> Iterator[None]:
         yield
     finally:
         connection.rollback()
+        connection.execute(text("reset lock_timeout"))
         connection.execute(text("select pg_advisory_unlock_all()"))
         connection.commit()
 
