@@ -12,6 +12,7 @@ from ..consumers.worker.settings import new_owner
 from . import wiring
 from .conductor.conductor import Conductor, ConductorSettings
 from .config import Config
+from .monitor.monitor import Monitor
 
 SESSIONS = 5
 """Sessions that a process may have open at once: one a lane, one that listens, one for the dead letters, one for the
@@ -41,7 +42,9 @@ def settings(config: Config, lane: str) -> ConductorSettings:
     )
 
 
-def conductors(config: Config, engine: Engine, broker: Broker, lanes: Sequence[str]) -> list[Conductor]:
+def conductors(
+    config: Config, engine: Engine, broker: Broker, lanes: Sequence[str], monitor: Monitor
+) -> list[Conductor]:
     """Make a process's conductors. They have one name; the first one says for all that they live."""
     names, book, owner = wiring.names(config), wiring.book(config), new_owner()
     made = [
@@ -55,6 +58,8 @@ def conductors(config: Config, engine: Engine, broker: Broker, lanes: Sequence[s
             lane=lane,
             owner=owner,
             presents=tuple(lanes) if lane == lanes[0] else (),
+            loop=monitor.loop(f"conductor {lane}"),
+            conducted=monitor.conducted,
         )
         for lane in lanes
     ]

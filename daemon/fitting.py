@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import threading
 import time
 from collections.abc import Callable
@@ -13,9 +14,9 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
 log = structlog.get_logger("headframe.fitting")
-LOOK_S = 1.0
-"""How often to look again."""
-REPEAT_S = 60.0
+FIRST_S, LOOK_S = 0.1, 3.0
+"""How soon to look again: soon at first, then less often, and everybody at moments of his own."""
+REPEAT_S = 300.0
 """How often to say again what is waited for."""
 
 
@@ -31,12 +32,12 @@ def refuse_too_new(engine: Engine) -> None:
 
 
 def wait(engine: Engine, stop: threading.Event, tell: Callable[[str], None], timeout_s: float = float("inf")) -> bool:
-    """Wait until the schema fits, and tell what is missing, once a minute; say whether it came to fit.
+    """Wait until the schema fits, and tell what is missing, rarely again; say whether it came to fit.
 
     Raises `SchemaTooNewError` where waiting is of no use.
     """
     began = time.monotonic()
-    told, told_at = "", began
+    told, told_at, pause = "", began, FIRST_S
     while not stop.is_set():
         if not (sentence := _missing(engine)):
             return True
@@ -47,7 +48,8 @@ def wait(engine: Engine, stop: threading.Event, tell: Callable[[str], None], tim
         left = began + timeout_s - now
         if left <= 0:
             return False
-        stop.wait(min(LOOK_S, left))
+        stop.wait(min(pause * random.uniform(0.5, 1.0), left))  # noqa: S311 (no secret)  # nosec B311
+        pause = min(LOOK_S, 2 * pause)
     return False
 
 
@@ -55,10 +57,11 @@ def _missing(engine: Engine) -> str:
     """Say what is to be waited for; empty where nothing is."""
     from ..statemachine.compatibility import require
     from ..statemachine.database import DatabaseUnavailableError, explained
+    from .monitor.waiting import about_access
 
     try:
         with explained(), engine.connect() as connection:
             require(connection)
     except DatabaseUnavailableError as error:
-        return str(error)
+        return f"{error}; {todo}" if (todo := about_access(str(error))) else str(error)
     return ""

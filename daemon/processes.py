@@ -1,32 +1,41 @@
 """Each process by itself: `headframe watch | conductor | sweeper | worker | web`, until SIGTERM or Ctrl-C."""
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import NamedTuple
 
+from ..consumers.broker import BrokerUnavailableError
 from ..consumers.worker.settings import SETTLE, new_owner
-from ..consumers.worker.worker import Worker
 from ..statemachine.lanes import LANES
-from ..statemachine.store.breaker import Breaker
-from . import conducting, logs, wiring
-from .alerting import Notifier, receivers
-from .alerting.wired import looking, notifying
-from .conductor.depths import Depths
-from .conductor.parking import Parking
+from . import logs, wiring
 from .config import Config, ConfigError
 from .fitting import await_schema, refuse_too_new
-from .rundb.poller import Poller
-from .space import Space
-from .stopping import stopping
-from .sweeper.operations import Operations
-from .sweeper.sweeper import Sweeper, SweeperSettings
-from .watcher.presence import Presence
-from .watcher.watcher import Watcher
+from .monitor.monitor import Monitor
+from .monitor.readiness import of_broker, of_database
+from .stopping import LEAVE_S, stopping
+
+HAND_BACK_S = 4.0
+"""So long after its grace a worker may take to report what it hands back."""
+
+
+class Part(NamedTuple):
+    """What tells a part to stop, what it tells of itself, and whether it is a process of its own."""
+
+    stop: threading.Event
+    monitor: Monitor
+    own: bool
+
+    def started(self) -> None:
+        """All loops are there; a tree says so itself, when all its parts are."""
+        if self.own:
+            self.monitor.started()
 
 
 def standalone(config: Config) -> threading.Event:
     """Set up the logs of a process of its own; give the event that tells it to stop."""
     logs.set_up(config)
-    return stopping()
+    return stopping(max(LEAVE_S, config.worker.grace_s + HAND_BACK_S))
 
 
 def alone(config: Config) -> threading.Event:
@@ -38,79 +47,135 @@ def alone(config: Config) -> threading.Event:
     return standalone(config)
 
 
-def run_watch(config: Config, stop: threading.Event | None = None) -> None:
+@contextmanager
+def part(config: Config, role: str, stop: threading.Event | None, monitor: Monitor | None) -> Iterator[Part]:
+    """Be a process of its own, with an end point; or a part of a tree, which has both already.
+
+    Who is told to stop while it still waits for its broker has nothing to complain of.
+    """
+    own = stop is None
+    stop = stop or alone(config)
+    monitor = monitor or Monitor(role)
+    if own:
+        monitor.open(config)
+    try:
+        yield Part(stop, monitor, own)
+    except BrokerUnavailableError:
+        if not stop.is_set():
+            raise
+    finally:
+        if own:
+            monitor.close()
+
+
+def run_watch(config: Config, stop: threading.Event | None = None, monitor: Monitor | None = None) -> None:
     """Watch the inboxes and ask the run databases."""
-    stop = stop or alone(config)
-    engine = wiring.engine(config, "watch")
-    if not await_schema(engine, stop):
-        return
-    broker, names = wiring.broker(config, "watch", stop), wiring.names(config)
-    Space(engine, wiring.site_roots(config)).start(stop)
-    Presence(engine, new_owner(), config.detector.heartbeat, config.detector.heartbeat_s).start(stop)
-    poller = Poller(config, broker, names)
-    asking = threading.Thread(target=poller.run, args=(stop,), name="rundb", daemon=True)
-    asking.start()
-    Watcher(config, broker, names, wiring.known_to(engine)).run(stop)
-    asking.join()
-    broker.close()
+    from .rundb.poller import Poller
+    from .space import Space
+    from .watcher.presence import Presence
+    from .watcher.watcher import Watcher
+
+    with part(config, "watch", stop, monitor) as here:
+        engine = wiring.engine(config, "watch")
+        here.monitor.needs("database", of_database(engine))
+        if not await_schema(engine, here.stop):
+            return
+        broker, names = wiring.broker(config, "watch", here.stop), wiring.names(config)
+        here.monitor.needs("broker", of_broker(broker))
+        Space(engine, wiring.site_roots(config)).start(here.stop)
+        Presence(engine, new_owner(), config.detector.heartbeat, config.detector.heartbeat_s).start(here.stop)
+        poller = Poller(config, broker, names, loops=here.monitor.loop)
+        asking = threading.Thread(target=poller.run, args=(here.stop,), name="rundb", daemon=True)
+        asking.start()
+        watcher = Watcher(config, broker, names, wiring.known_to(engine), loops=here.monitor.loop)
+        here.started()
+        watcher.run(here.stop)
+        asking.join()
+        broker.close()
 
 
-def run_conductor(config: Config, stop: threading.Event | None = None, lanes: Sequence[str] = LANES) -> None:
+def run_conductor(
+    config: Config,
+    stop: threading.Event | None = None,
+    lanes: Sequence[str] = LANES,
+    monitor: Monitor | None = None,
+) -> None:
     """Conduct these lanes, each in a thread of its own."""
-    stop = stop or alone(config)
-    engine = wiring.engine(config, "conductor", pool=max(conducting.SESSIONS, config.database.pool))
-    if not await_schema(engine, stop):
-        return
-    broker = wiring.broker(config, "conductor", stop)
-    conductors = conducting.conductors(config, engine, broker, lanes)
-    parking = Parking(engine, broker, wiring.names(config))
+    from . import conducting
+    from .conductor.depths import Depths
+    from .conductor.parking import Parking
 
-    def wake() -> None:
-        for conductor in conductors:
-            conductor.wake()
-        parking.wake()
+    with part(config, "conductor", stop, monitor) as here:
+        engine = wiring.engine(config, "conductor", pool=max(conducting.SESSIONS, config.database.pool))
+        here.monitor.needs("database", of_database(engine))
+        if not await_schema(engine, here.stop):
+            return
+        broker = wiring.broker(config, "conductor", here.stop)
+        here.monitor.needs("broker", of_broker(broker))
+        conductors = conducting.conductors(config, engine, broker, lanes, here.monitor)
+        parking = Parking(engine, broker, wiring.names(config), loop=here.monitor.loop("dead letters"))
+        depths = Depths(
+            engine,
+            broker,
+            wiring.names(config),
+            (*wiring.step_names(config), SETTLE),
+            loop=here.monitor.loop("queue depths"),
+        )
 
-    listening = threading.Thread(
-        target=wiring.listen, args=(engine, config.instance, wake, stop), name="notices", daemon=True
-    )
-    listening.start()
-    burying = threading.Thread(target=parking.run, args=(stop,), name="dead letters", daemon=True)
-    burying.start()
-    depths = Depths(engine, broker, wiring.names(config), (*wiring.step_names(config), SETTLE))
-    looking = threading.Thread(target=depths.run, args=(stop,), name="queue depths", daemon=True)
-    looking.start()
-    _waking(stop, wake, lambda: conducting.run(conductors, stop))
-    listening.join()
-    burying.join()
-    looking.join()
-    broker.close()
+        def wake() -> None:
+            for conductor in conductors:
+                conductor.wake()
+            parking.wake()
+
+        beside = {
+            "notices": lambda: wiring.listen(engine, config.instance, wake, here.stop, here.monitor.loop("notices")),
+            "dead letters": lambda: parking.run(here.stop),
+            "queue depths": lambda: depths.run(here.stop),
+        }
+        threads = [threading.Thread(target=run, name=name, daemon=True) for name, run in beside.items()]
+        for thread in threads:
+            thread.start()
+        here.started()
+        _waking(here.stop, wake, lambda: conducting.run(conductors, here.stop))
+        for thread in threads:
+            thread.join()
+        broker.close()
 
 
-def run_sweeper(config: Config, stop: threading.Event | None = None) -> None:
+def run_sweeper(config: Config, stop: threading.Event | None = None, monitor: Monitor | None = None) -> None:
     """Sweep, and carry out what operators have ordered of many items."""
-    stop = stop or alone(config)
-    engine = wiring.engine(config, "sweeper")
-    if not await_schema(engine, stop):
-        return
-    broker = wiring.broker(config, "sweeper", stop)
-    sweeps = config.sweeper
-    settings = SweeperSettings(
-        interval_s=sweeps.interval_s,
-        lost_hint_s=sweeps.lost_hint_s,
-        page=sweeps.page,
-        breaker=Breaker(failures=sweeps.node_failures, window_s=sweeps.node_window_s, share=sweeps.node_share),
-        looking=looking(config),
-    )
-    Space(engine, wiring.site_roots(config)).start(stop)
-    sweeper = Sweeper(engine, broker, wiring.names(config), settings)
-    Notifier(engine, receivers(config), notifying(config)).start(stop)
-    operations = threading.Thread(
-        target=Operations(engine, sweeper.owner).run, args=(stop,), name="operations", daemon=True
-    )
-    operations.start()
-    sweeper.run(stop)
-    operations.join()
-    broker.close()
+    from ..statemachine.store.breaker import Breaker
+    from .alerting import Notifier, receivers
+    from .alerting.wired import looking, notifying
+    from .space import Space
+    from .sweeper.operations import Operations
+    from .sweeper.sweeper import Sweeper, SweeperSettings
+
+    with part(config, "sweeper", stop, monitor) as here:
+        engine = wiring.engine(config, "sweeper")
+        here.monitor.needs("database", of_database(engine))
+        if not await_schema(engine, here.stop):
+            return
+        broker = wiring.broker(config, "sweeper", here.stop)
+        here.monitor.needs("broker", of_broker(broker))
+        sweeps = config.sweeper
+        settings = SweeperSettings(
+            interval_s=sweeps.interval_s,
+            lost_hint_s=sweeps.lost_hint_s,
+            page=sweeps.page,
+            breaker=Breaker(failures=sweeps.node_failures, window_s=sweeps.node_window_s, share=sweeps.node_share),
+            looking=looking(config),
+        )
+        Space(engine, wiring.site_roots(config)).start(here.stop)
+        sweeper = Sweeper(engine, broker, wiring.names(config), settings, loop=here.monitor.loop("sweeper"))
+        Notifier(engine, receivers(config), notifying(config)).start(here.stop)
+        carried_out = Operations(engine, sweeper.owner, loop=here.monitor.loop("operations"))
+        operations = threading.Thread(target=carried_out.run, args=(here.stop,), name="operations", daemon=True)
+        operations.start()
+        here.started()
+        sweeper.run(here.stop)
+        operations.join()
+        broker.close()
 
 
 def run_worker(
@@ -119,13 +184,21 @@ def run_worker(
     steps: tuple[str, ...] = (),
     name: str = "",
     lanes: Sequence[str] = LANES,
+    monitor: Monitor | None = None,
 ) -> None:
     """Work on steps, of these lanes."""
-    stop = stop or alone(config)
-    broker = wiring.broker(config, "worker", stop)
-    worker = Worker(broker, wiring.names(config), wiring.worker_settings(config, steps, name, lanes), stop)
-    _waking(stop, worker.wake, worker.run)
-    broker.close()
+    from ..consumers.worker.worker import Worker
+
+    with part(config, "worker", stop, monitor) as here:
+        broker = wiring.broker(config, "worker", here.stop)
+        here.monitor.needs(f"broker of {name}" if name else "broker", of_broker(broker))
+        settings = wiring.worker_settings(config, steps, name, lanes)
+        worker = Worker(
+            broker, wiring.names(config), settings, here.stop, beat=here.monitor.loop(name or "worker").beat
+        )
+        here.started()
+        _waking(here.stop, worker.wake, worker.run)
+        broker.close()
 
 
 def run_web(config: Config, stop: threading.Event | None = None) -> None:

@@ -19,8 +19,11 @@ from ..web.app import create_app
 from ..web.serve import Listener
 from . import access, embedded, processes, wiring
 from .config import Config, ConfigError
+from .monitor.monitor import Monitor
 
 log = structlog.get_logger("headframe.up")
+JOIN_S = 2.0
+"""So long after the workers' grace all parts together may take to end."""
 RELEASE_S = 10.0
 """How long a session that was ended may take to let its lock go."""
 
@@ -40,21 +43,24 @@ class Up:
         self._session: dict[str, Any] = {}
         self.address = ""
         self.failure: BaseException | None = None
+        self.monitor = Monitor("up")
 
     def start(self) -> None:
         """Bring everything up, in the order in which the parts need each other."""
+        self.monitor.open(self.config)
         make_folders(self.config)
         self._engine = wiring.engine(self.config, "up", pool=8)
         database.upgrade(self.engine, self.config.instance)
         self._take_back()
         self._web()
         self._thread("postgres", self._keep_postgres)
-        self._thread("conductor", lambda: processes.run_conductor(self.config, self.stop))
-        self._thread("sweeper", lambda: processes.run_sweeper(self.config, self.stop))
+        self._thread("conductor", lambda: processes.run_conductor(self.config, self.stop, monitor=self.monitor))
+        self._thread("sweeper", lambda: processes.run_sweeper(self.config, self.stop, monitor=self.monitor))
         for number in range(self.config.worker.count):
             self._worker(number)
         if self.config.inboxes:
-            self._thread("watcher", lambda: processes.run_watch(self.config, self.stop))
+            self._thread("watcher", lambda: processes.run_watch(self.config, self.stop, monitor=self.monitor))
+        self.monitor.started()
 
     @property
     def engine(self) -> Engine:
@@ -66,13 +72,15 @@ class Up:
     def finish(self) -> None:
         """Let every part end. An embedded PostgreSQL stops with the last process that uses it."""
         self.stop.set()
+        end = time.monotonic() + self.config.worker.grace_s + JOIN_S
         for thread in self.threads:
-            thread.join(timeout=self.config.worker.grace_s + 10)
+            thread.join(timeout=max(0.0, end - time.monotonic()))
         if self.guard is not None:
             self.guard.close()
         if self._engine is not None:
             self._engine.dispose()
         embedded.release(self.config)
+        self.monitor.close()
 
     def _take_back(self) -> None:
         """All workers of this tree died with it; what they had goes back at once instead of after its lease."""
@@ -147,7 +155,10 @@ class Up:
 
     def _worker(self, number: int) -> None:
         name, lanes = f"local-{number}", self.config.worker.lanes(number)
-        self._thread(name, lambda: processes.run_worker(self.config, self.stop, name=name, lanes=lanes))
+        self._thread(
+            name,
+            lambda: processes.run_worker(self.config, self.stop, name=name, lanes=lanes, monitor=self.monitor),
+        )
 
     def _thread(self, name: str, run: Callable[[], None]) -> None:
         thread = threading.Thread(target=self._guarded, args=(name, run), name=name, daemon=True)

@@ -27,11 +27,12 @@ if TYPE_CHECKING:
     from ..statemachine.store.campaigns import Book
     from ..statemachine.store.sites import SiteRow
     from ..web.settings import Settings
+    from .monitor.loop import Loop
 
 log = structlog.get_logger("headframe.wiring")
 DAEMON_S, COMMAND_S = 15.0, 5.0
 """How long a daemon and a command wait for each answer of the broker: somebody watches the command."""
-AGAIN_S = 1.0
+AGAIN_S, LOOK_S = 1.0, 0.1
 ANSWER_S = 60.0
 """How long a daemon waits for an answer of PostgreSQL; commands wait for as long as it takes."""
 DAEMONS = {"conductor", "sweeper", "watch", "web"}
@@ -54,18 +55,30 @@ def engine(config: Config, role: str, pool: int | None = None) -> Engine:
 def broker(config: Config, role: str, stop: threading.Event) -> Broker:
     """Connect to the broker and declare what this instance needs there; wait for it while it is away.
 
-    Raises `BrokerRefusedError` where it says no, and `BrokerUnavailableError` if `stop` comes first.
+    Raises `BrokerRefusedError` where it says no, and `BrokerUnavailableError` if `stop` comes first. What it waits for
+    is said by the connection itself, once and then rarely.
     """
-    made = connected(config, role, DAEMON_S)
+    made, there = connected(config, role, DAEMON_S), threading.Event()
+    threading.Thread(target=_close_if_stopped, args=(made, there, stop), name="broker", daemon=True).start()
     while True:
         try:
             made.declare(topology(config))
+            there.set()
             return made
         except BrokerUnavailableError as error:
             if isinstance(error, BrokerRefusedError) or stop.wait(AGAIN_S):
+                there.set()
                 made.close()
                 raise
-            log.warning("waiting for the broker", cause=str(error))
+            log.debug("waiting for the broker", cause=str(error))
+
+
+def _close_if_stopped(made: Broker, there: threading.Event, stop: threading.Event) -> None:
+    """Let nobody wait to the end for a broker's answer who has been told to stop."""
+    while not there.wait(LOOK_S):
+        if stop.is_set():
+            made.close()
+            return
 
 
 def topology(config: Config) -> Topology:
@@ -203,18 +216,24 @@ def known_to(engine: Engine) -> Callable[[Sequence[ArrivedFile]], list[bool]]:
     return ask
 
 
-def listen(engine: Engine, instance: str, wake: Callable[[], None], stop: threading.Event) -> None:
+def listen(engine: Engine, instance: str, wake: Callable[[], None], stop: threading.Event, loop: Loop) -> None:
     """Call `wake` whenever something commits a notice for the conductors, until `stop`; reconnects by itself."""
+    from sqlalchemy.exc import DBAPIError
+
     from ..statemachine import database
 
     while not stop.is_set():
         try:
-            _listen_once(engine, instance, wake, stop)
-        except database.UNREACHABLE:
-            stop.wait(1.0)
+            _listen_once(engine, instance, wake, stop, loop)
+        except DBAPIError as error:
+            if not database.is_passing(error):
+                raise
+            loop.rest(stop, max(AGAIN_S, loop.missed(error)))
+        except database.UNREACHABLE:  # what psycopg2 itself raises
+            loop.rest(stop, AGAIN_S)
 
 
-def _listen_once(engine: Engine, instance: str, wake: Callable[[], None], stop: threading.Event) -> None:
+def _listen_once(engine: Engine, instance: str, wake: Callable[[], None], stop: threading.Event, loop: Loop) -> None:
     from sqlalchemy import text
 
     with engine.connect() as connection:
@@ -224,6 +243,7 @@ def _listen_once(engine: Engine, instance: str, wake: Callable[[], None], stop: 
         poller = select.poll()  # select takes no descriptor above 1023, which many viewers of one tree may hold
         poller.register(raw.fileno(), select.POLLIN)
         while not stop.is_set():
+            loop.beat()
             if poller.poll(500):
                 raw.poll()
                 if raw.notifies:

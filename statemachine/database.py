@@ -204,7 +204,7 @@ def explained() -> Iterator[None]:
         if is_busy(error):
             said = "PostgreSQL was busy; try again"
             raise DatabaseUnavailableError(f"PostgreSQL was busy ({line}); try again", said) from error
-        if OUTDATED.fullmatch(_sqlstate(error)):
+        if is_outdated(error):
             said, todo = "the database schema is missing or old", "run: headframe db upgrade"
             raise DatabaseUnavailableError(f"{said} ({line}); {todo}", f"{said}; {todo}") from error
         raise
@@ -233,9 +233,14 @@ def is_busy(error: BaseException) -> bool:
     return isinstance(error, PoolTimeoutError) or BUSY.fullmatch(_sqlstate(error)) is not None
 
 
+def is_outdated(error: BaseException) -> bool:
+    """Say whether an error means that the schema is not there, or not the one that this code was written for."""
+    return OUTDATED.fullmatch(_sqlstate(error)) is not None
+
+
 def is_passing(error: BaseException) -> bool:
     """Say whether an error tells nothing of what was to be written: the server or its schema was not ready for it."""
-    return is_unreachable(error) or is_busy(error) or OUTDATED.fullmatch(_sqlstate(error)) is not None
+    return is_unreachable(error) or is_busy(error) or is_outdated(error)
 
 
 def wait_briefly(connection: Connection, seconds: float) -> None:

@@ -26,6 +26,7 @@ HELD = 128 << 20
 """What the bodies of all requests together may take of the memory; who comes beyond is asked to come back."""
 SMALL_BODY = 64 << 10
 """What fits into this is always taken, so that people can sign in and act while somebody fills the rest."""
+ALIVE = "/livez"
 TOO_LARGE = "headframe.too_large"
 LARGEST_BODY = "HEADFRAME_LARGEST_BODY"
 """The setting that says how large a body some call takes; the others refuse what is over `MAX_CONTENT_LENGTH`."""
@@ -58,6 +59,8 @@ class Application:
         """Answer a request."""
         if scope["type"] != "http":
             await self.wsgi(scope, receive, send)
+        elif scope["path"] == ALIVE:
+            await _alive(send)
         elif {b"content-length", b"transfer-encoding"} <= {name for name, _ in scope["headers"]}:
             await _refuse(send, 400, b"a request has one length, not two")
         elif self.waiting >= BUSY:
@@ -181,6 +184,13 @@ def _given(body: bytes) -> Any:
         return {"type": "http.request", "body": body, "more_body": False}
 
     return receive
+
+
+async def _alive(send: Any) -> None:
+    """Say that this process comes round. In no thread: they may all wait for a database that is frozen."""
+    headers = [(b"content-type", b"application/json"), (b"cache-control", b"no-store")]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": b'{"status": "ok"}\n'})
 
 
 async def _refuse(send: Any, status: int, line: bytes) -> None:

@@ -113,7 +113,7 @@ class RabbitBroker:
             subscription.close()
         for link in self._links:
             try:
-                self._io.run(link.close(), 5.0, link.trouble)
+                self._io.run(link.close(), 2.0, link.trouble)
             except BrokerUnavailableError:
                 continue  # the broker will notice by itself
         self._io.stop()

@@ -19,6 +19,8 @@ from .rabbit_io import Channel, explain, root_of, settle
 log = logging.getLogger(__name__)
 FIRST_DELAY_S = 0.2
 LONGEST_DELAY_S = 10.0
+AGAIN_S = 300.0
+"""After how long it is said again that a broker is still away."""
 
 
 def backoff(attempt: int) -> float:
@@ -44,7 +46,7 @@ class Link:
         self._connection: Any = None
         self._failure: BrokerUnavailableError | None = None
         self._blocked = ""
-        self._seen = float("-inf")
+        self._seen = self._said = float("-inf")
         self._changed = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._closing = False
@@ -95,7 +97,7 @@ class Link:
             return
         if self._connection is not None and self._connection.is_open:
             self._connection.close()
-            await asyncio.wait([self._task], timeout=3)
+            await asyncio.wait([self._task], timeout=1)
         self._task.cancel()
 
     async def _run(self) -> None:
@@ -174,17 +176,28 @@ class Link:
         self.on_change()
 
     def _report(self, error: BrokerUnavailableError) -> None:
-        level = logging.DEBUG if type(error) is type(self._failure) else logging.WARNING
-        log.log(level, "%s; trying again to connect what %s", error, self._purpose)
+        now = time.monotonic()
+        known = type(error) is type(self._failure) and now - self._said < AGAIN_S
+        self._said = self._said if known else now
+        log.log(
+            logging.DEBUG if known else logging.WARNING,
+            "waiting for the broker: %s; trying again to connect what %s",
+            error,
+            self._purpose,
+        )
 
     def _explain(self, error: BaseException) -> BrokerUnavailableError:
         root = root_of(error)
         user = self._endpoint.user or "(none)"
         if isinstance(root, ProbableAuthenticationError):
-            return BrokerRefusedError(f"{self._endpoint} refuses user {user!r}: wrong user name or password")
+            return BrokerRefusedError(
+                f"{self._endpoint} refuses user {user!r}: wrong user name or password; "
+                "look at broker.user and broker.password_file"
+            )
         if isinstance(root, ProbableAccessDeniedError):
             return BrokerRefusedError(
-                f"{self._endpoint} refuses user {user!r}: no such virtual host, or no right to it"
+                f"{self._endpoint} refuses user {user!r}: no such virtual host, or no right to it; look at "
+                "broker.url, or: rabbitmqctl add_vhost, set_permissions"
             )
         reason = explain(error)
         return type(reason)(f"{self._endpoint}: {reason}")

@@ -4,7 +4,7 @@ import logging
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 
@@ -34,9 +34,11 @@ class Worker:
         settings: WorkerSettings,
         stop: threading.Event,
         term: Term | None = None,
+        beat: Callable[[], None] = lambda: None,
     ) -> None:
+        """`beat` is called each time around, and while it works: who hears nothing of it knows that it hangs."""
         self.broker, self.names, self.settings, self.stop = broker, names, settings, stop
-        self.term = term or Term(settings)
+        self.term, self.beat = term or Term(settings), beat
         self.owner = new_owner()
         self.reporter: Reporter = reporter(settings, self.owner)
         self.executors = {
@@ -199,6 +201,7 @@ class Worker:
         """
         left = self.settings.grace_s
         while not self.tell(lane, outcomes, settled=settled) and left > 0:
+            self.beat()
             time.sleep(RETRY_S)
             left -= RETRY_S if self.stop.is_set() else 0
 
@@ -236,6 +239,7 @@ class Worker:
 
     def hear(self, wait_s: float) -> None:
         """Take what the conductor says: attempts to drop, queues to leave alone, or to drain."""
+        self.beat()
         for delivery in self.control.take(10, wait_s):
             try:
                 message = decode(delivery.body, Drop, Drain, Halt)

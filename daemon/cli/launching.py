@@ -38,10 +38,10 @@ def launcher(session: Session, once: bool, dry_run: bool) -> int:
                 raise CommandError(waits, Code.UNREACHABLE)
             return Code.DONE
         from .. import logs
-        from ..stopping import stopping
+        from ..stopping import LEAVE_S, stopping
 
         logs.set_up(config)
-        running.run(config, stopping(), token_file=token_file)
+        running.run(config, stopping(LEAVE_S), token_file=token_file)
     except LockedError as error:
         raise CommandError(str(error)) from error
     except BatchError as error:

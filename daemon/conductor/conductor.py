@@ -18,19 +18,20 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from ...consumers.broker import Broker, BrokerUnavailableError, Delivery, Names
 from ...consumers.worker.settings import new_owner
-from ...statemachine.database import first_line, is_busy, is_passing, is_unreachable
+from ...statemachine.database import first_line, is_busy, is_passing
 from ...statemachine.records import Record
 from ...statemachine.store.campaigns import Book
 from ...statemachine.store.core import notify
 from ...statemachine.store.runs import learn
 from ...statemachine.store.sites import SiteRow, declare
+from ..monitor.loop import Loop
+from ..monitor.monitor import Conducted
 from .applying import Effects, follow, see_self
 from .batch import Batch, TurnFailedError
 from .outbox import Outbox
 
 log = structlog.get_logger("headframe.conductor")
 PRESENCE_S = 2.0
-LONGEST_BACKOFF_S = 10.0
 LONGEST_REST_S = 5.0
 """A turn that hung in a lock or on a server for long has worked nobody that hard."""
 
@@ -68,10 +69,13 @@ class Conductor:
         lane: str = "live",
         owner: str = "",
         presents: Sequence[str] = ("live",),
+        loop: Loop | None = None,
+        conducted: Conducted = lambda *_: None,
     ) -> None:
         self.engine, self.broker, self.names, self.book, self.settings = engine, broker, names, book, settings
         self._undeclared, self._presents = sites, tuple(presents)
         self.lane, self.owner = lane, owner or new_owner()
+        self.loop, self.conducted = loop or Loop(), conducted
         self.batch = Batch(engine, book, self.owner)
         self.outbox = Outbox(
             engine,
@@ -98,22 +102,19 @@ class Conductor:
 
     def run(self, stop: threading.Event) -> None:
         """Conduct until told to stop."""
-        backoff = 0.1
         while not stop.is_set():
+            self.loop.beat()
             try:
                 self.turn()
-                backoff = 0.1
-                stop.wait(self.rest_s())
+                self.loop.rest(stop, self.rest_s())
             except (SQLAlchemyError, BrokerUnavailableError, TurnFailedError) as error:
-                if isinstance(error, BrokerUnavailableError) or is_unreachable(error):
-                    log.warning("waiting for a server", cause=first_line(error), seconds=backoff)
-                elif is_busy(error):
-                    log.warning("others were in the way; it is tried again", cause=first_line(error), seconds=backoff)
-                else:
+                seconds = self.loop.missed(error)
+                if is_busy(error):
+                    log.warning("others were in the way; it is tried again", cause=first_line(error), seconds=seconds)
+                elif not (isinstance(error, BrokerUnavailableError) or is_passing(error)):
                     log.error("a turn failed; it is tried again", cause=first_line(error), exc_info=error)
                 self._size_up(error)
-                stop.wait(backoff)
-                backoff = min(LONGEST_BACKOFF_S, backoff * 2)
+                self.loop.rest(stop, seconds)
         self.subscription.close()
 
     def turn(self, wait_s: float | None = None) -> int:
@@ -129,11 +130,14 @@ class Conductor:
         deliveries = self._portion()
         if deliveries:
             self._deal(deliveries)
+            kinds = ["arrivals" if each.queue == self.names.arrivals else "reports" for each in deliveries]
+            self.conducted(self.lane, kinds, time.monotonic() - began)
         if self._wanted.is_set() or self._until_refill() <= 0:
             self._wanted.clear()
             self._refilled = time.monotonic()
             self._present()
             self.outbox.refill()
+            self.loop.met()
         self._worked = time.monotonic() - began
         return len(deliveries)
 
@@ -175,6 +179,7 @@ class Conductor:
         self._failed = True
         effects = self.batch.commit(deliveries)
         self._failed, self._taken = False, self._taken[len(deliveries) :]
+        self.loop.met()
         self._limit = min(self.settings.batch, 2 * self._limit)
         if effects.reported:
             self.outbox.freed()

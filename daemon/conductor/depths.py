@@ -12,6 +12,7 @@ from ...consumers.broker.topology import SETTLE, WorkQueue
 from ...statemachine.database import first_line
 from ...statemachine.lanes import LANES
 from ...statemachine.store.depths import Depth, due, keep
+from ..monitor.loop import Loop
 
 log = structlog.get_logger("headframe.depths")
 EVERY_S = 3.0
@@ -21,18 +22,29 @@ class Depths:
     """Asks how full each queue is. Beside others at it, each looks only when nobody has done so for `every_s`."""
 
     def __init__(
-        self, engine: Engine, broker: Broker, names: Names, steps: Iterable[str], every_s: float = EVERY_S
+        self,
+        engine: Engine,
+        broker: Broker,
+        names: Names,
+        steps: Iterable[str],
+        every_s: float = EVERY_S,
+        loop: Loop | None = None,
     ) -> None:
+        self.loop = loop or Loop()
         self.engine, self.broker, self.every_s = engine, broker, every_s
         self.queues = queues(names, steps)
 
     def run(self, stop: threading.Event) -> None:
         """Look until told to stop; while a server is away what is there grows old, and pages show it so."""
-        while not stop.wait(self.every_s):
+        seconds = self.every_s
+        while not self.loop.rest(stop, seconds):
+            seconds = self.every_s
             try:
                 self.look()
+                self.loop.met()
             except (SQLAlchemyError, BrokerUnavailableError) as error:
-                log.info("queues are not looked at", cause=first_line(error))
+                seconds = max(seconds, self.loop.missed(error))
+                log.debug("queues are not looked at", cause=first_line(error))
 
     def look(self) -> bool:
         """Look at all queues and write down what they have; False where somebody else just did."""

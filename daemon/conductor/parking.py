@@ -9,10 +9,11 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from ...consumers.broker import Broker, BrokerUnavailableError, Delivery, Names, Outgoing
-from ...statemachine.database import first_line, is_unreachable
+from ...statemachine.database import first_line, is_passing
 from ...statemachine.store import letters
 from ...statemachine.store.letters import Asked, keep
 from ...statemachine.store.undelivered import take_back
+from ..monitor.loop import Loop
 from .parked import Parked, read
 
 log = structlog.get_logger("headframe.parking")
@@ -22,17 +23,19 @@ TOGETHER = 4 * 1024 * 1024
 """Bytes of bodies that go into one transaction."""
 ROOM = 20
 LOOK_S = 5.0
-LONGEST_BACKOFF_S = 10.0
 OWN_HEADERS = ("x-", "headframe-")
 
 
 class Parking:
     """Drains the parking queue and does the replays; any number may run at once."""
 
-    def __init__(self, engine: Engine, broker: Broker, names: Names, look_s: float = LOOK_S) -> None:
+    def __init__(
+        self, engine: Engine, broker: Broker, names: Names, look_s: float = LOOK_S, loop: Loop | None = None
+    ) -> None:
         self.engine, self.broker, self.names, self.look_s = engine, broker, names, look_s
         self.subscription = broker.subscribe([names.dead], prefetch=PREFETCH)
         self._looked = float("-inf")
+        self.loop = loop or Loop()
 
     def wake(self) -> None:
         """Look for replays now: an operator has asked for some."""
@@ -41,17 +44,15 @@ class Parking:
 
     def run(self, stop: threading.Event) -> None:
         """Work until told to stop."""
-        backoff = 0.1
         while not stop.is_set():
+            self.loop.beat()
             try:
                 self.turn(1.0)
-                backoff = 0.1
             except (SQLAlchemyError, BrokerUnavailableError) as error:
-                away = isinstance(error, BrokerUnavailableError) or is_unreachable(error)
-                say = log.info if away else log.error
-                say("dead letters wait", cause=first_line(error), seconds=backoff)
-                stop.wait(backoff)
-                backoff = min(LONGEST_BACKOFF_S, backoff * 2)
+                seconds = self.loop.missed(error)
+                if not (isinstance(error, BrokerUnavailableError) or is_passing(error)):
+                    log.error("dead letters wait", cause=first_line(error), seconds=seconds)
+                self.loop.rest(stop, seconds)
         self.subscription.close()
 
     def turn(self, wait_s: float) -> int:
@@ -95,6 +96,7 @@ class Parking:
                 stuck = [each.id for each, ok in zip(messages, sent, strict=True) if not ok]
                 letters.replayed(connection, [*files, *went])
                 letters.unroutable(connection, stuck, "its queue is not there any more")
+            self.loop.met()
             more = len(wanted) == ROOM
             if wanted:
                 log.info("dead letters tried again", sent=len(went), files=len(files), unroutable=len(stuck))

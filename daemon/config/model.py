@@ -139,7 +139,7 @@ class WorkerConfig(Record):
     preload: tuple[str, ...] = ()
     work_site: str = ""
     logs: Path = Path("logs")
-    grace_s: Seconds = 30.0
+    grace_s: Seconds = 5.0
     heartbeat_s: Seconds = 10.0
 
     def lanes(self, number: int) -> tuple[str, ...]:
@@ -180,6 +180,13 @@ class Log(Record):
     format: Literal["auto", "text", "json"] = "auto"
 
 
+class MonitorConfig(Record):
+    """Where each daemon tells how it is: /livez, /readyz and /metrics. Port 0: nowhere. The pages have their own."""
+
+    host: str = "127.0.0.1"
+    port: Port = 0
+
+
 DEFAULT_STEPS = (
     Step(name="salt", to="salted", owned_by="file"),
     Step(name="place", to="placed", makes="copy", owned_by="file"),
@@ -204,6 +211,7 @@ class Config(Record):
     broker: BrokerConfig = BrokerConfig()
     web: Web = Web()
     access: Access = Access()
+    monitor: MonitorConfig = MonitorConfig()
     sites: dict[str, SiteConfig] = msgspec.field(name="site", default_factory=dict)
     inboxes: dict[str, Inbox] = msgspec.field(name="inbox", default_factory=dict)
     rundb: dict[str, RunDBConfig] = {}

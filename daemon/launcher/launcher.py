@@ -15,6 +15,7 @@ from ... import __version__
 from ...client import ClientError, ProblemError
 from ...statemachine.piloting import OVER, LivePilot, Orders, PilotSeen, Round
 from ..config import Config
+from ..monitor.loop import Loop
 from ..slurm.contract import Batch, BatchError, JobSeen, Standing
 from ..slurm.script import log_path
 from .book import Book
@@ -56,8 +57,10 @@ class Launcher:
         host: str,
         stop: threading.Event,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        loop: Loop | None = None,
     ) -> None:
         settings = config.launcher
+        self.loop, self.rounds = loop or Loop(), 0
         self.config, self.batch, self.service = config, batch, service
         self.stop, self.clock = stop, clock
         self.book = Book(REMEMBERED * settings.refused_max_s)
@@ -76,13 +79,15 @@ class Launcher:
     def run(self) -> None:
         """Do rounds until told to stop. Raises `ProblemError` where the service will not have this launcher."""
         while not self.stop.is_set():
+            self.loop.beat()
             try:
                 self.round()
+                self.rounds += 1
             except ClientError:
                 raise
             except Exception as error:  # the next round begins from what the others know
                 log.error("a round failed; the next one begins anew", cause=str(error), exc_info=error)
-            self.stop.wait(self.config.launcher.interval_s)
+            self.loop.rest(self.stop, self.config.launcher.interval_s)
 
     def round(self) -> None:
         """Do one round: one question to the batch system for all jobs, one to the service."""

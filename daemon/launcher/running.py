@@ -10,6 +10,8 @@ import structlog
 
 from ...client import Client
 from ..config import Config, ConfigError
+from ..monitor.loop import Loop
+from ..monitor.monitor import Monitor
 from ..slurm.choose import choose
 from ..slurm.contract import Batch
 from .launcher import Launcher
@@ -18,6 +20,8 @@ from .service import Renewed, Service
 
 log = structlog.get_logger("headframe.launcher")
 
+ALLOW_S = 900.0
+"""How long a round may take: it asks the batch system many things, each of which may take until its time is over."""
 LEAVE_S = 5.0
 """So long a round may go on once it is told to stop. One that is cut off loses nothing: what it had written down is
 looked up by the next launcher."""
@@ -31,10 +35,17 @@ def run(config: Config, stop: threading.Event, *, token_file: Path | None = None
     # It would tell of each try; the launcher says once that the service is away.
     logging.getLogger("urllib3").setLevel(logging.ERROR)
     with Lock(config) as lock:
-        launcher = make(config, stop, lock.owner(), token_file=token_file)
+        monitor = Monitor("launcher")
+        launcher = make(
+            config, stop, lock.owner(), token_file=token_file, loop=monitor.loop("launcher", allow_s=ALLOW_S)
+        )
+        monitor.needs("round", lambda: launcher.waits or ("" if launcher.rounds else "the first round is under way"))
+        monitor.open(config)
+        monitor.started()
         log.info("launcher", name=config.launcher.name, back_end=launcher.batch.name, pilots=list(config.pilots))
         _until_told(launcher.run, stop)
         log.info("the launcher leaves; its pilots go on")
+        monitor.close()
 
 
 def once(config: Config, *, token_file: Path | None = None) -> str:
@@ -46,7 +57,14 @@ def once(config: Config, *, token_file: Path | None = None) -> str:
         return launcher.waits
 
 
-def make(config: Config, stop: threading.Event, owner: str, *, token_file: Path | None = None) -> Launcher:
+def make(
+    config: Config,
+    stop: threading.Event,
+    owner: str,
+    *,
+    token_file: Path | None = None,
+    loop: Loop | None = None,
+) -> Launcher:
     """Make a launcher. Raises `ConfigError` where nothing is configured, `ClientError` for a token that is none."""
     if not config.pilots:
         raise ConfigError(["pilot: there is none; add [pilot.<name>] with its steps"], str(config.source or ""))
@@ -56,7 +74,7 @@ def make(config: Config, stop: threading.Event, owner: str, *, token_file: Path 
         )
         raise ConfigError([what], str(config.source or ""))
     return Launcher(
-        config, batch(config), service(config, token_file), owner=owner, host=socket.gethostname(), stop=stop
+        config, batch(config), service(config, token_file), owner=owner, host=socket.gethostname(), stop=stop, loop=loop
     )
 
 

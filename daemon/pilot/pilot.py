@@ -8,6 +8,7 @@ Workers get both signals too where the batch system sends them to all processes;
 
 import signal
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 import structlog
@@ -27,8 +28,9 @@ log = structlog.get_logger("headframe.pilot")
 LOOK_S = 1.0
 BEGIN_S = 60.0
 """So long workers may take to reach the broker, or for as long as an idle pilot stays, if that is longer."""
-KILL_S = 12.0
-"""Workers that were told to end are killed after so long: SLURM kills everything after 30 s (its KillWait)."""
+KILL_S = 5.0
+"""Workers that were told to end hand back at once; those that cannot are killed after so long. SLURM kills everything
+after 30 s (its KillWait), others after 10."""
 DRAIN_SHARE = 0.25
 """A pilot drains by itself before its end; in a short one not for more than this share of it."""
 
@@ -45,8 +47,16 @@ class PilotSettings(Record):
 class Pilot:
     """One pilot, from its first worker to its last word."""
 
-    def __init__(self, config: Config, settings: PilotSettings, workers: WorkerSettings, around: Surroundings) -> None:
+    def __init__(
+        self,
+        config: Config,
+        settings: PilotSettings,
+        workers: WorkerSettings,
+        around: Surroundings,
+        beat: Callable[[], None] = lambda: None,
+    ) -> None:
         self.settings, self.workers, self.around = settings, workers, around
+        self.beat = beat
         self.pace, self.term = Pace(workers.expected), Term(workers)
         self.crew = Crew(config, workers, settings.workers, self.pace)
         self.teller = Teller(config, reporter(workers, new_owner()))
@@ -67,6 +77,7 @@ class Pilot:
         `signals` is a descriptor from which the numbers of signals can be read as they come.
         """
         while self.crew.living or not self.reason:
+            self.beat()
             self.crew.hear(LOOK_S, [signals])
             self._obey(pending(signals))
             self._look()

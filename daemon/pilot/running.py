@@ -10,10 +10,12 @@ from .. import logs, wiring
 from ..config import Config, ConfigError
 from ..config.launching import PilotConfig
 from ..config.surroundings import Surroundings, few_threads, look
+from ..monitor.monitor import Monitor
 from .nursing import nursery_of
 from .pilot import Pilot, PilotSettings
 from .signals import catch_signals
 
+log = structlog.get_logger("headframe.pilot")
 GRACE_S = 10.0
 """A worker that is told to leave hands back after so long at most: SLURM kills it after 30 s (its KillWait)."""
 
@@ -38,14 +40,31 @@ def run(
     signals = catch_signals()
     with nursery_of(workers.preload) as nursery:
         workers = msgspec.structs.replace(workers, nursery=nursery)
+        monitor = _monitor(config)
         pilot = Pilot(
             config,
             PilotSettings(workers=asked.workers, idle_s=asked.idle_s, drain_s=asked.drain_s, stay=stay),
             workers,
             around,
+            monitor.loop("pilot").beat,
         )
+        monitor.needs("workers", lambda: "" if pilot.crew.ready else "none of its workers has begun yet")
         pilot.start()
-        return pilot.run(signals)
+        monitor.started()
+        try:
+            return pilot.run(signals)
+        finally:
+            monitor.close()
+
+
+def _monitor(config: Config) -> Monitor:
+    """Give the pilot's monitor. Several pilots may share a node, and so the port: the first one has it."""
+    monitor = Monitor("pilot")
+    try:
+        monitor.open(config)
+    except OSError as error:
+        log.warning("this pilot has no end point of its own", cause=str(error))
+    return monitor
 
 
 def settings(

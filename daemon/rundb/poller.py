@@ -13,6 +13,7 @@ from ...consumers.broker.base import Broker
 from ...consumers.broker.topology import Names
 from ...statemachine.records import RunInfo, Trouble
 from ..config.model import Config, RunDBConfig
+from ..monitor.loop import Loop
 from ..watcher.post import BATCH, Post
 from ..watcher.troubles import Troubles
 from .base import RunDB, open_all
@@ -37,8 +38,10 @@ class Poller:
         names: Names,
         sources: Mapping[str, RunDB] | None = None,
         clock: Callable[[], float] = time.monotonic,
+        loops: Callable[[str], Loop] = Loop,
     ) -> None:
         """Take `sources`, or make those of the configuration. Raises `ConfigError` where one cannot be made."""
+        self._loops = loops
         self._config = config
         self._broker = broker
         self._names = names
@@ -49,7 +52,7 @@ class Poller:
         """Poll until `stop` is set. Sources do not wait for one another."""
         post = Post(self._broker, self._names.arrivals, stop)
         loops = [
-            SourceLoop(name, self._config.rundb[name], source, post, stop, self._clock)
+            SourceLoop(name, self._config.rundb[name], source, post, stop, self._clock, self._loops(f"rundb {name}"))
             for name, source in self._sources.items()
         ]
         # Daemon threads: a source that hangs must not keep the process from ending.
@@ -74,7 +77,9 @@ class SourceLoop:
         post: Post,
         stop: Event,
         clock: Callable[[], float] = time.monotonic,
+        loop: Loop | None = None,
     ) -> None:
+        self._loop = loop or Loop()
         self.name = name
         self._config = config
         self._source = source
@@ -91,7 +96,8 @@ class SourceLoop:
     def run(self) -> None:
         """Poll until stopped."""
         while not self._stop.is_set():
-            self._stop.wait(self.poll())
+            self._loop.beat()
+            self._loop.rest(self._stop, self.poll())
 
     def poll(self) -> float:
         """Poll once and publish what is new; give the seconds to the next poll."""

@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError
 from ...consumers.broker import Broker, BrokerRefusedError, BrokerUnavailableError, Names, Outgoing
 from ...consumers.messages import Marker, encode
 from ...consumers.worker.settings import new_owner
-from ...statemachine.database import first_line, is_busy, wait_briefly
+from ...statemachine.database import first_line, is_busy, is_passing, wait_briefly
 from ...statemachine.lanes import LANES
 from ...statemachine.records import Record
 from ...statemachine.store import sweep
@@ -26,6 +26,7 @@ from ...statemachine.store.pilots import end_leases
 from ...statemachine.store.sweep import Place
 from ..conductor.applying import Effects, follow, see_self
 from ..conductor.outbox import Outbox
+from ..monitor.loop import Loop
 from .alerting import Alerting, Looking
 from .measuring import Measuring
 from .nodes import Nodes
@@ -57,7 +58,15 @@ class SweeperSettings(Record):
 class Sweeper:
     """One sweeper; any number may run at once."""
 
-    def __init__(self, engine: Engine, broker: Broker, names: Names, settings: SweeperSettings) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        broker: Broker,
+        names: Names,
+        settings: SweeperSettings,
+        loop: Loop | None = None,
+    ) -> None:
+        self.loop = loop or Loop()
         self.engine, self.broker, self.names, self.settings = engine, broker, names, settings
         self.owner = new_owner()
         self.outbox = Outbox(engine, broker, names, self.owner)
@@ -65,7 +74,7 @@ class Sweeper:
         self.measuring = Measuring(engine, 4 * settings.page)
         self.nodes = Nodes(engine, settings.breaker)
         self.alerting = Alerting(engine, settings.looking)
-        self._partition_due = 0.0
+        self._partition_due = self._away_s = 0.0
         self._seen: tuple[float, str] | None = None
 
     def run(self, stop: threading.Event) -> None:
@@ -74,10 +83,10 @@ class Sweeper:
         while not stop.is_set():
             for task in (self.fold, self.expire, self.mark):
                 self._guarded(task)
-            if time.monotonic() >= due:
+            if time.monotonic() >= due and not self._away_s:
                 due = time.monotonic() + self.settings.interval_s
                 self.round()
-            stop.wait(self.settings.fold_s)
+            self.loop.rest(stop, max(self.settings.fold_s, self._away_s))
 
     def round(self) -> None:
         """Do every repair once that has time."""
@@ -221,9 +230,16 @@ class Sweeper:
                 self._seen = None
 
     def _guarded(self, task: Callable[[], None]) -> None:
+        self.loop.beat()
         try:
             task()
         except BrokerUnavailableError as error:
-            log.warning("the broker is away; this repair waits", repair=task.__name__, cause=str(error))
+            log.debug("the broker is away; this repair waits", repair=task.__name__, cause=str(error))
         except Exception as error:  # one repair that fails must not stop the others
+            if is_passing(error) and not is_busy(error):
+                self._away_s = self.loop.missed(error)
+                return
             log.error("a repair failed; it is tried again next round", repair=task.__name__, cause=first_line(error))
+        else:
+            self._away_s = 0.0
+            self.loop.met()

@@ -28,8 +28,17 @@ class InboxWatch:
     """Watches one inbox. `handle` may run beside `scan` and `look_again`; those two share a thread."""
 
     def __init__(
-        self, name: str, inbox: Inbox, folder: Path, post: Post, known: Known, clock: Callable[[], float]
+        self,
+        name: str,
+        inbox: Inbox,
+        folder: Path,
+        post: Post,
+        known: Known,
+        clock: Callable[[], float],
+        beat: Callable[[], None] = lambda: None,
     ) -> None:
+        """`beat` is called now and then in a scan: a long one does not hang."""
+        self._beat = beat
         self._inbox = inbox
         self._folder = folder
         self._post = post
@@ -61,6 +70,7 @@ class InboxWatch:
                     self._inspect.say(path, found.facts, refuse(found.code, found.sentence))
                 elif met := self._inspect.meet(root, path, entry=found):
                     batch.append(met)
+                self._beat()
                 if len(batch) == BATCH:
                     self._offer(batch)
                     batch = []

@@ -1,6 +1,7 @@
 """Publish arrivals: in messages of limited size, again and again until the broker has confirmed them."""
 
 import logging
+import random
 from collections.abc import Iterator, Sequence
 from threading import Event
 
@@ -38,7 +39,7 @@ class Post:
         return True
 
     def _publish(self, body: bytes) -> bool:
-        wait = BACKOFF_S[0]
+        wait, said = BACKOFF_S[0], ""
         while not self._stop.is_set():
             try:
                 if self._broker.publish([Outgoing(key=self._queue, body=body)])[0]:
@@ -46,8 +47,9 @@ class Post:
                 reason = "not confirmed and routed"
             except BrokerUnavailableError as error:
                 reason = str(error)
-            log.warning("arrivals not sent, trying again in %.1f s: %s", wait, reason)
-            self._stop.wait(wait)
+            log.log(logging.DEBUG if said == reason else logging.WARNING, "arrivals wait to be sent: %s", reason)
+            said = reason
+            self._stop.wait(wait * random.uniform(0.5, 1.0))  # noqa: S311 (no secret)  # nosec B311
             wait = min(2 * wait, BACKOFF_S[1])
         return False
 

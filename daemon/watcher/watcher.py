@@ -3,14 +3,17 @@
 import logging
 import queue
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from threading import Event as Flag
 from threading import Thread
 
 from ...consumers.broker.base import Broker
 from ...consumers.broker.topology import Names
+from ...statemachine.database import is_passing
+from ...statemachine.records import ArrivedFile
 from ..config.model import Config, Inbox
+from ..monitor.loop import Loop
 from .inbox import Event, InboxWatch, Known
 from .notify import Kind, Notify
 from .post import BATCH, Post
@@ -33,7 +36,9 @@ class Watcher:
         names: Names,
         known: Known,
         clock: Callable[[], float] = time.monotonic,
+        loops: Callable[[str], Loop] = Loop,
     ) -> None:
+        self._loops = loops
         self._config = config
         self._broker = broker
         self._names = names
@@ -46,8 +51,9 @@ class Watcher:
         loops = []
         for name, inbox in self._config.inboxes.items():
             folder = self._config.inbox_root(name)
-            watch = InboxWatch(name, inbox, folder, post, self._known, self._clock)
-            loops.append(InboxLoop(name, inbox, folder, watch, stop, self._clock))
+            scanning, hearing = self._loops(f"scan {name}"), self._loops(f"events {name}")
+            watch = InboxWatch(name, inbox, folder, post, _heard(self._known, scanning), self._clock, scanning.beat)
+            loops.append(InboxLoop(name, inbox, folder, watch, stop, self._clock, scanning, hearing))
         for loop in loops:
             loop.start()
         stop.wait()
@@ -59,8 +65,17 @@ class InboxLoop:
     """The two threads of an inbox."""
 
     def __init__(
-        self, name: str, inbox: Inbox, folder: Path, watch: InboxWatch, stop: Flag, clock: Callable[[], float]
+        self,
+        name: str,
+        inbox: Inbox,
+        folder: Path,
+        watch: InboxWatch,
+        stop: Flag,
+        clock: Callable[[], float],
+        scanning: Loop,
+        hearing: Loop,
     ) -> None:
+        self._scanning, self._hearing = scanning, hearing
         self._name = name
         self._inbox = inbox
         self._folder = folder
@@ -102,7 +117,9 @@ class InboxLoop:
 
     def _event_loop(self) -> None:
         while not self._stop.is_set():
+            self._hearing.pause()
             first = self._events.get()
+            self._hearing.beat()
             if first is None:
                 return
             # The events after one file's first are mostly its own: the last that says `closed` counts.
@@ -127,10 +144,11 @@ class InboxLoop:
         next_scan = self._clock()
         while not self._stop.is_set():
             self._wake.clear()
+            self._scanning.beat()
             if self._clock() >= next_scan or self._lost:
                 next_scan = self._clock() + self._scan()
             due = min(next_scan, self._look_again())
-            self._wake.wait(max(0.0, due - self._clock()))
+            self._scanning.rest(self._wake, max(0.0, due - self._clock()))
 
     def _scan(self) -> float:
         """Scan once; give the seconds to the next scan."""
@@ -141,8 +159,7 @@ class InboxLoop:
                 self._notify.ensure(self._watch.root)
             self._watch.scan()
         except Exception as error:
-            log.warning("inbox %s: scan waits: %s", self._name, error)
-            return min(AWAY_S, self._inbox.scan_s)
+            return self._missed(error, "scan waits")
         # Scanning takes a fifth of the time at most, however slow the file system is.
         return max(self._inbox.scan_s, 5 * (self._clock() - began))
 
@@ -151,5 +168,22 @@ class InboxLoop:
         try:
             return self._watch.look_again()
         except Exception as error:
-            log.warning("inbox %s: files wait: %s", self._name, error)
-            return self._clock() + AWAY_S
+            return self._clock() + self._missed(error, "files wait")
+
+    def _missed(self, error: Exception, what: str) -> float:
+        """Say what went wrong, unless it is the database, of which it is said for all; give when to try again."""
+        if is_passing(error):
+            return self._scanning.missed(error)
+        log.warning("inbox %s: %s: %s", self._name, what, error)
+        return min(AWAY_S, self._inbox.scan_s)
+
+
+def _heard(known: Known, loop: Loop) -> Known:
+    """Ask the database, and note that it has answered."""
+
+    def ask(files: Sequence[ArrivedFile]) -> Sequence[bool]:
+        answers = known(files)
+        loop.met()
+        return answers
+
+    return ask

@@ -1,0 +1,1 @@
+"""How a daemon is: its loops, what it is connected to, its figures; asked over HTTP at `[monitor] host, port`."""

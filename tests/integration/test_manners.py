@@ -1,0 +1,220 @@
+"""How processes behave: they start soon, wait politely for their servers, and leave when told to."""
+
+import contextlib
+import os
+import re
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+from sqlalchemy import text
+
+from headframe.statemachine.database import connect
+
+from .manners_house import TOLERATED_S, House, Resident, frozen
+from .rabbit_server import RabbitServer
+from .servers import PostgresServer, wait_until
+
+START_CPU_S = 2.0
+IN_TREE = {"HEADFRAME_BROKER__URL": "memory:", "HEADFRAME_BROKER__USER": ""}
+
+
+@pytest.fixture
+def house(
+    tmp_path: Path, rabbit_instance: str, empty_database_url: str, postgres: PostgresServer, rabbit: RabbitServer
+) -> Iterator[House]:
+    made = House(tmp_path, rabbit_instance, empty_database_url, postgres, rabbit)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def home(house: House) -> House:
+    """Give a house whose schema is there."""
+    house.command("db", "upgrade")
+    return house
+
+
+def leave_together(residents: list[Resident]) -> dict[str, float]:
+    """Tell all to leave at once; give how long each took."""
+    took: dict[str, float] = {}
+
+    def leave(resident: Resident) -> None:
+        took[resident.name] = resident.leave()
+
+    threads = [threading.Thread(target=leave, args=(each,)) for each in residents]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert set(took) == {each.name for each in residents}, "one did not end with 0"
+    return took
+
+
+def no_stack_traces(residents: list[Resident]) -> None:
+    for each in residents:
+        assert "Traceback" not in each.said(), each.said()
+
+
+def test_every_process_is_soon_ready_and_leaves_when_told(home: House) -> None:
+    home.make_token()
+    residents = home.start_all()
+    for each in residents:
+        took, cpu_s = each.await_ready()
+        print(f"{each.name}: ready after {took:.2f} s, {cpu_s:.2f} s of CPU")
+        assert cpu_s < START_CPU_S
+    more = [home.start("launcher"), home.start("pilot", "--name", "reco", "--token", "hf-1")]
+    for each in more:
+        took, cpu_s = each.await_ready()
+        print(f"{each.name}: ready after {took:.2f} s, {cpu_s:.2f} s of CPU")
+        assert cpu_s < START_CPU_S
+    took_s = leave_together([*more, *residents])
+    print("left after", took_s)
+    assert max(took_s.values()) < TOLERATED_S
+    no_stack_traces(home.residents)
+
+
+def test_the_whole_tree_is_soon_ready_and_leaves_when_told(home: House) -> None:
+    tree = home.start("up", settings=IN_TREE)
+    took, cpu_s = tree.await_ready()
+    print(f"up: ready after {took:.2f} s, {cpu_s:.2f} s of CPU")
+    assert cpu_s < 2 * START_CPU_S  # it is five processes in one
+    assert tree.leave() < TOLERATED_S
+
+
+def test_a_worker_hands_a_long_step_back_before_it_leaves(home: House) -> None:
+    conductor, watch, worker = (home.start(role) for role in ("conductor", "watch", "worker"))
+    (home.inbox / "run7_1.raw").write_text("a raw file")
+    engine = connect(home.postgres.url_of(home.direct.rpartition("/")[2]), home.instance)
+
+    def phases() -> list[tuple[str, int]]:
+        with engine.connect() as connection:
+            rows = connection.execute(text(f"select phase, epoch from \"{home.instance}\".item where scope = 'file'"))
+            return [(row[0], row[1]) for row in rows]
+
+    wait_until(lambda: [phase for phase, _ in phases()] == ["executing"], 60, "the step runs")
+    ((_, epoch),) = phases()
+    assert worker.leave() < TOLERATED_S
+    handed_back = ([("ready", epoch + 1)], [("submitted", epoch + 1)])
+    wait_until(lambda: phases() in handed_back, 30, "the item is handed back, not lost")
+    leave_together([conductor, watch])
+    engine.dispose()
+
+
+@pytest.mark.parametrize("which", ["postgres", "rabbit"])
+def test_every_process_leaves_though_a_server_is_frozen(home: House, which: str) -> None:
+    residents = home.start_all()
+    for each in residents:
+        each.await_ready()
+    with frozen(getattr(home, which)):
+        threading.Event().wait(
+            1.5
+        )  # so that each has a question under way; no event tells of an answer that is missing
+        for each in residents:
+            assert each.ask("/livez")[0] == 200
+        took_s = leave_together(residents)
+    print(f"{which} frozen: left after", took_s)
+    assert max(took_s.values()) < TOLERATED_S
+    no_stack_traces(residents)
+
+
+@pytest.mark.parametrize("first", ["to_broker", "to_database"])
+def test_who_is_there_before_its_servers_waits_and_says_so_once(home: House, first: str) -> None:
+    proxies = [getattr(home, first), home.to_database if first == "to_broker" else home.to_broker]
+    for proxy in proxies:
+        proxy.refuse()
+    residents = home.start_all()
+    for each in residents:
+        wait_until(lambda each=each: each.ask("/livez")[0] == 200, 60, f"{each.name} is alive")  # type: ignore[misc]
+        assert each.ask("/readyz")[0] == 503
+    threading.Event().wait(4)  # a line a second would be seen
+    for proxy in proxies:
+        proxy.admit()
+        threading.Event().wait(1)
+    for each in residents:
+        each.await_ready()
+    for each in residents:
+        if each.name != "web":
+            warned = [line for line in each.lines() if line["level"] in ("warning", "error")]
+            assert 1 <= len(warned) <= 4, warned
+    leave_together(residents)
+    no_stack_traces(residents)
+
+
+def test_who_waits_for_a_broker_leaves_at_once_when_told(home: House) -> None:
+    home.to_broker.refuse()
+    residents = [home.start(role) for role in ("conductor", "worker", "watch", "sweeper")]
+    for each in residents:
+        wait_until(lambda each=each: each.ask("/livez")[0] == 200, 60, f"{each.name} is alive")  # type: ignore[misc]
+    assert max(leave_together(residents).values()) < TOLERATED_S
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"HEADFRAME_BROKER__USER": "nobody"}, r"wrong user name or password; look at broker\.user"),
+        ({"vhost": "nowhere"}, r"no such virtual host, or no right to it; look at broker\.url"),
+    ],
+)
+def test_a_broker_that_refuses_is_named_with_what_to_do(home: House, settings: dict[str, str], said: str) -> None:
+    if "vhost" in settings:
+        settings = {"HEADFRAME_BROKER__URL": f"amqp://127.0.0.1:{home.to_broker.port}/nowhere"}
+    worker = home.start("worker", settings=settings)
+    assert worker.process.popen.wait(60) == 1
+    assert re.search(said, worker.said())
+    no_stack_traces([worker])
+
+
+def test_a_missing_schema_is_waited_for_and_named_with_what_to_do(house: House) -> None:
+    residents = [house.start(role) for role in ("conductor", "sweeper")]
+    for each in residents:
+        wait_until(lambda each=each: "headframe db upgrade" in each.said(), 60, f"{each.name} says so: {each.said()}")  # type: ignore[misc]
+        assert each.ask("/livez")[0] == 200
+        assert each.ask("/readyz")[0] == 503
+    house.command("db", "upgrade")
+    for each in residents:
+        each.await_ready()
+    leave_together(residents)
+    no_stack_traces(residents)
+
+
+def test_a_database_that_lets_nobody_in_is_waited_for_and_named_with_what_to_do(home: House) -> None:
+    (home.folder / "database.password").write_text("wrong-secret-word")
+    conductor = home.start("conductor")
+    wait_until(lambda: "database.password_file" in conductor.said(), 60, "it says where to look")
+    assert conductor.leave() < TOLERATED_S
+    assert "wrong-secret-word" not in conductor.said()
+    no_stack_traces([conductor])
+
+
+def test_no_password_is_in_a_log_or_on_a_command_line(home: House) -> None:
+    secrets = {home.password, home.rabbit.password}
+    in_url = home.direct.replace("://headframe@", f"://headframe:{home.password}@")
+    residents = home.start_all()
+    residents.append(
+        home.start("sweeper", settings={"HEADFRAME_DATABASE__URL": in_url, "HEADFRAME_LOG__LEVEL": "debug"})
+    )
+    for each in residents:
+        each.await_ready()
+    shown = " ".join(word for each in residents for word in psutil.Process(each.process.pid).cmdline())
+    home.to_database.refuse()
+    home.to_broker.refuse()
+    wait_until(lambda: all(each.ask("/readyz")[0] == 503 for each in residents), 60, "all have noticed")
+    leave_together(residents[:-1])
+    for each in residents:
+        assert not [secret for secret in secrets if secret in each.said() + shown]
+
+
+def test_a_taken_port_of_the_monitor_ends_the_process_with_one_line(home: House) -> None:
+    first = home.start("worker")
+    first.await_ready()
+    line = [sys.executable, "-m", "headframe", "--config", str(home.config), "worker"]
+    env = {**os.environ, "HEADFRAME_MONITOR__PORT": str(first.port)}
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        done = subprocess.run(line, capture_output=True, text=True, check=False, timeout=60, env=env)
+        assert done.returncode == 1
+        assert "HEADFRAME_MONITOR__PORT" in done.stderr
