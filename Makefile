@@ -5,7 +5,7 @@ ARGS ?=
 WORKERS ?= 3
 PYTEST = .venv/bin/python -m pytest
 
-.PHONY: demo test check format slow faults cluster monitoring fuzz servers clean docs drills container lock
+.PHONY: demo test check format slow faults cluster monitoring fuzz servers clean docs drills container lock audit licences
 
 demo: .venv/.demo  ## a simulated detector, from raw file to catalog
 	@.venv/bin/python -m headframe demo $(ARGS)
@@ -38,20 +38,25 @@ monitoring: .venv/.dev servers  ## a real Prometheus and Alertmanager: every ale
 fuzz: .venv/.dev servers  ## every REST call with much valid and invalid input: make fuzz FUZZ_EXAMPLES=1000
 	FUZZ_EXAMPLES=$(or $(FUZZ_EXAMPLES),100) $(PYTEST) tests/integration/test_schemathesis.py --timeout 14400 $(ARGS)
 
-<<<<<<< HEAD
 docs: .venv/.dev  ## the handbook as a site, in build/docs; a link or anchor that leads nowhere is an error
 	sh docs/diagrams.sh
 	NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build --strict
 
+audit: .venv/.dev  ## bandit, and known advisories of what comes along: make audit ADVISORIES=a-clone-of-pypa/advisory-database
+	.venv/bin/bandit --quiet --configfile pyproject.toml --recursive daemon web consumers statemachine migrations src/headframe/client
+	ADVISORIES="$(ADVISORIES)" .venv/bin/python -m tests.security.audit
+
+licences: .venv/.dev  ## docs/licences.md, from what is installed
+	.venv/bin/python -m tests.security.licences
+
 drills: .venv/.dev servers  ## each disaster of docs/drills.md, brought about on private servers; what was printed is kept in build/drills
 	$(PYTEST) tests/drills -s $(ARGS)
-=======
+
 container: .venv/.dev servers  ## the steps of k8s/Containerfile on a bare Debian, run as any user, read only; sizes of the processes (root)
 	$(PYTEST) tests/k8s -m "long or not long" -s -v $(ARGS)
 
 lock:  ## pin what the images are made of, for Python 3.11 on x86_64: k8s/requirements-*.txt
 	$(PYTHON) k8s/lock.py
->>>>>>> 102aacf (Services can be deployed: kustomize base, overlays and components, held by a policy that a test breaks rule by rule)
 
 servers:  ## what the tests need besides Python: installed when root, named when not
 	@sh tests/servers.sh

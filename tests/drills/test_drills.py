@@ -1,15 +1,17 @@
 """Each disaster of docs/drills.md, really brought about on private servers: `make drills`."""
 
-import subprocess
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 
 import pytest
+from trustme import CA, LeafCert
 
 from ..conftest import on_server
 from ..faults.centre import Centre, step
 from ..faults.conftest import Make
 from ..faults.disk import Disk
 from ..faults.reckoning import RUNS_BEHIND
+from ..integration.rabbit_server import RabbitServer
 from ..integration.servers import wait_until
 from .drill import Drill
 
@@ -23,6 +25,7 @@ STEPS = "\n".join(
 )
 POISON = STEPS.replace("faults-write", "faults-kill")
 ENDED = "select count(*) from item where scope = 'file' and phase in ('done', 'failed')"
+YEAR = timedelta(days=365)
 OUT = "select count(*) from item where phase in ('submitted', 'executing')"
 
 
@@ -214,40 +217,51 @@ def test_whole_machine_rebooted(centres: Make) -> None:
 
 def test_certificate_expired(centres: Make) -> None:
     with centres(steps=STEPS) as centre:
-        rabbit = centre.rabbit
-        right = centre.config.read_text()
-        pem, key = rabbit._certificate, rabbit._key
-        kept = pem.read_bytes()
-        tls = right.replace(rabbit.url, rabbit.tls_url).replace(
-            'password_file = "broker.password"', f'password_file = "broker.password"\ncafile = "{rabbit.cafile}"'
-        )
-        centre.config.write_text(tls)
+        authority, rabbit = CA(), centre.rabbit
+        yesterday = datetime.now(UTC) - timedelta(days=1)
+        fresh = authority.issue_cert("localhost", "127.0.0.1")
+        over = authority.issue_cert("localhost", "127.0.0.1", not_before=yesterday - YEAR, not_after=yesterday)
+        kept = {path: path.read_bytes() for path in (rabbit._certificate, rabbit._key, rabbit.cafile)}
         drill = Drill("certificate-expired", centre)
-        drill.begin()
-        drill.write(10)
-        drill.rest()
-        drill.happens("the broker's certificate expires: from now on it shows one that ended yesterday")
         try:
-            _expired(pem, key)
-            rabbit.cafile.write_bytes(kept + pem.read_bytes())
-            rabbit.restart()
+            authority.cert_pem.write_to_path(str(rabbit.cafile))
+            _shows(rabbit, fresh)
+            _speaks_tls(centre)
+            drill.begin()
+            drill.write(10)
+            drill.rest()
+            drill.happens("the broker's certificate expires: from now on it shows one that ended yesterday")
+            _shows(rabbit, over)
             drill.write(10)
             drill.doctor()
+            drill.wait("status says it", status(drill, "broker"), 120)
             drill.status()
-        finally:
             drill.happens("the administrator puts the renewed certificate into place")
-            pem.write_bytes(kept)
+            _shows(rabbit, fresh)
+            drill.rest()
+            drill.doctor()
+            drill.end()
+        finally:
+            centre.close()
+            for path, content in kept.items():
+                path.write_bytes(content)
             rabbit.restart()
-        drill.doctor()
-        drill.rest()
-        drill.end()
 
 
-def _expired(pem: "object", key: "object") -> None:
-    """Sign a certificate for the same key that is over."""
-    words = ["openssl", "req", "-x509", "-key", str(key), "-subj", "/CN=localhost", "-out", str(pem)]
-    names = ["-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"]
-    subprocess.run([*words, "-days", "-1", *names], check=True, capture_output=True)
+def _shows(rabbit: RabbitServer, certificate: LeafCert) -> None:
+    """Have the broker show this certificate."""
+    certificate.cert_chain_pems[0].write_to_path(str(rabbit._certificate))
+    certificate.private_key_pem.write_to_path(str(rabbit._key))
+    rabbit.restart()
+
+
+def _speaks_tls(centre: Centre) -> None:
+    """Have the processes come by TLS."""
+    said, rabbit = centre.config.read_text(), centre.rabbit
+    vouched = f'password_file = "broker.password"\ncafile = "{rabbit.cafile}"'
+    centre.config.write_text(
+        said.replace(rabbit.url, rabbit.tls_url).replace('password_file = "broker.password"', vouched)
+    )
 
 
 def test_database_lost(centres: Make) -> None:
@@ -257,24 +271,24 @@ def test_database_lost(centres: Make) -> None:
         drill.write(20)
         drill.rest()
         name = centre.database.rpartition("/")[2]
-        saved = centre.folder / "backup.dump"
-        drill.happens("pg_dump -Fc at night, while files arrive")
+        drill.happens("a backup at night, while files arrive")
         drill.write(20)
-        programs = centre.postgres.programs
-        subprocess.run([str(programs / "pg_dump"), "-Fc", "-f", str(saved), centre.database], check=True)
+        drill.ask("backup", "--to", str(centre.folder / "backups"))
         drill.rest()
         drill.happens("the day after, the database is gone; the detector goes on writing")
         centre.engine.dispose()
         on_server(centre.postgres, f"DROP DATABASE {name} WITH (FORCE)")
         drill.write(20)
         drill.status()
-        drill.happens("everything is stopped; createdb; pg_restore of last night's dump; everything is started")
-        members = list(centre.members)
-        for member in members:
+        drill.happens("conductor, sweeper, watcher and web are stopped; createdb")
+        services = [each for each in centre.members if each.role != "worker"]
+        for member in services:
             member.leave()
         on_server(centre.postgres, f"CREATE DATABASE {name}")
-        subprocess.run([str(programs / "pg_restore"), "-d", centre.database, str(saved)], check=True)
-        for member in members:
+        drill.ask("restore", str(centre.folder / "backups"), "--yes")
+        drill.ask("db", "upgrade")
+        drill.happens("everything is started")
+        for member in services:
             member.start()
         drill.rest()
         drill.end()
