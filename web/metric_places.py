@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from prometheus_client.core import GaugeMetricFamily, Metric
 from sqlalchemy import Connection, func, select
 
-from ..statemachine.schema import pause, pilot, process, run
+from ..statemachine.schema import backup, pause, pilot, process, run
 from ..statemachine.views import Filling, LauncherRow, SiteRow, depths, filling, launchers, sites
 from ..statemachine.views.depths import DepthRow
 from ..statemachine.views.processes import SEEN, seen_lately
@@ -37,6 +37,7 @@ class Around(NamedTuple):
     launchers: tuple[LauncherRow, ...]
     nodes_set_aside: int
     runs_open: int
+    last_backup: datetime | None
 
 
 def look_around(conn: Connection) -> Around:
@@ -54,6 +55,7 @@ def look_around(conn: Connection) -> Around:
         launchers=launchers(conn),
         nodes_set_aside=conn.execute(select(func.count()).where(pause.c.what == "node")).scalar_one(),
         runs_open=conn.execute(select(func.count()).where(run.c.closed_at.is_(None))).scalar_one(),
+        last_backup=conn.execute(select(func.max(backup.c.ended_at))).scalar_one(),
     )
 
 
@@ -76,6 +78,9 @@ def families(around: Around, instance: str, at: datetime) -> Iterator[Metric]:
     yield _gauge("launcher_silence_seconds", "Since when a launcher was not heard of", heard, "launcher")
     yield _gauge("nodes_set_aside", "Nodes that get no work until somebody releases them", {(): around.nodes_set_aside})
     yield _gauge("runs_open", "Runs that are not closed", {(): around.runs_open})
+    if around.last_backup is not None:
+        age = max(0.0, (at - around.last_backup).total_seconds())
+        yield _gauge("last_backup_seconds", "Since the last backup was complete", {(): age})
 
 
 def _of_processes(found: list[Processes]) -> Iterator[Metric]:

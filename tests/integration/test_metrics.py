@@ -179,6 +179,7 @@ def filled(machine: SmallMachine) -> FlaskClient:
     machine.sql("update queue_depth set at = clock_timestamp()")
     machine.alive("salt")
     with machine.engine.begin() as conn:
+        conn.execute(text("insert into backup (place, ended_at) values ('/b', clock_timestamp() - interval '9 s')"))
         declare(conn, [SiteRow(name="work", kind="processing", path="/work")])
         space = {"total": 100_000, "free": 400, "files": 100, "files_free": 90}
         measure_sites(conn, [Measured(site="work", space=space)], "node-1")
@@ -215,6 +216,7 @@ def test_what_is_around_the_machine_is_told(shift: SmallMachine) -> None:
     assert 5 <= one(found, "launcher_silence_seconds", launcher="cori") < 600
     assert one(found, "nodes_set_aside") == 1
     assert one(found, "runs_open") == 2
+    assert 9 <= one(found, "last_backup_seconds") < 600
     assert one(found, "processes", role="conductor") == 1
     assert one(found, "process_versions", role="launcher", version="0.5") == 1
 
