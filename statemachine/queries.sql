@@ -1950,6 +1950,10 @@ select max(last_at) as at from (
 -- A month of history, for who does not own the table.
 select make_history_month(cast(:first as date));
 
+-- name: share_history_months
+-- Who may read the partition by default may read every month: a month has just been made.
+select share_history_months();
+
 -- name: last_revision
 select version_num from alembic_version;
 

@@ -40,3 +40,7 @@ def within(wanted: Iterable[Role], roles: Iterable[Role]) -> frozenset[Role]:
     """Keep those of the wanted roles that somebody with these roles may have."""
     own = tuple(roles)
     return frozenset(role for role in wanted if allowed(role, own))
+
+
+DATABASE_ROLES = ("owner", "service", "watcher", "web", "reader", "backup")
+"""Roles in PostgreSQL, which processes sign in with. `service`: conductors and sweepers; `reader`: who asks by SQL."""

@@ -12,6 +12,7 @@ from ...statemachine.wording import plural
 from .asking import change_options, confirm
 from .codes import Code, CommandError
 from .columns import Column, field
+from .dbroles import renew, roles
 from .output import Output, output_options, write_rows
 from .session import Session, pass_session
 from .units import Duration, human_size, printable
@@ -67,7 +68,10 @@ def upgrade(session: Session) -> int:
     with explained():
         bring_up(session.engine, session.config.instance, tell=lambda line: click.echo(f"headframe: {line}", err=True))
         present, _ = revisions(session.engine)
+        granted = renew(session.engine, session.config)
     click.echo(f"the schema {session.config.instance} is at revision {present}")
+    if granted:
+        click.echo("the database's roles have what they need in it")
     click.echo("next: headframe doctor")
     return Code.DONE
 
@@ -189,4 +193,5 @@ def _told(did: Pruned) -> int:
     return Code.DONE
 
 
+db.add_command(roles)
 COMMANDS = {"db": db}

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from ...statemachine.pipeline import PipelineError
+from ...statemachine.roles import DATABASE_ROLES
 from .access_checks import check_access
 from .alerting_checks import check_alerts
 from .errors import Mistakes
@@ -62,6 +63,8 @@ def _database(config: Config, mistakes: Mistakes) -> None:
         mistakes.add("database.url", "is missing; set it (postgresql://host/name) or database.embedded (a folder)")
     elif database.url and not database.url.startswith(("postgresql://", "postgresql+psycopg2://")):
         mistakes.add("database.url", f'"{_scheme(database.url)}" is not possible; expected postgresql://host/name')
+    for role in sorted(set(database.roles) - set(DATABASE_ROLES)):
+        mistakes.add(f"database.roles.{role}", f"is no role of the database; there are {', '.join(DATABASE_ROLES)}")
 
 
 def _broker(config: Config, mistakes: Mistakes) -> None:

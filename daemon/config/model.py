@@ -18,12 +18,16 @@ LARGEST_RUN = 2**63 - 1
 
 
 class Database(Record):
-    """Where PostgreSQL is: a `url`, or the folder of an `embedded` one that `headframe up` starts."""
+    """Where PostgreSQL is: a `url`, or the folder of an `embedded` one that `headframe up` starts.
+
+    `roles` gives other names to the roles of `headframe db roles`.
+    """
 
     url: str = ""
     embedded: Path | None = None
     password_file: Path | None = None
     pool: Count = 5
+    roles: dict[str, str] = {}
 
 
 class BrokerConfig(Record):

@@ -24,7 +24,24 @@ begin
     return false;
   end if;
   execute format('create table %I partition of history for values from (%L) to (%L)', name, month, following);
+  perform share_history_months();
   return true;
+end $$;
+"""
+# Almost all go through history. But pg_dump reads each partition by its own name, and a sweeper the one by default.
+SHARE = """
+create function share_history_months() returns void language plpgsql set search_path from current as $$
+declare
+  one record;
+begin
+  for one in select distinct p.inhrelid::regclass as month, a.grantee::regrole as reader
+    from pg_inherits p, pg_class d, aclexplode(d.relacl) a
+    where p.inhparent = 'history'::regclass and d.oid = 'history_default'::regclass
+      and a.privilege_type = 'SELECT' and a.grantee <> d.relowner and a.grantee <> 0
+      and not has_table_privilege(a.grantee, p.inhrelid, 'select')
+  loop
+    execute format('grant select on %s to %s', one.month, one.reader);
+  end loop;
 end $$;
 """
 
@@ -44,10 +61,12 @@ def upgrade() -> None:
     comment='complete backups, so that their age can be watched; the files themselves lie elsewhere'
     )
     op.create_index('backup_ended', 'backup', ['ended_at'], unique=False)
+    op.execute(SHARE)
     op.execute(MONTH)
     op.execute('revoke execute on function make_history_month(date) from public')
 
 
 def downgrade() -> None:
     op.execute('drop function make_history_month(date)')
+    op.execute('drop function share_history_months()')
     op.drop_table('backup')

@@ -172,6 +172,8 @@ def _make_month(connection: Connection, name: str, first: date, following: date)
     if connection.execute(text(_OWNS_HISTORY)).scalar_one():
         values = f"values from ('{first}') to ('{following}')"
         connection.execute(text(f"create table {name} partition of history for {values}"))
+        if connection.execute(text("select to_regprocedure('share_history_months()')")).scalar() is not None:
+            execute(connection, "share_history_months")
     else:
         execute(connection, "make_history_month", first=first)
 
