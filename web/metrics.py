@@ -12,7 +12,7 @@ from prometheus_client.registry import Collector
 
 from .. import __version__
 from ..statemachine.database import DatabaseUnavailableError
-from . import measured, metric_places, metric_sums
+from . import alert_metrics, measured, metric_places, metric_sums
 from .context import here, reading
 from .measures import Measures, measure
 
@@ -64,14 +64,14 @@ class KeptCounts(Collector):
         up = GaugeMetricFamily("headframe_database_up", "Whether the database answered this scrape")
         try:
             with reading() as connection:
-                now = measure(connection)
+                found = [*_families(measure(connection)), *alert_metrics.families(connection)]
         except DatabaseUnavailableError:
             up.add_metric([], 0)
             yield up
             return
         up.add_metric([], 1)
         yield up
-        yield from _families(now)
+        yield from found
 
 
 def _families(now: Measures) -> Iterator[Metric]:
