@@ -48,7 +48,7 @@ from unnest(array['salted', 'placed', 'reconstructed', 'cataloged']) state,
   generate_series(-20, 100) b, generate_series(1, 20) again
 """
 PROCESSES = """
-insert into process (owner, role, host, version) select 'w-' || n, 'worker', 'node' || n % 200, '0.2.0'
+insert into process (owner, role, host, version) select 'many-' || n, 'worker', 'node' || n % 200, '0.2.0'
 from generate_series(1, 2000) n
 """
 
@@ -104,6 +104,8 @@ def _tell_questions(engine: Engine) -> None:
     found = []
     with engine.connect() as conn:
         for statement, values in asked:
+            if not statement.lstrip().lower().startswith(("select", "with")):
+                continue
             plan = conn.exec_driver_sql(f"explain (analyze, buffers) {statement}", values).scalars().all()  # type: ignore[arg-type]
             took = float(plan[-1].split()[-2])
             found.append((took, " ".join(statement.split())[:110], [line for line in plan if "Seq Scan" in line]))
