@@ -2037,3 +2037,10 @@ select pid, application_name, xact_start at time zone 'utc' as since from pg_sta
 where datname = current_database() and pid <> pg_backend_pid() and xact_start is not null
   and backend_type = 'client backend'
 order by xact_start limit 1;
+
+-- name: detector_sources
+-- Others than this one that have said something within a day; older ones make room.
+with gone as (
+  delete from detector where until < clock_timestamp() - interval '1 day' and source <> :source
+)
+select count(*) as others from detector where source <> :source and until >= clock_timestamp() - interval '1 day';

@@ -13,6 +13,7 @@ from .live import parts, route
 from .pages import (
     account,
     act,
+    alerts,
     campaign_form,
     campaigns,
     compare,
@@ -59,6 +60,7 @@ PAGES = (
     file,
     dead,
     status,
+    alerts,
     workers,
     pilots,
     queues,

@@ -29,6 +29,7 @@ NAV = (
     Entry("failures.show", "Failures", "f"),
     Entry("latency.show", "Latency", "l"),
     Entry("status.show", "Status", "s"),
+    Entry("alerts.show", "Alerts", "a"),
     Entry("workers.show", "Workers", "w"),
     Entry("pilots.show", "Pilots", "j"),
     Entry("queues.show", "Queues", "q"),

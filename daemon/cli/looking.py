@@ -14,7 +14,7 @@ from .session import Session, pass_session
 from .text import Screen
 
 if TYPE_CHECKING:
-    from ...statemachine.views import Status
+    from ...statemachine.views import Need, Status
 
 QUEUES = (
     field("STEP"),
@@ -55,13 +55,17 @@ def _screen(session: Session, found: Status) -> Screen:
     screen.fields([("left out", found.left_out or None)])
     screen.fields([("dead letters", found.dead_letters or None), ("to settle", found.waiting_settle or None)])
     if found.problems:
-        screen.text("", *(f"! {problem.sentence}" for problem in found.problems))
+        screen.text("", *(_problem(problem) for problem in found.problems))
     screen.table("Queues", found.queues, QUEUES)
     screen.table("Processes", _by_role(found), PROCESSES)
     screen.table("Paused", found.pauses, PAUSES)
     if found.problems:
         screen.text("", f"next: {_next(found, alone=session.alone)}")
     return screen
+
+
+def _problem(problem: Need) -> str:
+    return f"! {problem.sentence}" + (f" ({problem.known})" if problem.known else "")
 
 
 def _counts(states: dict[str, dict[str, int]]) -> str:

@@ -15,6 +15,7 @@ from .session import Session
 SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
     "Looking": {
         "status": ("looking", "the whole instance on one screen; ends 1 if somebody must act"),
+        "alerts": ("alerts", "what needs somebody; acknowledge it; try who is told"),
         "get": ("get", "list runs, files, campaigns, sites, attempts"),
         "describe": ("describe", "all that is known of one run, file, campaign or site"),
         "why": ("whys", "why a run or file is where it is, and what unblocks it"),

@@ -9,6 +9,9 @@ down_revision = '0012_compatibility'
 branch_labels = None
 depends_on = None
 
+WATCHED = ('alert', 'alert_ack', 'alert_notice')
+ROWS = {'insert': 'new table as new_rows', 'update': 'new table as new_rows', 'delete': 'old table as old_rows'}
+
 
 def upgrade() -> None:
     op.create_table('alert',
@@ -69,6 +72,10 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('source'),
     comment='whether the detector takes data, by who says so'
     )
+    for table in WATCHED:
+        for event, rows in ROWS.items():
+            op.execute(f"create trigger {table}_watched_{event} after {event} on {table} "
+                       f"referencing {rows} for each statement execute function any_watched('alerts')")
 
 
 def downgrade() -> None:

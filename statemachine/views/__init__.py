@@ -4,6 +4,7 @@ Lists are paged by key, newest first unless a docstring says otherwise, and neve
 numbers of files come from the kept counts (`count_total` or `count_whole`, plus `count_delta`).
 """
 
+from .alerts import AckRow, AlertRow, AlertStatus, ReceiverRow, acknowledgements, alerts, receivers
 from .attempts import AttemptFilter, AttemptRow, attempt_of, attempts, attempts_of
 from .audit import AuditFilter, AuditRow, audit
 from .campaign_runs import CampaignRun, campaign_runs
@@ -25,6 +26,7 @@ from .deadletters import (
 )
 from .demand import demand
 from .depths import DepthRow, depths
+from .detectors import DetectorRow, detectors
 from .families import FamilyFilter, FamilyRow, families
 from .fields import View
 from .filedetail import (
@@ -73,6 +75,9 @@ from .wide import TooWideError
 from .workers import Doing, RoleRow, WorkerFilter, WorkerRow, attempts_by, roles, worker, workers
 
 __all__ = [
+    "AckRow",
+    "AlertRow",
+    "AlertStatus",
     "Around",
     "AttemptFilter",
     "AttemptRow",
@@ -90,6 +95,7 @@ __all__ = [
     "Count",
     "DeadLetterRow",
     "DepthRow",
+    "DetectorRow",
     "Difference",
     "Doing",
     "Dropped",
@@ -132,6 +138,7 @@ __all__ = [
     "QueueRow",
     "Range",
     "ReasonCount",
+    "ReceiverRow",
     "Replica",
     "ReplicaFilter",
     "ReplicaRow",
@@ -152,6 +159,8 @@ __all__ = [
     "View",
     "WorkerFilter",
     "WorkerRow",
+    "acknowledgements",
+    "alerts",
     "around",
     "attempt_of",
     "attempts",
@@ -173,6 +182,7 @@ __all__ = [
     "dead_letters_about",
     "demand",
     "depths",
+    "detectors",
     "done_lately",
     "families",
     "file",
@@ -205,6 +215,7 @@ __all__ = [
     "products",
     "products_of",
     "queues",
+    "receivers",
     "replicas",
     "replicas_of",
     "roles",

@@ -1,16 +1,20 @@
 """Alerts: what needs somebody now, since when, who has been told, and who has said that they know."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, Literal
 
+from msgspec.structs import replace
 from sqlalchemy import Connection, Row, and_, func, select, true
 
 from ..alerting import BY_CODE
 from ..schema import alert, alert_ack, alert_notice
 from .fields import View
+from .need import Need
 
 AlertStatus = Literal["open", "cleared", "all"]
+SAME = {"failed": "failed-items", "node-set-aside": "nodes-set-aside"}
+"""Needs that are one alert all together."""
 MOST = 500
 """So many are listed at most: they are by condition and site or step, never by file."""
 
@@ -120,6 +124,22 @@ def receivers(conn: Connection) -> tuple[ReceiverRow, ...]:
         .order_by(table.receiver)
     )
     return tuple(ReceiverRow(**row._mapping) for row in conn.execute(wanted))
+
+
+def with_alerts(conn: Connection, needs: Iterable[Need]) -> tuple[Need, ...]:
+    """Say of needs who knows of them; add the open alerts that are none of them."""
+    rows = {(row.code, row.name): row for row in alerts(conn)}
+    found, shown = [], set()
+    for need in needs:
+        key = (SAME[need.code], "") if need.code in SAME else (need.code, need.name)
+        shown.add(key)
+        found.append(replace(need, known=_known(rows[key])) if key in rows else need)
+    others = [row for key, row in rows.items() if key not in shown]
+    return (*found, *(Need(row.code, row.sentence, row.command, row.name, _known(row)) for row in others))
+
+
+def _known(row: AlertRow) -> str:
+    return f"{row.owner} knows, until {row.until:%Y-%m-%d %H:%M} UTC: {row.reason}" if row.until else ""
 
 
 def pick(rows: Sequence[AlertRow], code: str, name: str) -> AlertRow | None:

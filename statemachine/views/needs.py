@@ -10,6 +10,7 @@ from sqlalchemy import Connection, func, select
 
 from ..lanes import LANES
 from ..schema import dead_letter, site, step_rule
+from .alerts import with_alerts
 from .depths import broker_silent
 from .launchers import LauncherRow, launchers_and_nodes
 from .need import Need
@@ -26,7 +27,7 @@ def service_needs(conn: Connection) -> tuple[Need, ...]:
     """Say what of the service needs somebody, in the words of `status`."""
     seen = around(conn)
     launchers, nodes = launchers_and_nodes(conn)
-    return (
+    found = (
         *missing_daemons(seen.alive),
         *silent_broker(broker_silent(conn, seen)),
         *unused_input(open_letters(conn)),
@@ -35,6 +36,7 @@ def service_needs(conn: Connection) -> tuple[Need, ...]:
         *nodes_set_aside(nodes),
         *ill_sites(_sites(conn)),
     )
+    return with_alerts(conn, found)
 
 
 def missing_daemons(alive: Sequence[ProcessRow]) -> Iterator[Need]:

@@ -7,6 +7,7 @@ import msgspec
 from sqlalchemy import Connection, func, select
 
 from ..schema import campaign, settle, step_rule
+from .alerts import with_alerts
 from .counts import Count, standing, totals
 from .depths import broker_silent
 from .fields import View
@@ -63,7 +64,7 @@ def status(conn: Connection) -> Status:
         problems=(),
     )
     problems = _problems(found, broker_silent(conn, seen), _service(conn, found, seen.workers))
-    return msgspec.structs.replace(found, problems=tuple(problems))
+    return msgspec.structs.replace(found, problems=with_alerts(conn, problems))
 
 
 def _problems(found: Status, silent: datetime | None, service: Iterable[Need]) -> Iterator[Need]:

@@ -5,6 +5,7 @@ from flask import Flask
 from ..asgi import LARGEST_BODY
 from . import (
     access_events,
+    alerts,
     arrivals,
     audit,
     body,
@@ -53,6 +54,7 @@ RESOURCES = (
     workers,
     pilots,
     launchers,
+    alerts,
 )
 
 

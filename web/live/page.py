@@ -18,7 +18,7 @@ REFRESH_S = 3
 
 
 TOPICS = {
-    "runs": ("runs", "processes", "sites", "dead-letters"),
+    "runs": ("runs", "processes", "sites", "dead-letters", "alerts"),
     "dead": ("dead-letters",),
     "operations": ("operations",),
     "campaigns": ("campaigns", "runs"),
@@ -26,6 +26,7 @@ TOPICS = {
     "pilots": ("pilots", "processes", "pauses", "runs"),
     "queues": ("processes", "pauses", "runs"),
     "sites": ("sites", "pauses", "runs"),
+    "alerts": ("alerts",),
     "failures": ("runs",),
     "latency": ("runs",),
 }

@@ -24,6 +24,8 @@ DONE = {
     "cancel": "The rest is left as it is.",
     "pilot-drain": "Its launcher tells it in its next round: it finishes what it does, and leaves.",
     "pilot-cancel": "Its launcher ends its job in its next round; what it did is done elsewhere.",
+    "acknowledge": "Acknowledged: nobody else is told until it ends.",
+    "withdraw": "Taken back: it is told again.",
     "forget": "Taken off the list; they can still be found among all.",
 }
 """What a page says after each action."""

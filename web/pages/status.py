@@ -25,6 +25,17 @@ PAGES = {
     "broker-away": ("queues.show",),
     "site-down": ("sites.show",),
     "site-full": ("sites.show",),
+    "no-progress": ("queues.show",),
+    "no-files": ("alerts.show",),
+    "no-watcher": ("workers.show",),
+    "queue-old": ("queues.show",),
+    "slow-files": ("latency.show",),
+    "leases-expired": ("workers.show",),
+    "failures": ("failures.show",),
+    "failed-items": ("failures.show",),
+    "nodes-set-aside": ("pilots.show",),
+    "buffer-full-soon": ("sites.show",),
+    "backup-old": ("alerts.show",),
 }
 """Where one looks first, the first page that there is."""
 blueprint = Blueprint("status", __name__)

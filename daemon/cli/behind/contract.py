@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from ....statemachine.store.letters import Chosen
     from ....statemachine.store.operating import Operated, Selection
     from ....statemachine.views import (
+        AlertRow,
+        AlertStatus,
         AttemptRow,
         CampaignRow,
         CampaignRun,
@@ -79,6 +81,9 @@ class Questions(Protocol):
 
     def pauses(self) -> Sequence[Any]:
         """Give what is paused, the longest first."""
+
+    def alerts(self, status: AlertStatus, code: str | None) -> Sequence[AlertRow]:
+        """Give alerts: open ones, those that are over, or all."""
 
     def launchers(self) -> Sequence[LauncherRow]:
         """Give the launchers that were heard of in the last week."""
@@ -170,6 +175,12 @@ class Changes(Protocol):
 
     def resume(self, what: Any, name: str, reason: str) -> None:
         """Let it go on."""
+
+    def acknowledge(self, code: str, name: str, hours: float, reason: str) -> str:
+        """Say that one knows of an alert; give the sentence that says until when."""
+
+    def unacknowledge(self, code: str, name: str, reason: str) -> str:
+        """Take that back."""
 
     def drain(self, worker: str, reason: str) -> str:
         """Let workers leave; give the sentence that says which."""

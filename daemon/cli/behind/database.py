@@ -99,6 +99,12 @@ class DatabaseQuestions:
 
         return views.pauses(self.connection)
 
+    def alerts(self, status: v.AlertStatus, code: str | None) -> Sequence[v.AlertRow]:
+        """Give alerts."""
+        from ....statemachine import views
+
+        return views.alerts(self.connection, status, code)
+
     def launchers(self) -> Sequence[v.LauncherRow]:
         """Give the launchers that were heard of in the last week."""
         from ....statemachine import views

@@ -79,6 +79,20 @@ class DatabaseChanges:
 
         pauses.resume(self.connection, what, name, self.session.actor, reason)
 
+    def acknowledge(self, code: str, name: str, hours: float, reason: str) -> str:
+        """Say that one knows of an alert."""
+        from ....statemachine.store import alerts
+
+        until = alerts.acknowledge(self.connection, code, name, self.session.actor, reason, hours * 3600)
+        return f"{alerts.said(code, name)} acknowledged until {until:%Y-%m-%d %H:%M} UTC"
+
+    def unacknowledge(self, code: str, name: str, reason: str) -> str:
+        """Take that back."""
+        from ....statemachine.store import alerts
+
+        alerts.withdraw(self.connection, code, name, self.session.actor, reason)
+        return f"{alerts.said(code, name)} is told again"
+
     def drain(self, worker: str, reason: str) -> str:
         """Let workers leave."""
         from ....statemachine.store import pauses

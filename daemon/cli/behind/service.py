@@ -86,6 +86,10 @@ class ServiceQuestions:
         """Give what is paused."""
         return self.client.pauses()
 
+    def alerts(self, status: v.AlertStatus, code: str | None) -> Sequence[v.AlertRow]:
+        """Give alerts."""
+        return self.client.alerts(status=status, code=code)
+
     def launchers(self) -> Sequence[v.LauncherRow]:
         """Give the launchers that were heard of in the last week."""
         return self.client.launchers()

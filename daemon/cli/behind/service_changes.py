@@ -70,6 +70,14 @@ class ServiceChanges:
         """Let it go on."""
         self.client.resume(what, name, reason, dry_run=self.dry_run)
 
+    def acknowledge(self, code: str, name: str, hours: float, reason: str) -> str:
+        """Say that one knows of an alert."""
+        return self.client.acknowledge(code, name, hours, reason, dry_run=self.dry_run).done
+
+    def unacknowledge(self, code: str, name: str, reason: str) -> str:
+        """Take that back."""
+        return self.client.unacknowledge(code, name, reason, dry_run=self.dry_run).done
+
     def drain(self, worker: str, reason: str) -> str:
         """Let workers leave."""
         from ....statemachine.wording import plural

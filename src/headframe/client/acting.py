@@ -98,6 +98,21 @@ class Acting:
         path = within("pauses", what, name)
         return self.wire.send(Receipt, path, None, dry_run=dry_run, method="DELETE", reason=reason)
 
+    def acknowledge(self, code: str, name: str, hours: float, reason: str, *, dry_run: bool = False) -> Receipt:
+        """Say that you know of an open alert, for so many hours; nobody is told of it until then."""
+        return self._told("/alerts/ack", reason, dry_run, {"code": code, "name": name, "hours": hours})
+
+    def unacknowledge(self, code: str, name: str, reason: str, *, dry_run: bool = False) -> Receipt:
+        """Take that back, also somebody else's."""
+        return self._told("/alerts/unack", reason, dry_run, {"code": code, "name": name})
+
+    def say_detector(
+        self, source: str, running: bool, *, valid_s: float = 120.0, detail: str = "", dry_run: bool = False
+    ) -> Receipt:
+        """Say, as a program of the detector, that it takes data or not; it holds for `valid_s` seconds."""
+        body = {"source": source, "running": running, "valid_s": valid_s, "detail": detail}
+        return self.wire.send(Receipt, "/detector", body, dry_run=dry_run)
+
     def drain(self, worker: str, reason: str, *, dry_run: bool = False) -> Receipt:
         """Let a worker finish what it does and leave."""
         return self._told(within("workers", worker, "drain"), reason, dry_run, {})

@@ -180,6 +180,11 @@ class Client(Acting):
         found: Rows[v.PauseRow] = self.wire.get(Rows[v.PauseRow], "/pauses")
         return found.rows
 
+    def alerts(self, *, status: v.AlertStatus = "open", code: str | None = None) -> tuple[v.AlertRow, ...]:
+        """List alerts: open ones, those that were over in the last month (`cleared`), or `all`."""
+        found: Rows[v.AlertRow] = self.wire.get(Rows[v.AlertRow], "/alerts", status=status, code=code)
+        return found.rows
+
     def launchers(self) -> tuple[v.LauncherRow, ...]:
         """List the launchers that were heard of in the last week: whether they live, what they want and do not get."""
         found: Rows[v.LauncherRow] = self.wire.get(Rows[v.LauncherRow], "/launchers")

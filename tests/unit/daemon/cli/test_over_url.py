@@ -24,12 +24,12 @@ from headframe.web.settings import Settings
 from ....integration.access_help import LOOSE, make_token
 from ....integration.servers import free_ports
 from ....integration.small_machine import SmallMachine
-from . import test_acting, test_campaigns, test_dead, test_failures, test_looking, test_pilots, test_usage
+from . import test_acting, test_alerts, test_campaigns, test_dead, test_failures, test_looking, test_pilots, test_usage
 from .conftest import Ended, Headframe
 
 busy, failed = test_looking.busy, test_acting.failed
 letters, done, worked = test_dead.letters, test_campaigns.done, test_usage.worked
-cluster = test_pilots.cluster
+cluster, down = test_pilots.cluster, test_alerts.down
 for module, names in (
     (
         test_looking,
@@ -65,6 +65,11 @@ for module, names in (
         """the_list_shows_what_is_not_over_with_job_node_and_why one_is_shown_with_its_workers_what_they_did_and_its_log
         what_its_workers_did_is_found_by_pilot_and_by_job pilots_are_told_with_a_reason_that_stays
         what_is_over_or_not_there_says_so""",
+    ),
+    (
+        test_alerts,
+        """open_alerts_are_listed_and_acknowledged_until_a_time what_is_not_open_cannot_be_acknowledged
+        status_says_who_knows""",
     ),
     (test_failures, "failures_that_say_the_same_are_one_line"),
     (
