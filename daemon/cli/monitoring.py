@@ -39,12 +39,11 @@ def monitoring() -> None:
 @out_option
 @pass_session
 def rules(session: Session, handbook: str, scale: float, out: Path | None) -> int:
-    """Make Prometheus' rules: an alert for each thing that needs somebody, with the limits of [alerts]."""
-    from ..monitoring.configured import limits
+    """Make Prometheus' rules: an alert for each thing that needs somebody, with the limits of [alerts.limits]."""
     from ..monitoring.rules import rules as made
 
     config = session.config
-    file = made(config.instance, limits(config), pages=config.web.url, handbook=handbook, scale=scale)
+    file = made(config.instance, config.alerts.limits, pages=config.web.url, handbook=handbook, scale=scale)
     return _yaml(file, "headframe.rules.yml", out)
 
 

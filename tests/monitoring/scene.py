@@ -1,15 +1,16 @@
 """An instance of separate processes on real servers, watched, and all the ways in which a test breaks it."""
 
-import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from headframe.daemon.space import Space
 from headframe.statemachine.alerting import Limits
 from headframe.statemachine.database import connect
+from headframe.statemachine.piloting import PilotWish, Round
+from headframe.statemachine.store import pilots
 
 from ..faults.centre import Centre, step
 from ..integration.servers import free_ports, wait_until
@@ -25,6 +26,7 @@ path = "small"
 """
 LIMITS = Limits(
     failures_least=4,
+    latency_minutes=1,
     leases_minutes=0.05,
     no_files_minutes=0.1,
     no_progress_minutes=0.1,
@@ -77,15 +79,16 @@ class Scene:
         self.watch.begin(LIMITS, f"127.0.0.1:{self.port}")
         self.watch.scraped()
 
-    def write(self, files: int, hours_old: float = 0) -> None:
-        """Write a run of files; so long ago."""
+    def write(self, files: int) -> None:
+        """Write a run of files."""
         self.run += 1
+        self.centre.close_run(self.run, files)
         for sequence in range(files):
-            hidden = self.centre.inbox.parent / f"{self.run}_{sequence}.part"
-            hidden.write_text(f"{self.run} {sequence}")
-            then = time.time() - 3600 * hours_old
-            os.utime(hidden, (then, then))
-            hidden.rename(self.centre.inbox / f"run{self.run}_{sequence}.raw")
+            self.centre.write(self.run, sequence)
+
+    def pass_by(self, seconds: float) -> None:
+        """Let time pass, where it is time itself that is looked at."""
+        time.sleep(seconds)
 
     def until(self, phase: str, files: int) -> None:
         """Wait until at least so many files are in a phase."""
@@ -98,6 +101,16 @@ class Scene:
     def look(self, site: str) -> None:
         """Have a host look at a site now, which it does each minute."""
         self.space.look(site, str(self.centre.folder / site))
+
+    def launcher(self, name: str, **said: Any) -> None:
+        """Have a launcher say a round, as the one behind REST would."""
+        with self.engine.begin() as connection:
+            pilots.see(connection, name, Round(host="login1", owner=name, interval_s=10, **said))
+
+    def pilot(self, launcher: str, token: str, name: str) -> None:
+        """Have a launcher say that it is about to submit a pilot."""
+        with self.engine.begin() as connection:
+            pilots.intend(connection, launcher, [PilotWish(token=token, name=name, steps=("work",), request={})])
 
     def say(self, *words: str) -> None:
         """Give a command of an operator's."""

@@ -35,13 +35,7 @@ OF_DAEMONS = {
 """What a daemon's own port tells, and the web does not; `up` is Prometheus' own word."""
 
 
-LATER = {
-    "headframe_alert_acknowledged",
-    "headframe_detector_running",
-    "headframe_last_backup_seconds",
-    "headframe_need",
-    "headframe_paused",
-}
+LATER = {"headframe_last_backup_seconds"}
 
 
 def look(tree: Tree, up: Up) -> None:

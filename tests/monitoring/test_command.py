@@ -49,6 +49,12 @@ def test_dashboards_are_a_file_each(config: Path, tmp_path: Path) -> None:
         assert current["value"] == "lz"
 
 
+def test_limits_are_those_of_the_configuration(config: Path) -> None:
+    with config.open("a") as more:
+        more.write("[alerts.limits]\nqueue_minutes = 7\n")
+    assert "> 420" in headframe(config, "monitoring", "rules").out
+
+
 def test_without_a_folder_a_file_is_printed(config: Path) -> None:
     done = headframe(config, "monitoring", "rules")
     assert done.code == 0 and done.out.startswith("groups:")

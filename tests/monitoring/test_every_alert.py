@@ -4,15 +4,18 @@ make monitoring; minutes, for a process counts as silent only after one.
 """
 
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 
 import pytest
+from msgspec.structs import replace
 
 from headframe.statemachine.alerting import ALERTS
+from headframe.statemachine.piloting import PilotSeen
 
 from ..faults.conftest import Make
 from ..integration.small_disk import may_mount, small_disk
 from .conftest import watching
-from .scene import Scene, steps, web_port
+from .scene import LIMITS, Scene, steps, web_port
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
 
@@ -29,7 +32,11 @@ def scene(centres: Make) -> Iterator[Scene]:
 
 
 def test_files_that_took_long_and_then_many_that_did_not(scene: Scene) -> None:
-    scene.write(1, hours_old=5)
+    scene.work.order("wait")
+    scene.write(1)
+    scene.until("executing", 1)
+    scene.pass_by(60 * LIMITS.latency_minutes)
+    scene.work.relent("wait")
     scene.watch.fires("slow-files")
     scene.write(30)
     scene.watch.clears("slow-files")
@@ -47,10 +54,11 @@ def test_every_rule_evaluates_while_files_go_through(scene: Scene) -> None:
 def test_attempts_that_fail(scene: Scene) -> None:
     scene.work.order("fail")
     scene.write(40)
-    scene.watch.fires("failures")
+    scene.watch.fires("failures", "failed-items")
     scene.work.relent("fail")
+    scene.say("requeue", "--phase", "failed", "--reason", "a test", "--yes")
     scene.write(150)
-    scene.watch.clears("failures")
+    scene.watch.clears("failures", "failed-items")
 
 
 def test_a_name_that_means_nothing(scene: Scene) -> None:
@@ -119,12 +127,44 @@ def test_work_that_waits_while_nobody_sends_it_or_works(scene: Scene) -> None:
     scene.watch.clears("queue-old", "no-progress")
 
 
+def test_a_detector_whose_files_do_not_come(scene: Scene) -> None:
+    run = scene.run = scene.run + 1
+    scene.centre.open_run(run)
+    scene.watch.fires("no-files")
+    scene.centre.close_run(run, 0)
+    scene.watch.clears("no-files")
+
+
+def test_a_launcher_that_gets_no_pilots(scene: Scene) -> None:
+    scene.launcher("nersc", trouble={"large": "QOSMaxSubmitJobPerUserLimit"})
+    scene.watch.fires("pilots-refused")
+    scene.launcher("nersc")
+    scene.watch.clears("pilots-refused")
+
+
+def test_work_that_no_worker_takes_while_pilots_are_pending_and_then_their_launcher_falls_silent(scene: Scene) -> None:
+    """All three follow from one death, but for the launcher's: the others' alerts are silenced by its own."""
+    scene.kill("worker")
+    scene.write(3)
+    scene.watch.fires("no-worker")
+    an_hour_ago = datetime.now(UTC) - timedelta(hours=1)
+    pending = PilotSeen(token="hf-1", status="pending", job="1", reason="Priority", submitted_at=an_hour_ago)
+    scene.pilot("nersc", "hf-1", "reco")
+    scene.launcher("nersc", names=("reco",), seen=(pending,))
+    scene.watch.fires("pilots-pending")
+    scene.watch.fires("launcher-silent")
+    scene.launcher("nersc", names=("reco",), seen=(replace(pending, status="ended"),))
+    scene.watch.clears("launcher-silent")
+    scene.start("worker")
+    scene.watch.clears("no-worker", "pilots-pending")
+
+
 def test_daemons_that_are_gone(scene: Scene) -> None:
-    gone = ("sweeper", "conductor")
+    gone = ("sweeper", "conductor", "watch")
     scene.kill(*gone)
-    scene.watch.fires("no-conductor", "no-sweeper")
+    scene.watch.fires("no-conductor", "no-sweeper", "no-watcher")
     scene.start(*gone)
-    scene.watch.clears("no-conductor", "no-sweeper")
+    scene.watch.clears("no-conductor", "no-sweeper", "no-watcher")
 
 
 def test_a_broker_that_is_away(scene: Scene) -> None:
