@@ -11,6 +11,7 @@ from headframe.daemon.monitoring.scraping import Scraping, Target, prometheus
 
 from ..integration.prometheus_server import tool
 
+BASE = Path(__file__).parents[2] / "k8s/base"
 WEB = ("web-0.example.org:8080", "web-1.example.org:8080")
 HERE = Scraping(
     instance="headframe",
@@ -95,3 +96,20 @@ def test_who_is_told_by_web_hook_alone_gets_no_mail(tmp_path: Path) -> None:
 def test_no_two_alerts_silence_each_other() -> None:
     pairs = {(cause, each) for cause, follows in [*FOLLOWS.items(), *SAME.items()] for each in follows}
     assert not {(a, b) for a, b in pairs if (b, a) in pairs}
+
+
+def pod(file: str) -> Any:
+    made = yaml.safe_load_all((BASE / file).read_text())
+    return next(each["spec"]["template"] for each in made if each["kind"] == "Deployment")
+
+
+def ports(file: str) -> set[str]:
+    return {port["name"] for container in pod(file)["spec"]["containers"] for port in container["ports"]}
+
+
+def test_pods_have_the_ports_and_the_label_by_which_they_are_found() -> None:
+    web, daemons = prometheus(Scraping(instance="headframe", namespace="experiment"))["scrape_configs"]
+    assert [each["regex"] for each in web["relabel_configs"] if each.get("action") == "keep"] == ["http", "web"]
+    assert [each["regex"] for each in daemons["relabel_configs"] if each.get("action") == "keep"] == ["monitor"]
+    assert ports("web.yaml") == {"http"} and ports("monitored.yaml") == {"monitor"}
+    assert pod("web.yaml")["metadata"]["labels"]["app.kubernetes.io/name"] == "web"
