@@ -4,7 +4,7 @@
 set -eu
 for role in owner service watcher web backup; do
     psql --quiet --set ON_ERROR_STOP=1 --username "$POSTGRES_USER" --dbname postgres \
-        --set role="headframe_$role" --set password="$(cat "/run/roles/$role/password")" <<'SQL'
+        --set role="headframe_$role" --set password="$(cat "${ROLES:-/run/roles}/$role/password")" <<'SQL'
 create role :"role" login password :'password';
 SQL
 done
