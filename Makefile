@@ -5,7 +5,7 @@ ARGS ?=
 WORKERS ?= 3
 PYTEST = .venv/bin/python -m pytest
 
-.PHONY: demo test check format slow faults cluster monitoring fuzz servers clean docs drills container lock audit licences
+.PHONY: demo test check format slow faults cluster monitoring fuzz servers clean docs drills container lock audit licences upgrade
 
 demo: .venv/.demo  ## a simulated detector, from raw file to catalog
 	@.venv/bin/python -m headframe demo $(ARGS)
@@ -48,6 +48,9 @@ audit: .venv/.dev  ## bandit, and known advisories of what comes along: make aud
 
 licences: .venv/.dev  ## docs/licences.md, from what is installed
 	.venv/bin/python -m tests.security.licences
+
+upgrade: .venv/.dev servers  ## from the last release to this one under load, one process at a time, and its code back
+	$(PYTEST) tests/upgrade -m "long or not long" -s -v $(ARGS)
 
 drills: .venv/.dev servers  ## each disaster of docs/drills.md, brought about on private servers; what was printed is kept in build/drills
 	$(PYTEST) tests/drills -s $(ARGS)

@@ -31,6 +31,22 @@ def refuse_too_new(engine: Engine) -> None:
         log.warning("the database is not ready yet", cause=sentence)
 
 
+def bring_up(engine: Engine, instance: str) -> None:
+    """Bring the schema up to date, as who runs alone does at each start; a later one that fits is left as it is.
+
+    Raises `SchemaTooNewError`.
+    """
+    from ..statemachine.compatibility import Standing, fit, require
+    from ..statemachine.database import explained, upgrade
+
+    with explained(), engine.connect() as connection:
+        found = fit(connection)
+        if found.standing is not Standing.OLD:
+            require(connection)
+            return
+    upgrade(engine, instance)
+
+
 def wait(engine: Engine, stop: threading.Event, tell: Callable[[str], None], timeout_s: float = float("inf")) -> bool:
     """Wait until the schema fits, and tell what is missing, rarely again; say whether it came to fit.
 

@@ -19,6 +19,7 @@ from ..web.app import create_app
 from ..web.serve import Listener
 from . import access, embedded, processes, wiring
 from .config import Config, ConfigError
+from .fitting import bring_up
 from .monitor.monitor import Monitor
 
 log = structlog.get_logger("headframe.up")
@@ -50,7 +51,7 @@ class Up:
         self.monitor.open(self.config)
         make_folders(self.config)
         self._engine = wiring.engine(self.config, "up", pool=8)
-        database.upgrade(self.engine, self.config.instance)
+        bring_up(self.engine, self.config.instance)
         self._take_back()
         self._web()
         self._thread("postgres", self._keep_postgres)

@@ -51,6 +51,10 @@ class SchemaTooNewError(Exception):
     """The schema is of a later headframe than this one can work with. The text says which and what to do."""
 
 
+class StillNeededError(Exception):
+    """An upgrade that takes away what processes that run still use. The text says which and what to do."""
+
+
 @cache
 def known() -> tuple[str, ...]:
     """Give the revisions that this code knows, the oldest first: each is a file, and the files are in order."""
@@ -60,7 +64,7 @@ def known() -> tuple[str, ...]:
 @cache
 def oldest() -> str:
     """Give the oldest version that may work on the schema that this code wants."""
-    return max([FIRST, *(_find(CONTRACTS, body) for body in _files() if CONTRACTS.search(body))], key=number)
+    return _first_after(-1) or FIRST
 
 
 def number(version: str) -> tuple[int, ...]:
@@ -110,6 +114,26 @@ def refuse_newer(conn: Connection) -> None:
         f"{by} to revision {found.present}; headframe {__version__} is older and does not know it. Nothing changed. "
         "A schema never goes back: run headframe db upgrade of the later version (docs/upgrade.md)"
     )
+
+
+def refuse_while_needed(conn: Connection) -> None:
+    """Take nothing away that a process still uses. Raises `StillNeededError` naming those that were seen lately."""
+    present = fit(conn).present
+    if present not in known() or not (first := _first_after(known().index(present))):
+        return
+    older = [row for row in conn.execute(query("processes_lately")) if number(row.version) < number(first)]
+    if older:
+        named = ", ".join(f"{row.role} {row.version} on {row.host}" for row in older[:5])
+        raise StillNeededError(
+            f"this upgrade takes away what versions before {first} use, and {len(older)} such processes were seen in "
+            f"the last two minutes: {named}. Nothing changed. Replace them first, wait two minutes, then say it again"
+        )
+
+
+def _first_after(place: int) -> str:
+    """Give the first version that may work on the schema once what comes after this revision has been run, if any."""
+    named = [_find(CONTRACTS, body) for body in _files()[place + 1 :] if CONTRACTS.search(body)]
+    return max(named, key=number, default="")
 
 
 def note(conn: Connection) -> None:

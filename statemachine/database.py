@@ -99,7 +99,8 @@ def upgrade(
 
     The machine may run meanwhile: nobody waits behind a migration for longer than `LOCK_S`. `tell` gets a line when
     it has to try again. Raises `SchemaNewerError` where a later headframe has brought the schema further than this
-    code knows, and `OperationalError` where others were in the way for longer than `patience_s`.
+    code knows, `StillNeededError` where processes run that could not go on, and `OperationalError` where others were
+    in the way for longer than `patience_s`.
     """
     from . import compatibility  # it reads the schema through this module
 
@@ -107,6 +108,7 @@ def upgrade(
         connection.execute(text(f'create schema if not exists "{instance}"'))
         connection.commit()
         compatibility.refuse_newer(connection)
+        compatibility.refuse_while_needed(connection)
         connection.commit()
         _migrate(connection, revision, tell, time.monotonic() + patience_s)
         compatibility.note(connection)

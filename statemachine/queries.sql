@@ -2044,3 +2044,7 @@ with gone as (
   delete from detector where until < clock_timestamp() - interval '1 day' and source <> :source
 )
 select count(*) as others from detector where source <> :source and until >= clock_timestamp() - interval '1 day';
+-- name: processes_lately
+-- Whose word came in the last two minutes.
+select role, host, version from process
+where seen_at > clock_timestamp() - interval '2 minutes' and version <> '' order by role, host, owner;

@@ -207,6 +207,7 @@ EXPECTED = {
     "ClientError": Code.FAILED,
     "SchemaTooNewError": Code.FAILED,
     "SchemaNewerError": Code.FAILED,
+    "StillNeededError": Code.FAILED,
 }
 BY_STATUS = {
     400: Code.USAGE,

@@ -87,6 +87,38 @@ def test_a_newer_schema_fits_until_it_contracts(engine: Engine) -> None:
         assert not compatibility.fit(connection, "8.12.0").fits
 
 
+def test_one_who_runs_alone_brings_an_old_schema_up_and_leaves_a_later_one_that_fits(engine: Engine) -> None:
+    fitting.bring_up(engine, "mine")
+    assert said(engine) is None
+    do(engine, EXPANDED)
+    fitting.bring_up(engine, "mine")
+    do(engine, CONTRACTED)
+    with pytest.raises(compatibility.SchemaTooNewError, match=r"run 9\.0\.0 or later"):
+        fitting.bring_up(engine, "mine")
+
+
+def test_what_running_processes_still_use_is_not_taken_away(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The last migration is made one that contracts."""
+    before = compatibility.known()[-2]
+    database.upgrade(engine, "mine", before)
+    files = compatibility._files()
+    compatibility.oldest.cache_clear()
+    monkeypatch.setattr(compatibility, "_files", lambda: (*files[:-1], f"{files[-1]}\nCONTRACTS = '0.2.0'\n"))
+    process = "insert into process (owner, role, host, version) values ('{0}', 'worker', 'n{0}', '{1}')"
+    do(engine, "; ".join(process.format(*each) for each in ((1, "0.1.0"), (2, "0.1.9"), (3, "0.2.0"))))
+    with pytest.raises(compatibility.StillNeededError) as refused:
+        database.upgrade(engine, "mine")
+    assert "2 such processes were seen in the last two minutes: worker 0.1.0 on n1, worker 0.1.9 on n2" in str(
+        refused.value
+    )
+    assert database.revisions(engine)[0] == before
+    do(engine, "update process set seen_at = seen_at - interval '3 minutes' where version < '0.2'")
+    database.upgrade(engine, "mine")
+    with engine.connect() as connection:
+        assert connection.execute(text("select oldest from compatibility")).scalar_one() == "0.2.0"
+    compatibility.oldest.cache_clear()
+
+
 def test_a_schema_of_nobody_knows_whom_is_refused(engine: Engine) -> None:
     database.upgrade(engine, "mine")
     do(engine, f"{LATER}; delete from compatibility")
