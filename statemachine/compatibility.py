@@ -96,11 +96,17 @@ def fits(conn: Connection) -> str | None:
 def require(conn: Connection) -> None:
     """Go on only on a schema that fits. Raises `SchemaTooNewError`, or `DatabaseUnavailableError` for an old one."""
     with explained():
-        found = fit(conn)
+        refuse_too_new(conn)
+        sentence = fits(conn)
+    if sentence:
+        raise DatabaseUnavailableError(sentence)
+
+
+def refuse_too_new(conn: Connection) -> None:
+    """Go on unless the schema is too new; on an old one, what needs it fails by itself. Raises `SchemaTooNewError`."""
+    found = fit(conn)
     if found.standing is Standing.NEW:
         raise SchemaTooNewError(found.sentence)
-    if not found.fits:
-        raise DatabaseUnavailableError(found.sentence)
 
 
 def refuse_newer(conn: Connection) -> None:

@@ -120,18 +120,22 @@ class Session:
     @contextmanager
     def looking(self) -> Iterator[Connection]:
         """Connect for reading: one snapshot that nothing can change by mistake."""
+        from ...statemachine.compatibility import refuse_too_new
         from ...statemachine.database import explained
 
         with explained(), self.engine.connect() as connection:
             connection.exec_driver_sql("set transaction isolation level repeatable read, read only")
+            refuse_too_new(connection)
             yield connection
 
     @contextmanager
     def changing(self, *, dry_run: bool = False) -> Iterator[Connection]:
         """Connect for one change that commits at the end, or is undone in a dry run."""
+        from ...statemachine.compatibility import refuse_too_new
         from ...statemachine.database import explained
 
         with explained(), self.engine.connect() as connection:
+            refuse_too_new(connection)
             yield connection
             if dry_run:
                 connection.rollback()

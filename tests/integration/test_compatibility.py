@@ -151,8 +151,8 @@ def test_the_check_says_whether_it_fits(engine: Engine, config: Path) -> None:
     assert done.returncode == 0
     assert done.stdout == f"this headframe may work on the schema mine: at revision {compatibility.known()[-1]}\n"
     do(engine, CONTRACTED)
-    for words in (("check",), ("check", "--wait")):
-        done = command(config, "db", *words)
+    for words in (("db", "check"), ("db", "check", "--wait"), ("get", "runs")):
+        done = command(config, *words)
         assert done.returncode == 1, "there is nothing to wait for"
         assert "cannot work; run 9.0.0 or later" in done.stderr
 
