@@ -5,7 +5,7 @@ ARGS ?=
 WORKERS ?= 3
 PYTEST = .venv/bin/python -m pytest
 
-.PHONY: demo test check format slow faults cluster monitoring fuzz servers clean docs drills container lock audit licences upgrade
+.PHONY: demo test check format slow faults cluster monitoring fuzz docs audit licences upgrade drills container lock disaster servers clean
 
 demo: .venv/.demo  ## a simulated detector, from raw file to catalog
 	@.venv/bin/python -m headframe demo $(ARGS)
@@ -60,6 +60,9 @@ container: .venv/.dev servers  ## the steps of k8s/Containerfile on a bare Debia
 
 lock:  ## pin what the images are made of, for Python 3.11 on x86_64: k8s/requirements-*.txt
 	$(PYTHON) k8s/lock.py
+
+disaster: .venv/.dev servers  ## database and broker are lost wholly: restored from a backup, and from WAL to a moment
+	$(PYTEST) tests/backup -m "slow or long" -s -v $(ARGS)
 
 servers:  ## what the tests need besides Python: installed when root, named when not
 	@sh tests/servers.sh
