@@ -10,7 +10,7 @@ from ..conftest import on_server
 from ..faults.centre import Centre, step
 from ..faults.conftest import Make
 from ..faults.disk import Disk
-from ..faults.reckoning import RUNS_BEHIND
+from ..faults.reckoning import RUNS_BEHIND, stands
 from ..integration.rabbit_server import RabbitServer
 from ..integration.servers import wait_until
 from .drill import Drill
@@ -83,7 +83,11 @@ def test_site_full(centres: Make) -> None:
             drill.happens("the disk of site center is full; the detector writes a run")
             drill.write(10)
             code = "select count(*) from attempt where reason_code = 'no-space'"
-            drill.wait("files wait with the reason no-space", lambda: centre.value(code) > 0, 60)
+            try:
+                drill.wait("files wait with the reason no-space", lambda: centre.value(code) > 0, 60)
+            except TimeoutError:
+                print(stands(centre), centre.last_words()[-6000:])
+                raise
             drill.status()
             drill.ask("why", "run", str(drill.run))
             drill.happens("room is made")
