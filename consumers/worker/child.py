@@ -249,7 +249,9 @@ def _safely(request: Request) -> Answer:
     try:
         return measured(request)
     except OSError as error:
-        return Answer(kind="interrupt", code="io-error", reason=f"the attempt's log: {error}")
+        # A full disk is not the node's fault: as `io-error` it would count against it.
+        code = INFRASTRUCTURE.get(error.errno or 0, "io-error")
+        return Answer(kind="interrupt", code=code, reason=f"the attempt's log: {error}")
 
 
 def _listen(requests: list[bytes], bell: threading.Semaphore) -> None:

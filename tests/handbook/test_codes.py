@@ -18,8 +18,14 @@ def rows() -> Iterator[str]:
                 yield from CELL.findall(line.split("|")[1])
 
 
+def alerts() -> set[str]:
+    """Give the alerts that the handbook has a remedy for."""
+    parts = (TOP / "docs" / "alerts.md").read_text().split("\n### ")[1:]
+    return {part.partition("\n")[0] for part in parts if "- Mend" in part or "- Look and mend" in part}
+
+
 def test_every_reason_code_of_the_code_base_has_a_row_in_the_handbook() -> None:
-    documented = set(rows())
+    documented = {*rows(), *alerts()}
     missing = {code: sorted(places) for code, places in said().items() if code not in documented}
     assert not missing, f"say what they mean and what to do, in docs/operations.md: {missing}"
 
@@ -36,3 +42,9 @@ def test_what_is_counted_and_charged_has_a_row_too() -> None:
     from headframe.statemachine.interrupts import COUNTED, ESCALATED, POLITE
 
     assert {*COUNTED, *ESCALATED, *POLITE} <= set(rows())
+
+
+def test_every_alert_has_its_heading_and_its_remedy() -> None:
+    from headframe.statemachine.alerting.catalogue import ALERTS
+
+    assert alerts() == {alert.code for alert in ALERTS}
