@@ -5,24 +5,22 @@ from collections.abc import Iterator
 from prometheus_client.core import GaugeMetricFamily, Metric
 
 from ..statemachine.views import Quantiles
-from ..statemachine.views.latency import StepTimes
+from ..statemachine.views.latency import Lately
 
 SHARES = {"0.5": "p50", "0.95": "p95", "0.99": "p99"}
 
 
-def families(
-    hour: Quantiles, day: Quantiles, steps: tuple[StepTimes, ...], done: dict[tuple[str, str], int], due: int
-) -> Iterator[Metric]:
+def families(day: Lately, done: dict[tuple[str, str], int], due: int) -> Iterator[Metric]:
     """Give the families; a quantile of nothing is left out."""
     whole = _summary("latency_seconds", "From file closed to done, realtime campaigns")
     files = _gauge("latency_files", "Files done, each once, realtime campaigns", "window")
-    for window, took in (("hour", hour), ("day", day)):
+    for window, took in (("hour", day.hour), ("day", day.whole)):
         _add(whole, took, window=window)
         files.add_metric([window], took.n)
     yield whole
     yield files
     parts = _summary("step_seconds", "Waiting and working time of a step in the last day")
-    for step in steps:
+    for step in day.steps:
         _add(parts, step.waiting, step=step.step, what="waiting")
         _add(parts, step.working, step=step.step, what="working")
     yield parts

@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, text
 
-from ..statemachine.views import Quantiles, done_lately, totals
-from ..statemachine.views.latency import StepTimes, latency_lately, step_times
+from ..statemachine.views import done_lately, totals
+from ..statemachine.views.latency import Lately, lately
 from ..statemachine.views.sums import Sums, sums
 from .metric_places import Around, look_around
 from .orders import Place, places
@@ -57,9 +57,7 @@ class Measures(NamedTuple):
     leases: dict[str, tuple[int, int]]
     deltas: int
     at: datetime
-    hour: Quantiles
-    day: Quantiles
-    steps: tuple[StepTimes, ...]
+    day: Lately
     done: dict[tuple[str, str], int]
     due: int
     sums: Sums
@@ -72,7 +70,6 @@ def measure(connection: Connection) -> Measures:
     known = places(connection)
     items, copies = _counted(connection, known)
     at: datetime = connection.execute(text("select clock_timestamp()")).scalar_one()
-    day, hour = latency_lately(connection, at - DAY)
     return Measures(
         items=items,
         copies=copies,
@@ -81,9 +78,7 @@ def measure(connection: Connection) -> Measures:
         leases={r.step or "": (r.running, r.expired) for r in connection.execute(LEASES)},
         deltas=int(connection.execute(DELTAS).scalar_one()),
         at=at,
-        hour=hour,
-        day=day,
-        steps=step_times(connection, at - DAY),
+        day=lately(connection, at - DAY),
         done=done_lately(connection),
         due=int(connection.execute(DUE).scalar_one()),
         sums=sums(connection),

@@ -89,7 +89,7 @@ def _families(now: Measures) -> Iterator[Metric]:
         leases.add_metric([step, "expired"], expired)
     yield leases
     yield _filled(_gauge("count_deltas_waiting", "Count changes not folded yet, up to 100 000"), {(): now.deltas})
-    yield from measured.families(now.hour, now.day, now.steps, now.done, now.due)
+    yield from measured.families(now.day, now.done, now.due)
     yield from metric_places.families(now.around, here().instance, now.at)
     yield from metric_sums.families(now.sums, now.places, [site.name for site in now.around.sites], now.at)
 

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, func, select, text
 
@@ -106,9 +106,38 @@ def latency_lately(conn: Connection, since: datetime) -> tuple[Quantiles, Quanti
     return today, hour
 
 
-def step_times(conn: Connection, since: datetime) -> tuple[StepTimes, ...]:
-    """Give the steps' times since a moment, and nothing else."""
-    return _steps(conn, LatencyFilter(), measure_latency.c.at >= since)
+class Lately(NamedTuple):
+    """Latency since a moment and of the last hour, and the steps' times since that moment."""
+
+    whole: Quantiles
+    hour: Quantiles
+    steps: tuple[StepTimes, ...]
+
+
+class _Bucket(NamedTuple):
+    bucket: int
+    n: int
+    seconds: float
+
+
+def lately(conn: Connection, since: datetime) -> Lately:
+    """Give it with one look at the measures, for who asks often."""
+    whole: dict[tuple[str, str], list[_Bucket]] = {}
+    hour: list[_Bucket] = []
+    for row in conn.execute(LATELY, {"since": since, "spans": list(SPANS)}):
+        whole.setdefault((row.what, row.step), []).append(_Bucket(row.bucket, row.n, row.seconds))
+        if row.what == "latency":
+            hour.append(_Bucket(row.bucket, row.n_hour, row.seconds_hour))
+    found = {key: quantiles(rows) for key, rows in whole.items()}
+    steps = sorted(step for what, step in found if what == "working")
+    return Lately(
+        whole=found.get(("latency", ""), NOTHING),
+        hour=quantiles(hour),
+        steps=tuple(
+            StepTimes(step=step, waiting=found.get(("waiting", step), NOTHING), working=found["working", step])
+            for step in steps
+        ),
+    )
 
 
 def _steps(conn: Connection, where: LatencyFilter, today: ColumnElement[bool]) -> tuple[StepTimes, ...]:
@@ -155,6 +184,16 @@ def quantiles(rows: Iterable[Any]) -> Quantiles:
 
 
 NOTHING = quantiles(())
+
+
+LATELY = text("""
+select m.what, m.step, m.bucket, cast(sum(m.n) as bigint) as n, sum(m.seconds) as seconds,
+  cast(coalesce(sum(m.n) filter (where m.at >= statement_timestamp() - interval '1 hour'), 0) as bigint) as n_hour,
+  coalesce(sum(m.seconds) filter (where m.at >= statement_timestamp() - interval '1 hour'), 0) as seconds_hour
+from measure_latency m join campaign c on c.id = m.campaign_id
+where m.what in ('latency', 'waiting', 'working') and m.span = any(:spans) and m.at >= :since and c.kind = 'realtime'
+group by m.what, m.step, m.bucket
+""")
 
 
 def _first(groups: list[tuple[Any, Quantiles]]) -> Quantiles:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy import Connection, Engine, event, text
@@ -16,6 +17,7 @@ from headframe.statemachine.views import (
     forecast_run,
     latency,
 )
+from headframe.statemachine.views.latency import lately
 
 from .servers import PostgresServer
 from .web_filled import Filled, cloned, fill
@@ -88,7 +90,7 @@ def test_old_spans_are_found_by_index(full: tuple[Engine, Filled], what: str) ->
     assert whole_tables(told) == []
 
 
-@pytest.mark.parametrize("view", ["latency", "families", "of a run", "compare", "campaign", "run"])
+@pytest.mark.parametrize("view", ["latency", "lately", "families", "of a run", "compare", "campaign", "run"])
 def test_what_shows_measures_reads_no_table_whole(full: tuple[Engine, Filled], view: str) -> None:
     engine, filled = full
     with engine.connect() as conn:
@@ -96,6 +98,7 @@ def test_what_shows_measures_reads_no_table_whole(full: tuple[Engine, Filled], v
         failed = conn.execute(text("select i.file_id from item i where phase = 'failed' limit 1")).scalar_one()
         asks = {
             "latency": lambda: latency(conn),
+            "lately": lambda: lately(conn, datetime.now(UTC) - timedelta(hours=2)),
             "families": lambda: families(conn),
             "of a run": lambda: families(conn, FamilyFilter(run=filled.newest)),
             "compare": lambda: compare(conn, failed),
