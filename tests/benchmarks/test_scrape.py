@@ -14,7 +14,7 @@ from headframe.web.settings import Settings
 
 from ..integration.servers import PostgresServer
 from . import scale
-from .cpu import Cpu
+from .cpu import Cpu, is_shared
 from .web_process import web_process
 
 INSTANCE = "headframe"
@@ -75,18 +75,18 @@ def engine() -> Iterator[Engine]:
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
 def test_a_scrape_of_a_million_files_takes_far_less_than_a_second(engine: Engine, tmp_path: Path) -> None:
-    _tell_questions(engine)
+    assert _computing(engine) < 1000 * LIMIT_S
     url = engine.url.render_as_string(hide_password=False)
     with web_process(url, INSTANCE, tmp_path) as (_, port), requests.Session() as client:
         took = sorted(
             client.get(f"http://127.0.0.1:{port}/metrics", timeout=60).elapsed.total_seconds() for _ in range(TIMES)
         )
     print(f"scrape: {1000 * median(took):.0f} ms in the middle, {1000 * took[-1]:.0f} ms the slowest of {TIMES}")
-    assert median(took) < LIMIT_S
+    assert median(took) < LIMIT_S or is_shared()
 
 
-def _tell_questions(engine: Engine) -> None:
-    """Print what each question takes, the dearest first, and what the whole costs of a processor."""
+def _computing(engine: Engine) -> float:
+    """Give what a scrape costs of a processor, in ms; print what each question takes, the dearest first."""
     client = create_app(engine, Settings(instance=INSTANCE)).test_client()
     client.get("/metrics")
     asked: list[tuple[str, object]] = []
@@ -111,3 +111,4 @@ def _tell_questions(engine: Engine) -> None:
             found.append((took, " ".join(statement.split())[:110], [line for line in plan if "Seq Scan" in line]))
     for took, statement, whole in sorted(found, reverse=True)[:10]:
         print(f"{took:8.1f} ms: {statement} {whole}")
+    return spent
