@@ -116,14 +116,15 @@ def _web() -> Rights:
     yield (*RECORD, "process", "answered", "alert", "alert_ack", "detector"), {ADD, ALTER}
     yield NOTED, {ADD}
     yield MOVING, {ADD, ALTER, REMOVE}
-    yield ("alert_ack",), {REMOVE}
+    yield ("alert_ack", "detector"), {REMOVE}
     yield WEBS_OWN, {ADD, ALTER, REMOVE}
 
 
 def _watcher() -> Rights:
-    yield ("file", "dead_letter", "site", "site_sample", "detector", "compatibility", REVISION), {READ}
+    yield ("file", "dead_letter", "site", "site_sample", "detector", "process", "pause"), {READ}
+    yield ("compatibility", REVISION), {READ}
     yield ("change", "site_sample"), {ADD}
-    yield ("detector",), {ADD, ALTER}
+    yield ("detector", "process"), {ADD, ALTER}
 
 
 def _reader() -> Rights:

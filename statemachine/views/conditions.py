@@ -113,6 +113,7 @@ CONDITIONS = (
     Condition(("slow-files",), flow_needs.slow_files),
     Condition(("leases-expired",), flow_needs.expired_leases),
     Condition(("failures",), flow_needs.many_failures),
+    Condition(("backup-old",), flow_needs.old_backup),
 )
 """All of them, each asked on its own."""
 AT_SCRAPE = ("failed-items", "no-worker", "launcher-silent", "pilots-pending", "pilots-refused")

@@ -3,10 +3,11 @@
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, func, select, text
 
 from ..alerting import Limits
 from ..queries import query
+from ..schema import backup
 from ..wording import plural
 from .detectors import detectors
 from .filling import filling
@@ -86,6 +87,16 @@ def filling_sites(conn: Connection, limits: Limits) -> Iterator[Need]:
                 f"site {row.site} will be full in {left}, at {_at(row.full_at)}, if it goes on filling as it does"
             )
             yield Need("buffer-full-soon", sentence, f"headframe describe site {row.site}", row.site)
+
+
+def old_backup(conn: Connection, limits: Limits) -> Iterator[Need]:
+    """Say that the last backup is too old; that there is none only where one was asked for."""
+    now, last = conn.execute(select(func.clock_timestamp(), func.max(backup.c.ended_at))).one()
+    if last is None and limits.backup_hours is not None:
+        yield Need("backup-old", "no backup of the database has ever been made", "headframe backup")
+    elif last is not None and last < now - timedelta(hours=limits.backup_age_hours):
+        age_h = (now - last).total_seconds() / 3600
+        yield Need("backup-old", f"the last backup of the database is {age_h:.0f} h old", "headframe backup")
 
 
 def _at(moment: datetime) -> str:

@@ -127,7 +127,7 @@ def test_every_condition_can_be_asked_and_all_codes_of_the_service_have_one(mach
         for condition in CONDITIONS:
             assert {each.code for each in condition.ask(conn, Limits())} <= set(condition.codes)
     asked = {code for condition in CONDITIONS for code in condition.codes}
-    assert {each.need for each in ALERTS if each.need} - asked <= {"backup-old"}
+    assert {each.need for each in ALERTS if each.need} == asked
 
 
 def test_an_instance_in_which_nobody_works_says_what_is_missing(machine: SmallMachine) -> None:
