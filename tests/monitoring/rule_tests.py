@@ -29,7 +29,7 @@ def _write(folder: Path, code: str, case: Case, *, without_series: bool) -> str:
     made = _of(code, case)
     for test in made if without_series else ():
         test["input_series"] = []
-    said = {"rule_files": [f"{code}.rule.yml"], "evaluation_interval": "1m", "tests": made}
+    said = {"rule_files": [f"{code}.rule.yml"], "evaluation_interval": "5m", "tests": made}
     (folder / f"{code}.test.yml").write_text(yaml.safe_dump(said, sort_keys=False))
     return f"{code}.test.yml"
 

@@ -25,6 +25,7 @@ path = "far"
 path = "small"
 """
 LIMITS = Limits(
+    backup_hours=1,
     failures_least=4,
     latency_minutes=1,
     leases_minutes=0.05,

@@ -3,6 +3,7 @@
 make monitoring; minutes, for a process counts as silent only after one.
 """
 
+import socket
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
@@ -29,6 +30,12 @@ def scene(centres: Make) -> Iterator[Scene]:
         made.begin()
         yield made
         made.engine.dispose()
+
+
+def test_a_database_that_was_never_backed_up(scene: Scene) -> None:
+    scene.watch.fires("backup-old")
+    scene.say("backup", "--to", str(scene.centre.folder / "backups"))
+    scene.watch.clears("backup-old")
 
 
 def test_files_that_took_long_and_then_many_that_did_not(scene: Scene) -> None:
@@ -71,9 +78,10 @@ def test_a_name_that_means_nothing(scene: Scene) -> None:
 
 
 def test_a_node_that_is_set_aside(scene: Scene) -> None:
-    scene.say("pause", "--node", "n1", "--reason", "a test", "--yes")
+    node = socket.gethostname()
+    scene.say("pause", "--node", node, "--reason", "a test", "--yes")
     scene.watch.fires("nodes-set-aside")
-    scene.say("resume", "--node", "n1", "--reason", "a test", "--yes")
+    scene.say("resume", "--node", node, "--reason", "a test", "--yes")
     scene.watch.clears("nodes-set-aside")
 
 
