@@ -1,8 +1,10 @@
 """An instance of separate processes on real servers, watched, and all the ways in which a test breaks it."""
 
+import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -86,6 +88,14 @@ class Scene:
         self.centre.close_run(self.run, files)
         for sequence in range(files):
             self.centre.write(self.run, sequence)
+
+    def begin_run(self) -> int:
+        """Have the run database say that the detector has begun a run; give its number."""
+        self.run += 1
+        hidden = self.centre.inbox.parent / "begun.part"
+        hidden.write_text(json.dumps({"run": self.run, "type": "science", "started": datetime.now(UTC).isoformat()}))
+        hidden.rename(self.centre.inbox / f"run{self.run}.json")
+        return self.run
 
     def pass_by(self, seconds: float) -> None:
         """Let time pass, where it is time itself that is looked at."""

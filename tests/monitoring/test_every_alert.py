@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from msgspec.structs import replace
 
 from headframe.statemachine.alerting import ALERTS
 from headframe.statemachine.piloting import PilotSeen
@@ -137,8 +136,7 @@ def test_work_that_waits_while_nobody_sends_it_or_works(scene: Scene) -> None:
 
 
 def test_a_detector_whose_files_do_not_come(scene: Scene) -> None:
-    run = scene.run = scene.run + 1
-    scene.centre.open_run(run)
+    run = scene.begin_run()
     scene.watch.fires("no-files")
     scene.centre.close_run(run, 0)
     scene.watch.clears("no-files")
@@ -151,19 +149,20 @@ def test_a_launcher_that_gets_no_pilots(scene: Scene) -> None:
     scene.watch.clears("pilots-refused")
 
 
-def test_work_that_no_worker_takes_while_pilots_are_pending_and_then_their_launcher_falls_silent(scene: Scene) -> None:
-    """All three follow from one death, but for the launcher's: the others' alerts are silenced by its own."""
+def test_work_that_no_worker_takes_and_no_launcher_brings_one_for(scene: Scene) -> None:
+    """A launcher that fell silent is told first, and silences the rest; so it has to live for that to be told."""
+    scene.launcher("nersc")
     scene.kill("worker")
     scene.write(3)
-    scene.watch.fires("no-worker")
+    scene.watch.fires("launcher-silent")
+    told = scene.watch.receiver.last
+    scene.while_(lambda _: scene.launcher("nersc"), lambda: told("no-worker") == "firing", 240)
+    assert told("launcher-silent") == "resolved"
     an_hour_ago = datetime.now(UTC) - timedelta(hours=1)
     pending = PilotSeen(token="hf-1", status="pending", job="1", reason="Priority", submitted_at=an_hour_ago)
     scene.pilot("nersc", "hf-1", "reco")
-    scene.launcher("nersc", names=("reco",), seen=(pending,))
-    scene.watch.fires("pilots-pending")
-    scene.watch.fires("launcher-silent")
-    scene.launcher("nersc", names=("reco",), seen=(replace(pending, status="ended"),))
-    scene.watch.clears("launcher-silent")
+    round_ = {"names": ("reco",), "seen": (pending,)}
+    scene.while_(lambda _: scene.launcher("nersc", **round_), lambda: told("pilots-pending") == "firing", 120)
     scene.start("worker")
     scene.watch.clears("no-worker", "pilots-pending")
 
