@@ -14,7 +14,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 
 INSTANCE = "headframe"
-DATABASE = ("owner", "service", "watcher", "web", "backup")
+DATABASE = ("owner", "service", "watcher", "web", "reader", "backup")
 BROKER = ("admin", "service", "watcher", "worker")
 CONTROL = rf"^{INSTANCE}\.control\."
 ALL = rf"^{INSTANCE}\."

@@ -19,7 +19,9 @@ SECRETS = {
     "backup": {"database-backup"},
     "prepare": {"database-owner", "broker-admin"},
     "rabbitmq": {"broker-definitions", "broker-tls"},
-    "postgres": {f"database-{role}" for role in ("superuser", "owner", "service", "watcher", "web", "backup")},
+    "postgres": {
+        f"database-{role}" for role in ("superuser", "owner", "service", "watcher", "web", "reader", "backup")
+    },
 }
 """Which secrets a pod may have, without `headframe-`."""
 

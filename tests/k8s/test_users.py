@@ -13,12 +13,13 @@ from sqlalchemy import make_url
 
 from headframe.consumers import broker as brokers
 from headframe.consumers.broker import BrokerRefusedError, Outgoing, Queue, Topology
+from headframe.statemachine.roles import DATABASE_ROLES
 
+from ..conftest import on_server
 from ..integration.rabbit_server import RabbitServer
 from ..integration.servers import PostgresServer
 from .manifests import K8S
 
-ROLES = ("owner", "service", "watcher", "web", "backup")
 Passwords = dict[str, str]
 
 
@@ -46,10 +47,12 @@ def connected(rabbit: RabbitServer, made: dict[str, dict[str, str]], name: str) 
 
 
 @pytest.fixture(scope="module")
-def roles(postgres: PostgresServer, made: dict[str, dict[str, str]], tmp_path_factory: pytest.TempPathFactory) -> str:
+def roles(
+    postgres: PostgresServer, made: dict[str, dict[str, str]], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
     """Run the component's script, as PostgreSQL's image does with an empty volume; give the database's address."""
     folder = tmp_path_factory.mktemp("roles")
-    for role in ROLES:
+    for role in DATABASE_ROLES:
         (folder / role).mkdir()
         (folder / role / "password").write_text(made[f"headframe-database-{role}"]["password"])
     url = make_url(postgres.url)
@@ -57,10 +60,13 @@ def roles(postgres: PostgresServer, made: dict[str, dict[str, str]], tmp_path_fa
     variables = {**os.environ, **server, "POSTGRES_USER": url.username, "ROLES": str(folder)}
     script = K8S / "components" / "postgres" / "roles.sh"
     subprocess.run(["sh", str(script)], check=True, env=variables, capture_output=True, text=True)
-    return f"host={url.host} port={url.port} dbname=headframe"
+    yield f"host={url.host} port={url.port} dbname=headframe"
+    on_server(postgres, "DROP DATABASE headframe WITH (FORCE)")
+    for role in DATABASE_ROLES:
+        on_server(postgres, f"DROP ROLE headframe_{role}")
 
 
-@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize("role", DATABASE_ROLES)
 def test_each_role_signs_in_with_its_own_password(role: str, roles: str, made: dict[str, dict[str, str]]) -> None:
     password = made[f"headframe-database-{role}"]["password"]
     with psycopg2.connect(roles, user=f"headframe_{role}", password=password) as connection:
