@@ -1,5 +1,6 @@
 """What kustomize makes of k8s/, as Python sees it: manifests, and the pods in them wherever they stand."""
 
+import shutil
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -7,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+
+from ..integration.tree import unless_ci
 
 ROOT = Path(__file__).resolve().parents[2]
 K8S = ROOT / "k8s"
@@ -76,6 +79,8 @@ def containers(pod: Pod) -> Iterator[Manifest]:
 
 def build(folder: Path) -> str:
     """Have kustomize build a folder. Raises `CalledProcessError` with what it said."""
+    if shutil.which("kubectl") is None:
+        unless_ci("no kubectl here: `apt-get install kubernetes-client`")
     command = ["kubectl", "kustomize", str(folder)]
     return subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout
 
