@@ -37,6 +37,8 @@ PATIENCE_S = 1800.0
 """How long an upgrade tries again where others are in its way."""
 AGAIN_S = 0.2
 """How soon an upgrade looks again whether another one, under way, has ended."""
+NO_RIGHT = "42501"
+"""The SQLSTATE of a right that is missing: also for the moment between a table of a migration and its grants."""
 TCP = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 20_000}
 """How soon a server that has gone without a word is given up (seconds, count, milliseconds)."""
 
@@ -242,7 +244,7 @@ def is_outdated(error: BaseException) -> bool:
 
 def is_passing(error: BaseException) -> bool:
     """Say whether an error tells nothing of what was to be written: the server or its schema was not ready for it."""
-    return is_unreachable(error) or is_busy(error) or is_outdated(error)
+    return is_unreachable(error) or is_busy(error) or is_outdated(error) or _sqlstate(error) == NO_RIGHT
 
 
 def wait_briefly(connection: Connection, seconds: float) -> None:

@@ -1,6 +1,7 @@
 """Which code works on which schema: processes wait for an old one, refuse one that is too new, and say so in a line."""
 
 import os
+import secrets
 import subprocess
 import sys
 import threading
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, text
+from sqlalchemy.exc import DBAPIError
 
 from headframe import __version__
 from headframe.daemon import fitting
@@ -117,6 +119,18 @@ def test_what_running_processes_still_use_is_not_taken_away(engine: Engine, monk
     with engine.connect() as connection:
         assert connection.execute(text("select oldest from compatibility")).scalar_one() == "0.2.0"
     compatibility.oldest.cache_clear()
+
+
+def test_a_right_that_is_not_there_yet_tells_nothing_of_what_was_to_be_written(engine: Engine) -> None:
+    """So a conductor waits between a migration that makes a table and its grants, and buries no message."""
+    database.upgrade(engine, "mine")
+    role = f"r{secrets.token_hex(4)}"
+    with engine.connect() as connection:
+        connection.execute(text(f"create role {role}; grant usage on schema mine to {role}; set local role {role}"))
+        with pytest.raises(DBAPIError) as refused:
+            connection.execute(text("select * from item"))
+        connection.rollback()
+    assert database.is_passing(refused.value)
 
 
 def test_a_schema_of_nobody_knows_whom_is_refused(engine: Engine) -> None:
