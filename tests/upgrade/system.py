@@ -63,6 +63,15 @@ select count(*) from (select from history where trigger in ('succeed', 'skipped'
   group by item_id, epoch having count(*) > 1) as doubled
 """
 
+STANDS = (
+    "select scope, state, phase, count(*) from item group by 1, 2, 3 order by 1, 2, 3",
+    "select lane, now() - applied_at, reign, now() - reign_since from watermark order by 1",
+    "select role, version, owner, now() - seen_at from process order by 1, 2",
+    "select what, name, now() - since from pause",
+    "select pid, application_name, state, wait_event_type, wait_event, now() - xact_start, pg_blocking_pids(pid), "
+    "left(query, 120) from pg_stat_activity where datname = current_database() and state <> 'idle'",
+)
+
 
 class Member(NamedTuple):
     """One running process; `port` is that of a web."""
@@ -95,7 +104,7 @@ class System:
     """The processes of one instance."""
 
     def __init__(self, folder: Path, instance: str, database: str, rabbit: RabbitServer) -> None:
-        self.folder, self.instance = folder, instance
+        self.folder, self.instance, self.rabbit = folder, instance, rabbit
         self.inbox = folder / "mine/inbox"
         for made in (self.inbox, folder / "center"):
             made.mkdir(parents=True)
@@ -174,11 +183,21 @@ class System:
         try:
             wait_until(self.at_rest, within_s, "everything at rest")
         except TimeoutError as error:
-            stands = "select scope, state, phase, count(*) from item group by 1, 2, 3 order by 1, 2, 3"
-            raise AssertionError(f"{error}\n{self.rows(stands)}\n{self.last_words()}") from error
+            raise AssertionError(f"{error}\n{self.stands()}\n{self.last_words()}") from error
         assert self.rows("select count(*) from item where scope = 'file'")[0][0] == self.written.total()
         assert self.rows(TWICE)[0][0] == 0, "an epoch was accepted twice"
         assert self.rows("select code, sentence from dead_letter") == []
+
+    def stands(self) -> str:
+        """Say where everything stands: who asks why nothing goes on begins here."""
+        lines = [f"{member.role} {member.release.version} {member.process.popen.poll()}" for member in self.members]
+        for statement in STANDS:
+            lines += [" ".join(map(str, row)) for row in self.rows(statement)]
+        queues = self.rabbit.control(
+            "list_queues", "--no-table-headers", "name", "messages_ready", "messages", "consumers"
+        )
+        lines += [line for line in queues.splitlines() if line.startswith(f"{self.instance}.")]
+        return "\n".join(lines)
 
     def last_words(self) -> str:
         """Give the ends of all logs."""

@@ -82,7 +82,7 @@ class Fleet:
         done = "select count(*) from history where trigger = 'succeed' and to_state = 'third'"
         before, end = self.system.rows(done)[0][0], time.monotonic() + 120
         while self.system.rows(done)[0][0] < before + 10:
-            assert time.monotonic() < end, f"nothing goes on\n{self.system.last_words()}"
+            assert time.monotonic() < end, f"nothing goes on\n{self.system.stands()}\n{self.system.last_words()}"
             time.sleep(0.1)
 
 
