@@ -14,7 +14,7 @@ from ... import __version__
 from ...consumers.broker import BrokerRefusedError, BrokerUnavailableError
 from ...statemachine.database import known_revisions
 from ...statemachine.records import Record
-from ...statemachine.store.backups import Made, Restored, begin_again, rows
+from ...statemachine.store.backups import Made, Restored, restored, rows
 from .. import wiring
 from ..config import Config
 from .manifest import BackupError, Manifest, check_bytes
@@ -89,14 +89,14 @@ def restore(config: Config, engine: Engine, file: Path, manifest: Manifest, acto
         _run(config, programs, dump)
         with engine.begin() as connection:
             _compare(connection, manifest)
-            restored = begin_again(connection, _made(file, manifest), manifest.revision, actor)
+            did = restored(connection, _made(file, manifest), manifest.revision, actor)
             if aside:
                 connection.execute(text(f'drop schema "{aside}" cascade'))
     except BaseException:
         _put_back(engine, config.instance, aside)
         raise
     _analyze(engine, config.instance)
-    return restored
+    return did
 
 
 def purge(config: Config, tell: Callable[[str], None]) -> None:

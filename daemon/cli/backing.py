@@ -82,10 +82,39 @@ def restore(session: Session, source: Path, replace: bool, dry_run: bool, yes: b
     return _tell(did, manifest)
 
 
-def _refuse(there: Present, instance: str, *, replace: bool) -> None:
+@click.command()
+@click.option("--yes", "-y", is_flag=True, help="Do not ask.")
+@pass_session
+def recovered(session: Session, yes: bool) -> int:
+    """Make the database safe to work on after PostgreSQL itself took it back in time, and before anything starts.
+
+    That is so after a recovery from WAL, and after a standby took over that had not everything yet. Epochs and ids go
+    on far above those that were given out, so that what workers still say of the lost time counts as late.
+    """
+    from ...statemachine.database import explained
+    from ...statemachine.store.backups import begin_again
+    from ..backup import restore as module
+
+    with explained():
+        _refuse_alive(module.present(session.engine), session.config.instance)
+        confirm("take back all that is with workers, and give every item a new epoch?", yes=yes)
+        with session.engine.begin() as connection:
+            did = begin_again(connection, "the database was recovered to an earlier moment", session.actor)
+    module.purge(session.config, click.echo)
+    click.echo(f"{plural(did.items, 'item')} have new epochs; {plural(did.attempts, 'attempt')} that ran begin anew")
+    click.echo(_LATE.format(floor=did.floor))
+    click.echo("next: start everything, then headframe verify --deep")
+    return Code.DONE
+
+
+def _refuse_alive(there: Present, instance: str) -> None:
     if there.alive:
         sentence = f"processes of {instance} were heard of a moment ago: {', '.join(there.alive)}"
         raise CommandError(sentence, next_step="stop them, wait 20 s, and say it again")
+
+
+def _refuse(there: Present, instance: str, *, replace: bool) -> None:
+    _refuse_alive(there, instance)
     if there.rows and not replace:
         sentence = f"the database has {_rows(there)} of {instance}, and a restore would drop them; nothing was changed"
         raise CommandError(sentence, next_step="another database, or --replace if they are to go")
@@ -114,11 +143,12 @@ def _tell(did: Restored, manifest: Manifest) -> int:
     click.echo(f"restored the database as of {manifest.called}: {plural(did.items, 'item')}")
     if did.attempts:
         click.echo(f"{plural(did.attempts, 'attempt')} that ran at that moment begin anew")
-    click.echo(f"epochs go on at {did.floor}: what workers still say of work after the backup counts as late")
+    click.echo(_LATE.format(floor=did.floor))
     click.echo("everybody signs in again; tokens that were revoked since are good again: headframe token list")
     click.echo("roles of the database have no rights yet, if there are any: headframe db roles --apply")
     click.echo("next: headframe db upgrade, start everything, then headframe verify --deep")
     return Code.DONE
 
 
+_LATE = "epochs go on at {floor}: what workers still say of the time after that counts as late"
 COMMANDS = {"backup": backup, "restore": restore}

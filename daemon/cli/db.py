@@ -10,6 +10,7 @@ import click
 
 from ...statemachine.wording import plural
 from .asking import change_options, confirm
+from .backing import recovered
 from .codes import Code, CommandError
 from .columns import Column, field
 from .dbroles import renew, roles
@@ -194,4 +195,5 @@ def _told(did: Pruned) -> int:
 
 
 db.add_command(roles)
+db.add_command(recovered)
 COMMANDS = {"db": db}

@@ -1,6 +1,7 @@
 """What is written down of backups, and what a restored schema needs before anything may work on it again."""
 
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Connection, func, select, text
 
@@ -58,26 +59,32 @@ class Restored(Record):
     attempts: int
 
 
-def begin_again(connection: Connection, made: Made, revision: str, actor: str) -> Restored:
-    """Make a restored schema safe to work on. One transaction, at whose end the schema has its revision again.
+def restored(connection: Connection, made: Made, revision: str, actor: str) -> Restored:
+    """Make a schema that pg_restore brought in fit for work. At the end of this transaction it has its revision."""
+    next_partitions(connection)
+    did = begin_again(connection, f"restored from the backup of {made.started:%Y-%m-%d %H:%M:%S} UTC", actor)
+    execute(connection, "forget_all_changes")
+    note(connection, made)
+    execute(connection, "begin_revision", revision=revision)
+    return did
 
-    The backup knows nothing of what happened after it, but workers, queues and folders do. So no number that was given
+
+def begin_again(connection: Connection, reason: str, actor: str) -> Restored:
+    """Make a database that went back in time safe to work on, however it went back.
+
+    It knows nothing of what happened after that moment, but workers, queues and folders do. So no number that was given
     out then is given out again: each item gets an epoch, and each table goes on with ids, far above.
     """
-    reason = f"restored from the backup of {made.started:%Y-%m-%d %H:%M:%S} UTC"
-    next_partitions(connection)
     floor = int(execute(connection, "restored_number")[0].floor)
     execute(connection, "restore_sequences", floor=floor)
     taken = execute(connection, "restored_attempts", reason=reason)
     items = _restore_items(connection, floor, actor, reason)
     order_cleaning(connection, [(row.item, row.epoch, row.step, row.owner) for row in taken if row.owner])
     execute(connection, "restored_operations", reason=f"{reason}; order it again")
-    for name in ("forget_processes", "forget_watermarks", "forget_all_depths", "forget_all_changes", "forget_sessions"):
+    for name in ("forget_processes", "forget_watermarks", "forget_all_depths", "forget_sessions"):
         execute(connection, name)
-    note(connection, made)
-    execute(connection, "note_operation", actor=actor, action="restore", selection="{}", reason=reason,
-            total=items, changed=items)  # fmt: skip
-    execute(connection, "begin_revision", revision=revision)
+    said: dict[str, Any] = {"actor": actor, "action": "restore", "selection": "{}", "reason": reason}
+    connection.execute(query("note_operation"), {**said, "total": items, "changed": items})
     return Restored(floor=floor, items=items, attempts=len(taken))
 
 

@@ -12,8 +12,10 @@ from sqlalchemy import text
 
 from headframe.statemachine import grants
 from headframe.statemachine.database import connect
+from headframe.statemachine.records import ArrivedFile
 from headframe.statemachine.schema import metadata
 from headframe.statemachine.store.arrivals import known
+from headframe.statemachine.store.sites import Measured, SiteRow, declare, measure
 from headframe.statemachine.store.sweep import next_partitions
 
 from ..conftest import on_server
@@ -64,6 +66,7 @@ def ask(roles: Roles) -> Iterator[Ask]:
         connection.close()
 
 
+ARRIVED = ArrivedFile(site="source", path="x", name="x", run=1, sequence=9, size=1, mtime_ns=1, kind="science")
 REFUSED = [
     ("web", "delete from history"),
     ("web", "update history set actor = 'x'"),
@@ -159,11 +162,16 @@ def test_every_table_is_somebodys(ask: Ask) -> None:
 
 
 def test_a_watcher_reads_what_it_asks_for_and_measures_sites(roles: Roles, ask: Ask) -> None:
+    admin = connect(roles.url, "headframe")
+    with admin.begin() as connection:
+        declare(connection, [SiteRow(name="source", kind="source", path="/source")])
+    admin.dispose()
     engine = connect(roles.url_of("watcher"), "headframe")
     with engine.begin() as connection:
-        assert known(connection, []) == []
-        connection.execute(text("update site set space = '{}', status = 'up', reason = ''"))
+        assert known(connection, [ARRIVED]) == [False]
+        measure(connection, [Measured(site="source", space={"total": 2, "free": 1})], "node-1")
     engine.dispose()
+    assert ask("reader", "select space ->> 'host' from site where name = 'source'") == [("node-1",)]
     assert ask("watcher", "select count(*) from dead_letter") == [(0,)]
 
 
