@@ -4,6 +4,7 @@ import os
 import socket
 import subprocess
 import tempfile
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -21,11 +22,12 @@ from .manifest import CHUNK, BackupError, Manifest, check_bytes, of_instance
 from .programs import SERVICE, address, find, surroundings
 
 MODE = 0o600
+LEFT_S = 86_400
 
 
 def take(config: Config, engine: Engine, folder: Path, actor: str, tell: Callable[[str], None]) -> Path:
     """Make a backup in a folder and check it; give its manifest. Raises `BackupError`."""
-    _make(folder)
+    _make(folder, config.instance)
     with engine.connect() as connection:
         connection.exec_driver_sql("set transaction isolation level repeatable read, read only")
         server = int(connection.exec_driver_sql("show server_version_num").scalar_one()) // 10_000
@@ -146,11 +148,15 @@ def _note(engine: Engine, file: Path, manifest: Manifest, actor: str) -> None:
         note(connection, made)
 
 
-def _make(folder: Path) -> None:
+def _make(folder: Path, instance: str) -> None:
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise BackupError(f"{folder}: cannot be made: {error.strerror}; give another one by --to") from error
+    # A killed backup leaves its part behind; one that is still written to is younger.
+    for part in folder.glob(f".{instance}-*.part"):
+        if time.time() - part.stat().st_mtime > LEFT_S:
+            part.unlink(missing_ok=True)
 
 
 def _write(file: Path, content: bytes) -> None:
