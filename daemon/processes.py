@@ -15,7 +15,7 @@ from .monitor.monitor import Monitor
 from .monitor.readiness import of_broker, of_database
 from .stopping import LEAVE_S, stopping
 
-HAND_BACK_S = 4.0
+HAND_BACK_S = 3.0
 """So long after its grace a worker may take to report what it hands back."""
 
 

@@ -46,3 +46,11 @@ def own_name(name: str, run: int, file: str | None, sequence: int | None) -> str
     starts = (file.rpartition(".")[0] or file, f"run{run:06d}_{sequence:04d}")
     alone = any(name.startswith(start) and not name[len(start) :][:1].isalnum() for start in starts)
     return name if alone else f"{sequence:04d}_{name}"
+
+
+def trace(run: int, name: str) -> str:
+    """Give the id that follows a file, or a run's own item, through the logs of all processes.
+
+    The watcher knows it when it first sees the file, and an operator without asking anybody.
+    """
+    return f"{run}/{name}"

@@ -140,6 +140,7 @@ class Outcome(Record):
     folder: Location | None = None
     beside: tuple[str, ...] = ()
     started_at: datetime | None = None
+    trace: str = ""
 
 
 class Reporter(Record):

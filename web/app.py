@@ -6,7 +6,7 @@ from apiflask import APIFlask
 from flask import Flask
 from sqlalchemy import Engine
 
-from . import api, asgi, display, health, metrics, navigation, problems, security, vendor
+from . import api, asgi, display, health, metrics, navigation, problems, request_id, security, vendor
 from .access import identity, setup
 from .context import KEY, Context
 from .live import parts, route
@@ -39,6 +39,7 @@ from .settings import Settings
 VERSION = "1"
 BODY_LIMIT = 1 << 20
 PARTS = (
+    request_id,
     security,
     problems,
     display,

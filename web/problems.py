@@ -12,6 +12,7 @@ from werkzeug.exceptions import HTTPException
 from ..statemachine.database import DatabaseUnavailableError
 from ..statemachine.store.errors import NotFoundError, RefusedError
 from ..statemachine.views import BadCursorError, NotOneError, TooWideError
+from .request_id import of_request
 
 API = "/api/"
 RETRY_AFTER_S = 5
@@ -104,6 +105,7 @@ def _broken(error: Exception) -> Response:
 def _page(code: int, line: str, /, **members: Any) -> Response:
     if request.path.startswith(API):
         problem = {"type": "about:blank", "title": HTTPStatus(code).phrase, "status": code, "detail": line, **members}
+        problem["request"] = of_request()
         return Response(msgspec.json.encode(problem), code, mimetype="application/problem+json")
     return make_response(
         render_template("problem.html", code=code, line=line, retry_s=RETRY_AFTER_S if code == 503 else None), code

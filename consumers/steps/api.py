@@ -111,6 +111,7 @@ class Job(Record):
     threads: int = 1
     resources: Resources = Resources()
     metadata: dict[str, Any] = {}
+    trace: str = ""
 
     @property
     def input(self) -> Input:

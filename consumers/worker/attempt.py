@@ -35,6 +35,13 @@ class Attempt:
         """Give the name of the command that the step runs, none for an entry point."""
         return self.work.use.removeprefix("command:") if self.work.use.startswith("command:") else None
 
+    @property
+    def said(self) -> dict[str, object]:
+        """Give what each line of the log says of it (docs/logging.md)."""
+        work, item = self.work, self.item
+        attempt = {"attempt": f"{item.item}/{item.epoch}", "step": work.step, "lane": work.lane}
+        return {"trace": item.trace, "run": item.run, "file": item.name, **attempt}
+
     def prepare(self) -> Request:
         """Make the attempt's folder and describe the job. Raises `PayloadError`, `InfrastructureError`."""
         self.started_at = datetime.now(UTC)
@@ -95,6 +102,7 @@ class Attempt:
             folder=self.folder,
             beside=self._beside() if TRIGGERS[answer.kind] == "succeed" else (),
             started_at=self.started_at,
+            trace=self.item.trace,
         )
         if result is None:
             return outcome
@@ -119,6 +127,7 @@ class Attempt:
             folder=self.folder,
             usage=Usage(queue_s=self._queue_s()),
             started_at=self.started_at or datetime.now(UTC),
+            trace=self.item.trace,
         )
 
     def broken(self, reason: str) -> Outcome:
@@ -196,6 +205,7 @@ class Attempt:
             threads=self.settings.threads,
             resources=item.resources,
             metadata=item.metadata,
+            trace=item.trace,
         )
 
     def _input(self, content: Content) -> Input:

@@ -131,7 +131,7 @@ def measured(request: Request) -> Answer:
     programs.forget_peak()
     before, began = _cpu(), time.monotonic()
     with _Output(request.log, request.job.sites.get(request.job.site)):
-        _say(request, "begins")
+        _say(request, f"begins; trace {request.job.trace}" if request.job.trace else "begins")
         answer = _sayable(attempt(request))
         usage = Usage(wall_s=time.monotonic() - began, cpu_s=_cpu() - before, memory_peak=max(_peak(), programs.peak()))
         _say(request, f"ends: {answer.kind} {answer.code} {answer.reason}".rstrip() + f"; {_amount(usage)}")

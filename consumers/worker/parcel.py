@@ -11,6 +11,8 @@ import logging
 import time
 from typing import TYPE_CHECKING
 
+import structlog
+
 from ...statemachine.records import Outcome, Usage
 from ..broker import Delivery
 from ..messages import Work
@@ -39,6 +41,7 @@ class Parcel:
         self.speak_at = self.began
         self.heartbeat_s = min(worker.settings.heartbeat_s, work.lease_s / 3)  # one may be late, and one be lost
         self.told_to_leave: float | None = None
+        self.level = logging.INFO if work.lane == "live" else logging.DEBUG
 
     def run(self) -> None:
         """Work through the items; whatever happens, each is reported or handed back."""
@@ -53,9 +56,10 @@ class Parcel:
     def _guarded(self, attempt: Attempt) -> None:
         """Do an item; a fault of ours that only it brings out ends its attempt, and nothing else."""
         try:
-            self._one(attempt)
+            with structlog.contextvars.bound_contextvars(**attempt.said):
+                self._one(attempt)
         except Exception as error:
-            log.exception("item %s met a fault of the worker", attempt.item.item)
+            log.exception("item %s met a fault of the worker", attempt.item.item, extra=attempt.said)
             self.worker.executor.kill()
             if attempt in self.waiting:
                 self.waiting.remove(attempt)
@@ -72,6 +76,7 @@ class Parcel:
             self._ended(attempt, _refused(error))
             return
         self.one_began = time.monotonic()
+        log.log(self.level, "begins")
         deadline = self.one_began + attempt.item.resources.timeout_s
         while (answer := self.worker.executor.wait(self._pause(deadline))) is None:
             self._attend()
@@ -93,6 +98,7 @@ class Parcel:
         if answer.kind == "succeed":
             self.worker.term.tell(Told(what="took", step=self.work.step, seconds=answer.usage.wall_s))
         outcome = attempt.outcome(answer)
+        log.log(self.level, "ends", extra={"outcome": answer.kind, "code": answer.code, "reason": answer.reason})
         self.worker.remember(outcome)
         self._add(attempt, outcome)
 
@@ -109,6 +115,7 @@ class Parcel:
 
     def _hand_back(self, attempt: Attempt) -> None:
         used = self.worker.executor.kill()
+        log.info("handed back")
         self.waiting.remove(attempt)
         self.done.append(self._given_back(attempt, time.monotonic() - self.one_began, used))
 

@@ -11,6 +11,7 @@ from ...consumers.messages import Marker
 from ...statemachine.database import first_line, is_passing
 from ...statemachine.store.campaigns import Book
 from ...statemachine.store.letters import keep
+from . import trail
 from .applying import Effects, apply
 from .parked import unreadable
 from .parts import Part, read, split
@@ -54,7 +55,11 @@ class Batch:
         batch = Sorted(parts)
         with self.engine.begin() as connection:
             keep(connection, [unreadable(*entry) for entry in batch.unreadable])
-            return apply(connection, batch, self.book, self.reign)
+            effects = apply(connection, batch, self.book, self.reign)
+        trail.arrived(batch.files)
+        for lane, said in batch.by_lane.items():
+            trail.reported(said, lane)
+        return effects
 
     def _isolate(self, parts: Sequence[Part]) -> Effects:
         """Apply what can be applied, in transactions of its own, and refuse the rest.

@@ -13,6 +13,7 @@ from ...consumers.messages import LARGEST_WORK, Drain, Drop, Halt, Settle, Settl
 from ...consumers.worker.settings import SETTLE
 from ...statemachine.batches import batched
 from ...statemachine.lanes import LANES
+from ...statemachine.naming import trace
 from ...statemachine.records import Outcome, Reporter
 from ...statemachine.store import dispatch, settling
 from ...statemachine.store.core import Ready, lock_items
@@ -22,6 +23,7 @@ from ...statemachine.store.gather import RunMoved
 from ...statemachine.store.pauses import Told
 from ...statemachine.store.reports import Stale, apply_reports
 from ...statemachine.turns import Turns
+from . import trail
 
 SETTLE_WINDOW = 500
 SETTLE_PARCEL = 50
@@ -153,8 +155,9 @@ class Outbox:
         messages = [Outgoing(key=self._queue(parcel[0]), body=body) for parcel, body in bodies]
         confirmed = self.broker.publish(messages) if messages else []
         self._declare({p[0].step.name for (p, _), ok in zip(bodies, confirmed, strict=True) if not ok})
-        sent = [_ready(order) for (p, _), ok in zip(bodies, confirmed, strict=True) if ok for order in p]
-        return sent, refused
+        sent = [order for (p, _), ok in zip(bodies, confirmed, strict=True) if ok for order in p]
+        trail.sent(sent)
+        return [_ready(order) for order in sent], refused
 
     def _queue(self, order: Order) -> str:
         return self.names.work(order.step.name, order.lane, large=order.large)
@@ -323,7 +326,7 @@ def _item(order: Order) -> WorkItem:
         conditions=order.conditions,
         resources=order.resources,
         metadata=order.metadata,
-        trace=f"{order.run}/{order.item}",
+        trace=trace(order.run, order.name),
         ready_at=order.ready_at,
     )
 

@@ -18,6 +18,7 @@ class Sorted:
 
     def __init__(self, parts: Iterable[Part]) -> None:
         self.said: list[Said] = []
+        self.by_lane: dict[str, list[Said]] = {}
         self.beats: list[tuple[int, int, str]] = []
         self.settled: list[Settled] = []
         self.marks: dict[str, tuple[Marker, int]] = {}
@@ -46,7 +47,9 @@ class Sorted:
         if whole:
             self.workers[reporter.owner] = report
             self.pilots += [report.pilot] if report.pilot is not None else []
-        self.said += [Said(outcome=outcome, reporter=reporter) for outcome in report.outcomes]
+        said = [Said(outcome=outcome, reporter=reporter) for outcome in report.outcomes]
+        self.said += said
+        self.by_lane.setdefault(report.lane, []).extend(said)
         self.beats += [(item, epoch, reporter.owner) for item, epoch in report.beats]
         self.settled += report.settled
 

@@ -1,9 +1,11 @@
 """One inbox: what is met in it, by events or by a scan, becomes arrivals and troubles, once each."""
 
+import logging
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
+from ...statemachine.naming import trace
 from ...statemachine.records import ArrivedFile, Record
 from ..config.model import Inbox
 from .arrival import refuse
@@ -12,6 +14,7 @@ from .look import Refused, nobody_writes
 from .post import BATCH, Post
 from .walk import walk
 
+log = logging.getLogger(__name__)
 Known = Callable[[Sequence[ArrivedFile]], Sequence[bool]]
 """Answers for each file whether the database has dealt with it (site, path, size, mtime). Raises when away."""
 
@@ -163,6 +166,10 @@ class InboxWatch:
             confirmed = not (files or troubles) or self._post.send(files, troubles)
         finally:
             self._inspect.sent(mine, confirmed=confirmed)
+        if confirmed:
+            for file in files:
+                said = {"trace": trace(file.run, file.name), "run": file.run, "file": file.name}
+                log.info("arrived", extra={**said, "inbox": file.inbox, "path": file.path, "size": file.size})
 
 
 def _marked(root: str, marks: str) -> list[str]:

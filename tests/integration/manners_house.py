@@ -42,7 +42,7 @@ scan_s = 1
 work_site = "center"
 count = 1
 [command.linger]
-argv = ["sleep", "{linger_s}"]
+argv = ["sh", "-c", "sleep {linger_s}"]
 [[pipeline.default.step]]
 name = "reconstruct"
 to = "reconstructed"

@@ -218,3 +218,31 @@ def test_a_taken_port_of_the_monitor_ends_the_process_with_one_line(home: House)
         done = subprocess.run(line, capture_output=True, text=True, check=False, timeout=60, env=env)
         assert done.returncode == 1
         assert "HEADFRAME_MONITOR__PORT" in done.stderr
+
+
+def test_one_id_follows_a_file_through_every_process(home: House) -> None:
+    home.config.write_text(home.config.read_text().replace("sleep 600", "cat $0"))
+    residents = [home.start(role) for role in ("conductor", "watch", "worker")]
+    (home.inbox / "run7_1.raw").write_text("a raw file")
+    (home.inbox / "run7_2.raw").write_text("another raw file")
+    wait_until(lambda: "run7_1.raw" in residents[0].said(), 60, "the file is registered")
+    home.command("wait", "--for", "state=reconstructed", "file", "run7_1.raw", "--timeout", "60s")
+    trace = "7/run7_1.raw"
+    found = [(line, each.name) for each in residents for line in each.lines() if line.get("trace") == trace]
+    found.sort(key=lambda pair: pair[0]["timestamp"])
+    said = [(name, line["event"]) for line, name in found]
+    assert said[0] == ("watch", "arrived")
+    for each in [
+        ("conductor", "registered"),
+        ("conductor", "sent"),
+        ("worker", "begins"),
+        ("worker", "ends"),
+        ("conductor", "report"),
+    ]:
+        assert each in said
+    assert said.index(("worker", "begins")) < said.index(("worker", "ends")) < said.index(("conductor", "report"))
+    assert all(line["run"] == 7 and line["file"] == "run7_1.raw" for line, _ in found)
+    attempts = {line["attempt"] for line, name in found if name == "worker"}
+    assert len(attempts) == 1
+    assert trace in home.command("logs", "run7_1.raw")  # the job says it to the program
+    leave_together(residents)

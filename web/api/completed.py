@@ -12,6 +12,7 @@ PROBLEM = {
         "title": {"type": "string"},
         "status": {"type": "integer"},
         "detail": {"type": "string", "description": "one line for people: what happened, to what, and what to do"},
+        "request": {"type": "string", "description": "the id of this request, as in the log and in X-Request-ID"},
     },
 }
 """RFC 9457; further members say more, such as the present state of what somebody else was quicker with."""
