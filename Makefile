@@ -5,7 +5,7 @@ ARGS ?=
 WORKERS ?= 3
 PYTEST = .venv/bin/python -m pytest
 
-.PHONY: demo test check format slow faults cluster monitoring fuzz docs audit licences upgrade drills container lock disaster servers clean
+.PHONY: demo test check format slow faults cluster monitoring manners fuzz docs audit licences upgrade drills container lock disaster servers clean
 
 demo: .venv/.demo  ## a simulated detector, from raw file to catalog
 	@.venv/bin/python -m headframe demo $(ARGS)
@@ -34,6 +34,9 @@ cluster: .venv/.dev servers  ## a real SLURM of four nodes: 1,000 files, walltim
 
 monitoring: .venv/.dev servers  ## a real Prometheus and Alertmanager: every alert is caused, arrives at a receiver, and clears
 	$(PYTEST) tests/monitoring -m "long or not long" -s -v $(ARGS)
+
+manners: .venv/.dev servers  ## every process starts soon, waits politely, leaves in time, servers frozen, away, refusing; what each took is printed
+	$(PYTEST) tests/integration/test_manners.py -m "long or not long" -s -v $(ARGS)
 
 fuzz: .venv/.dev servers  ## every REST call with much valid and invalid input: make fuzz FUZZ_EXAMPLES=1000
 	FUZZ_EXAMPLES=$(or $(FUZZ_EXAMPLES),100) $(PYTEST) tests/integration/test_schemathesis.py --timeout 14400 $(ARGS)
