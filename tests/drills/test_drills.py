@@ -99,7 +99,7 @@ def test_site_full(centres: Make) -> None:
             disk.close()
 
 
-def test_node_of_workers_dead(centres: Make) -> None:
+def test_node_dead(centres: Make) -> None:
     with centres(steps=STEPS.replace("faults-write", "faults-linger")) as centre:
         drill = Drill("node-dead", centre)
         drill.begin()
@@ -195,7 +195,7 @@ def test_web_host_gone(centres: Make) -> None:
         drill.end()
 
 
-def test_whole_machine_rebooted(centres: Make) -> None:
+def test_machine_rebooted(centres: Make) -> None:
     with centres(steps=STEPS) as centre:
         drill = Drill("machine-rebooted", centre)
         drill.begin()

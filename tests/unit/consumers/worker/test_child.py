@@ -108,3 +108,17 @@ def test_the_memory_of_a_program_is_that_of_its_own_attempt(
     here = child._peak() >> 20
     assert used(here + 200) >= here + 200
     assert used(1) < here + 200
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(errno.ENOSPC, "no-space"), (errno.EDQUOT, "no-quota"), (1000, "io-error")]
+)
+def test_a_full_disk_under_the_attempts_log_is_named_as_one(
+    monkeypatch: pytest.MonkeyPatch, job: Callable[..., Job], tmp_path: Path, number: int, code: str
+) -> None:
+    def full(_: Request) -> Answer:
+        raise OSError(number, "the log")
+
+    monkeypatch.setattr(child, "measured", full)
+    ended = child._safely(Request(use="count", job=job(), log=str(tmp_path / "log")))
+    assert (ended.kind, ended.code) == ("interrupt", code)
