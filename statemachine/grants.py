@@ -61,8 +61,9 @@ def granted(role: str) -> dict[str, frozenset[str]]:
 def creating(names: Names) -> Iterator[str]:
     """Give what an administrator of the server does once: roles that can sign in as soon as they have a password."""
     for role in names:
+        # Names are quoted, and are those that an administrator gives: there are no parameters in such a statement.
         yield (
-            f"do $$ begin if not exists (select from pg_roles where rolname = {_text(role)}) then "
+            f"do $$ begin if not exists (select from pg_roles where rolname = {_text(role)}) then "  # nosec B608
             f"create role {_name(role)} login; end if; end $$"
         )
 

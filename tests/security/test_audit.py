@@ -108,11 +108,14 @@ def test_every_exception_from_bandit_says_why() -> None:
 
 
 def _pairs(path: Path) -> list[tuple[str, str]]:
+    """Give each line with those two before it: a statement that goes on over lines has its comment above it."""
     lines = path.read_text().splitlines()
-    return list(zip(["", *lines], lines, strict=False))
+    return [("\n".join(lines[max(0, n - 2) : n]), line) for n, line in enumerate(lines)]
 
 
 def _explained(before: str, line: str) -> bool:
     """Say whether a reason stands before the exception, on its line or in a comment above."""
     reason = line.partition("#")[2].rpartition("# nosec")[0].partition("noqa:")
-    return before.startswith("#") or len((reason[2] or reason[0]).split()) > 1
+    return (
+        any(each.strip().startswith("#") for each in before.splitlines()) or len((reason[2] or reason[0]).split()) > 1
+    )
