@@ -5,7 +5,7 @@ ARGS ?=
 WORKERS ?= 3
 PYTEST = .venv/bin/python -m pytest
 
-.PHONY: demo test check format slow faults cluster monitoring manners fuzz docs audit licences upgrade drills container lock disaster servers clean
+.PHONY: demo test check format slow long faults cluster monitoring manners fuzz docs audit licences upgrade drills container lock disaster servers clean
 
 demo: .venv/.demo  ## a simulated detector, from raw file to catalog
 	@.venv/bin/python -m headframe demo $(ARGS)
@@ -25,6 +25,9 @@ format: .venv/.dev
 
 slow: .venv/.dev servers  ## the long ones: 500 viewers for ten minutes, 100,000 files, a requeue of 100,000, a week's history of 600,000, ten kills of 500 files, all 140 real files, times on an idle machine
 	$(PYTEST) tests -m slow $(ARGS)
+
+long: .venv/.dev servers  ## all that takes half a minute or more and that the targets below have in parts
+	$(PYTEST) tests -m long $(ARGS)
 
 faults: .venv/.dev servers  ## break everything: make faults ARGS="--seconds 900 --files 20000 --seed 7"
 	$(PYTEST) tests/faults -m "not slow" -s -v --seconds 60 --files 300 $(ARGS)

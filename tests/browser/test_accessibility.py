@@ -26,7 +26,9 @@ def signed(browser: "Browser", site: Site) -> list[Any]:
     return signed_in(browser, site, "root", Role.ADMINISTRATOR)
 
 
-@pytest.fixture(params=LOOKS, ids=lambda look: f"{look[0]}-{look[1]}")
+@pytest.fixture(
+    params=[LOOKS[0], pytest.param(LOOKS[1], marks=pytest.mark.long)], ids=lambda look: f"{look[0]}-{look[1]}"
+)
 def page(request: pytest.FixtureRequest, browser: "Browser", site: Site, signed: list[Any]) -> "Iterator[Page]":
     scheme, width = request.param
     context = browser.new_context(color_scheme=scheme, viewport={"width": width, "height": 900})

@@ -42,6 +42,7 @@ def file_of(page: "Page", at: int) -> int:
     return int((page.locator(".cells a").nth(at).get_attribute("href") or "").rpartition("/")[2])
 
 
+@pytest.mark.long
 def test_a_page_left_open_grows_no_larger(page: "Page", site: Site) -> None:
     watched(page, site)
     file, session = file_of(page, 9), page.context.new_cdp_session(page)

@@ -135,6 +135,7 @@ def test_preempted_work_is_interrupted_never_failed_and_goes_on_when_there_is_ro
         idle(cluster)
 
 
+@pytest.mark.long
 def test_a_pilot_that_slurm_does_not_start_is_why_its_work_waits(clusters: Make, slurm: Slurm) -> None:
     nodes = f"NodeName={','.join(slurm.names)}"
     slurm.scontrol("update", nodes, "State=DRAIN", "Reason=test")
@@ -154,6 +155,7 @@ def test_a_pilot_that_slurm_does_not_start_is_why_its_work_waits(clusters: Make,
         idle(cluster)
 
 
+@pytest.mark.long
 def test_an_sbatch_that_times_out_after_it_succeeded_makes_one_job(
     clusters: Make, slurm: Slurm, tmp_path: Path
 ) -> None:

@@ -20,6 +20,7 @@ def slurm() -> Iterator[Slurm]:
         yield made
 
 
+@pytest.mark.long
 def test_pilots_run_on_the_nodes_of_their_reservation_and_nowhere_else(clusters: Make, slurm: Slurm) -> None:
     with clusters(slurm, pilots=pilot(max=6, cores=2, more='reservation = "detector"')) as cluster:
         cluster.hold()

@@ -44,6 +44,7 @@ def test_who_does_not_acknowledge_loses_the_message(impatient: RabbitServer, rab
     broker.close()
 
 
+@pytest.mark.long
 def test_a_step_of_many_timeouts_is_not_killed_and_not_run_twice(centres: Make, impatient: RabbitServer) -> None:
     with centres(steps=steps(lease_s=6)) as centre:
         for name in ("conductor-0", "sweeper-0", "watch-0", "worker-0", "worker-1"):
