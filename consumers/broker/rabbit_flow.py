@@ -125,8 +125,8 @@ class Pull:
                     await self._stirred.wait()
                 elif not await self._fetch():
                     await self._listen()
-        except BrokerUnavailableError:
-            return  # the channel is gone, and who owns it knows
+        except BrokerUnavailableError as error:
+            self._channel.give_up(error)  # it is gone, as a rule; if not, nobody would fetch over it any more
         except Exception as error:  # nobody awaits this task: without it, no message would ever come again
             log.exception("fetching from %s failed in an unexpected way", ", ".join(self._queues))
             self._channel.give_up(explain(error))

@@ -110,7 +110,14 @@ class Channel:
         return await self._wait(answer)
 
     async def get(self, queue: str) -> tuple[Any, Any, bytes] | None:
-        """Get one message from a queue, as (method, properties, body); None if it is empty. One at a time."""
+        """Get one message from a queue, as (method, properties, body); None if it is empty. One at a time.
+
+        Raises `BrokerUnavailableError`. pika looks by itself whether the channel is open in every call but this one:
+        it would send it, the server would end the whole connection ("expected 'channel.open'"), or answer on a
+        channel that has the same number since, where nobody expects it and the message would be stuck.
+        """
+        if not self.raw.is_open:
+            raise BrokerUnavailableError("the channel is closed")
         self._got = self._answer()
         got: tuple[Any, Any, bytes] | None
         try:

@@ -323,6 +323,26 @@ def test_while_a_message_is_being_dealt_with_no_other_is_held(
     other.ack([taken])
 
 
+def test_subscriptions_that_follow_each_other_quickly_cost_no_connection(
+    fragile: Broker, direct: Broker, proxy: TcpProxy, names: Names
+) -> None:
+    """As a worker does while a lane is paused and resumed: it subscribes anew, then leaves what it had."""
+    queues = [names.work("salt", "live"), names.work("salt", "bulk")]
+    send(direct, queues[0], "first")
+    subscription = fragile.subscribe(queues, prefetch=1)
+    connections = proxy.accepted
+    seen = 0
+    for n in range(100):
+        send(direct, queues[n % 2], str(n))
+        seen += len(got := gather(subscription, 1))
+        following = fragile.subscribe(queues[: 1 + n % 2], prefetch=1)
+        subscription.ack(got)  # it has room again, and its channel is being closed
+        subscription.close()
+        subscription = following
+    assert proxy.accepted == connections
+    assert seen == 100
+
+
 def open_channels(broker: RabbitBroker) -> int:
     """Count the channels over which this connection publishes."""
     connection = broker._publishing._connection
