@@ -1,6 +1,8 @@
 """The messages: small typed JSON with a version, validated on both sides.
 
-XX"""
+A reader takes its own version and the one before, and leaves alone a field that it does not know; a message that does
+not decode becomes a dead letter with `MessageError`'s sentence as its reason.
+"""
 
 from datetime import datetime
 from typing import Any, Literal, TypeVar

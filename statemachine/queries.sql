@@ -1763,8 +1763,8 @@ set oldest = excluded.oldest, revision = excluded.revision, by = excluded.by, at
 select to_regclass('alembic_version') is not null as versioned, to_regclass('compatibility') is not null as told;
 
 -- name: alerts_alone
--- Become the only one who looks at alerts until this transaction ends; say when somebody last looked. What takes long is
--- given up: alerts are looked at beside the repairs, and must not keep them.
+-- Become the only one who looks at alerts until this transaction ends. What takes long is given up: alerts are looked at
+-- beside the repairs, and must not keep them.
 select pg_try_advisory_xact_lock(hashtext(current_schema() || '.alerts')) as mine,
   set_config('statement_timeout', '5s', true);
 
@@ -1946,6 +1946,7 @@ where phase = 'executing' and lease_until < clock_timestamp() - make_interval(se
 select max(last_at) as at from (
   select last_at from sum_total where name = 'arrived' union all select last_at from sum_delta where name = 'arrived'
 ) both_tables;
+
 -- name: make_history_month
 -- A month of history, for who does not own the table.
 select make_history_month(cast(:first as date));
@@ -2031,6 +2032,7 @@ delete from web_session;
 -- name: begin_revision
 -- The last word of a restore: without it no process takes the schema for one.
 insert into alembic_version (version_num) values (:revision);
+
 -- name: oldest_transaction
 -- Whose transaction in this database, of others, has been open for longest.
 select pid, application_name, xact_start at time zone 'utc' as since from pg_stat_activity
@@ -2044,6 +2046,7 @@ with gone as (
   delete from detector where until < clock_timestamp() - interval '1 day' and source <> :source
 )
 select count(*) as others from detector where source <> :source and until >= clock_timestamp() - interval '1 day';
+
 -- name: processes_lately
 -- Whose word came in the last two minutes.
 select role, host, version from process

@@ -21,7 +21,7 @@ log = structlog.get_logger("headframe.web")
 def families(conn: Connection) -> Iterator[Metric]:
     """Give the families. Names are those of sites, steps, launchers and pilots: never of runs, files or hosts."""
     shown = _gauge("alert", "Alerts that are open in the service itself", "code", "name", "severity")
-    known = _gauge("alert_acknowledged", "Open or not: somebody knows of it, and nobody is told", "code", "name")
+    known = _gauge("alert_acknowledged", "Open, and somebody knows of it: nobody is told", "code", "name")
     for row in alerts(conn):
         shown.add_metric([row.code, row.name, row.severity], 1)
         if row.acknowledged:

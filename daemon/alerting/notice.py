@@ -67,7 +67,8 @@ def subject(body: dict[str, Any]) -> str:
     shown = firing or alerts
     named = ", ".join(dict.fromkeys(f"{_label(each, 'code')} {_label(each, 'name')}".strip() for each in shown))
     word = f"{len(firing)} need somebody" if firing else "over"
-    return f"[{instance}] {word}: {named}"[:200]
+    # One line, whatever a site or a launcher is called: a mail with two is refused.
+    return " ".join(f"[{instance}] {word}: {named}".split())[:200]
 
 
 def plain(body: dict[str, Any]) -> str:

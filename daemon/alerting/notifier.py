@@ -69,6 +69,10 @@ class Notifier:
         except UndeliveredError as error:
             self._not_taken(found, error)
             return False
+        except Exception as error:  # a notice that cannot be said is tried less and less like others, and given up
+            log.exception("a notice could not be said", receiver=receiver.name, notice=found.id)
+            self._not_taken(found, UndeliveredError(f"it could not be said: {type(error).__name__}"))
+            return False
         with self.engine.begin() as connection:
             notices.sent(connection, found.id)
         log.info("alerts told", receiver=receiver.name, notice=found.id, alerts=len(found.body.get("alerts", ())))

@@ -30,6 +30,8 @@ def take(config: Config, engine: Engine, folder: Path, actor: str, tell: Callabl
     _make(folder, config.instance)
     with engine.connect() as connection:
         connection.exec_driver_sql("set transaction isolation level repeatable read, read only")
+        # It holds the snapshot while pg_dump works, for hours perhaps: a server that ends such sessions shall wait.
+        connection.exec_driver_sql("set local idle_in_transaction_session_timeout = 0")
         server = int(connection.exec_driver_sql("show server_version_num").scalar_one()) // 10_000
         programs, program = find(server)
         snapshot: str = connection.execute(text("select pg_export_snapshot()")).scalar_one()

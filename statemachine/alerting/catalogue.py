@@ -103,7 +103,9 @@ FLOW = (
         summary="the detector runs, and no file arrives",
         expr=(
             "(((max(headframe_last_file_seconds) or vector(Inf)) > $no_files_s) and on ()"
-            " (min_over_time((max(headframe_detector_running))[${no_files_s}s:30s]) == 1))"
+            " (min_over_time((max(headframe_detector_running))[${no_files_s}s:30s]) == 1)"
+            # While the database is away nobody knows of files, nor whether the detector runs.
+            f" and on () ({DATABASE_UP}))"
         ),
         command="headframe get dead-letters",
         page="/",

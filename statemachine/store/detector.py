@@ -25,7 +25,7 @@ def follow_runs(connection: Connection, longest_s: float, valid_s: float) -> Non
 
 
 def say_from_outside(connection: Connection, source: str, running: bool, detail: str, valid_s: float) -> None:
-    """Write down what a program says. Raises `RefusedError` for a name that is ours, and for a twentieth source."""
+    """Write down what a program says. Raises `RefusedError` for a name that is ours, and for too many."""
     if source in OURS:
         raise RefusedError(f"source {source} is what the service says itself; give yours another name")
     (row,) = execute(connection, "detector_sources", source=source)

@@ -9,7 +9,7 @@ from .fields import View
 
 
 class DetectorRow(View):
-    """What a source says of the detector: `rundb` (a run is open), `heartbeat` (a file), or who said so by REST.
+    """What a source says of the detector: `runs` (a run is open), `heartbeat` (a file), or who said so by REST.
 
     `running` is what counts: it was said, and holds until `until`; `since` when that has been so.
     """

@@ -81,9 +81,16 @@ def ill_sites(rows: Sequence[SiteRow], little: float = LITTLE) -> Iterator[Need]
     for row in rows:
         if row.status == "down":
             yield Need("site-down", f"site {row.name} is down: {row.reason}", "headframe doctor", row.name)
-        elif row.share_free is not None and row.share_free < little:
-            sentence = f"site {row.name} has {100 * row.share_free:.1f}% of its space left"
-            yield Need("site-full", sentence, f"headframe describe site {row.name}", row.name)
+        elif left := _little(row, little):
+            yield Need("site-full", f"site {row.name} has {left} left", f"headframe describe site {row.name}", row.name)
+
+
+def _little(row: SiteRow, little: float) -> str:
+    """Say of what a site has little left: a file system without inodes takes no file, however much room it has."""
+    shares = {"space": row.share_free, "inodes": row.share_inodes_free}
+    return " and ".join(
+        f"{100 * share:.1f}% of its {what}" for what, share in shares.items() if share is not None and share < little
+    )
 
 
 def _work(conn: Connection, workers: Sequence[ProcessRow], launchers: Sequence[LauncherRow]) -> Iterator[Need]:

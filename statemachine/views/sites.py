@@ -35,7 +35,15 @@ class SiteRow(View):
     @property
     def share_free(self) -> float | None:
         """Give how much of its space is free, of 1; none where nobody has measured it."""
-        total, free = self.space.get("total"), self.space.get("free")
+        return self._share("total", "free")
+
+    @property
+    def share_inodes_free(self) -> float | None:
+        """Give how many of its inodes are free, of 1; none where nobody has counted them, or there are none."""
+        return self._share("files", "files_free")
+
+    def _share(self, of: str, left: str) -> float | None:
+        total, free = self.space.get(of), self.space.get(left)
         return None if not total or free is None else float(free) / float(total)
 
 

@@ -31,6 +31,8 @@ GROWS = {
     "alert_ack": "with what operators acknowledge; goes after a month",
     "alert_notice": "with what is told of alerts; goes after a month",
     "detector": "stays short: a row a source",
+    "backup": "with backups that are made",
+    "compatibility": "one row",
     "late": "with what comes too late; goes with the months of history",
     "dead_letter": "with messages and files that could not be used, kept whole",
     "measure_due": "stays short: taken every few seconds",

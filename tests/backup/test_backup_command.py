@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 
 from headframe.statemachine.database import connect
 from headframe.statemachine.verify import verify
@@ -100,6 +100,25 @@ def test_the_password_is_on_no_command_line(here: Place, monkeypatch: pytest.Mon
     password = here.url.split(":")[2].split("@")[0]
     assert any("pg_dump --format" in line for line in said)
     assert not [line for line in said if password in line]
+
+
+def test_a_server_that_ends_idle_transactions_waits_for_a_long_dump(
+    here: Place, machine: SmallMachine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from headframe.daemon.backup import take
+
+    allowed: list[str] = []
+    counted = take.counted
+
+    def asking(connection: Connection) -> dict[str, int]:
+        allowed.append(connection.execute(text("show idle_in_transaction_session_timeout")).scalar_one())
+        return counted(connection)
+
+    monkeypatch.setattr(take, "counted", asking)
+    database = machine.sql_value("select current_database()")
+    machine.sql(f'alter database "{database}" set idle_in_transaction_session_timeout = 600000')
+    assert here.backup().code == 0
+    assert allowed == ["0"]
 
 
 def test_only_the_newest_are_kept_and_other_files_are_left_alone(here: Place) -> None:

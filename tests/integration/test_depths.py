@@ -133,6 +133,17 @@ def test_a_site_that_is_nearly_full_is_a_problem(machine: SmallMachine) -> None:
     assert problem.sentence == "site full has 2.0% of its space left"
 
 
+def test_a_site_with_few_inodes_left_is_a_problem_however_much_room_it_has(machine: SmallMachine) -> None:
+    space = '{"total": 1000, "free": 900, "files": 200, "files_free": 2}'
+    machine.sql("insert into site (name, space) values ('many', cast(:space as jsonb))", space=space)
+    machine.sql(
+        'insert into site (name, space) values (\'none\', \'{"total": 9, "free": 9, "files": 0, "files_free": 0}\')'
+    )
+    with machine.engine.connect() as connection:
+        (problem,) = [each for each in v.status(connection).problems if each.code == "site-full"]
+    assert problem.sentence == "site many has 1.0% of its inodes left"
+
+
 def test_all_sites_are_measured_from_the_start(machine: SmallMachine, tmp_path: Path) -> None:
     with machine.engine.begin() as connection:
         declare(connection, [SiteRow(name=n, kind="archive", path=str(tmp_path)) for n in ("one", "two")])

@@ -13,7 +13,7 @@ from headframe.daemon.alerting import Notifier, Notifying, RefusedNoticeError, U
 from headframe.daemon.alerting.hook import Hook
 from headframe.daemon.alerting.mail import Mail
 from headframe.daemon.alerting.receivers import Receiver
-from headframe.daemon.config.alerting import HookConfig, MailConfig
+from headframe.daemon.config.alerting import BOTH, HookConfig, MailConfig, Severities
 from headframe.daemon.sweeper.alerting import Looking
 from headframe.statemachine.store import alerts as kept
 from headframe.statemachine.store import notices
@@ -315,3 +315,31 @@ def test_a_mail_that_nobody_may_get_is_said(mailbox: MailReceiver) -> None:
     with pytest.raises(UndeliveredError, match="452: the disk is full") as found:
         mail(mailbox).send(1, body)
     assert not isinstance(found.value, RefusedNoticeError)
+
+
+class Stumbles:
+    """A receiver that cannot even say it."""
+
+    name: str = "stumbles"
+    severities: Severities = BOTH
+
+    def send(self, number: int, body: dict[str, Any]) -> None:
+        raise ValueError(f"notice {number} has a word that cannot be said")
+
+    def described(self) -> str:
+        return "nobody"
+
+
+def test_a_notice_that_cannot_be_said_is_tried_less_and_less_and_given_up(machine: SmallMachine) -> None:
+    receiver = Stumbles()
+    one = notifier(machine, receiver)
+    look(machine, down())
+    one.gather()
+    assert one.tell(receiver) is False
+    with machine.engine.connect() as conn:
+        (shown,) = how(conn)
+    assert (shown.waiting, shown.tries, shown.error) == (1, 1, "it could not be said: ValueError")
+    machine.sql("update alert_notice set made_at = made_at - interval '4 days', due_at = now()")
+    assert one.tell(receiver) is False
+    with machine.engine.connect() as conn:
+        assert how(conn)[0].waiting == 0

@@ -27,7 +27,7 @@ MOVES = 'headframe_transitions_total{trigger="succeed"}'
 RUNNING = 'headframe_leases{step="place",lease="running"}'
 FREE = 'headframe_site_bytes{site="daq",what="free"}'
 TOTAL = 'headframe_site_bytes{site="daq",what="total"}'
-DETECTOR = 'headframe_detector_running{source="run database"}'
+DETECTOR = 'headframe_detector_running{source="runs"}'
 OLDEST = 'headframe_oldest_ready_seconds{step="place",lane="live"}'
 P95 = 'headframe_latency_seconds{window="hour",quantile="0.95"}'
 LEASES = 'headframe_leases{step="place",lease="expired"}'
@@ -56,8 +56,8 @@ CASES: dict[str, Case] = {
     ),
     "no-progress": Case({ITEMS: "7x300", MOVES: "100x300"}, {ITEMS: "7x300", MOVES: "100+5x300"}),
     "no-files": Case(
-        {"headframe_last_file_seconds": "0+60x300", DETECTOR: "1x300"},
-        {"headframe_last_file_seconds": "0+60x300", DETECTOR: "0x300"},
+        {**UP, "headframe_last_file_seconds": "0+60x300", DETECTOR: "1x300"},
+        {**UP, "headframe_last_file_seconds": "0+60x300", DETECTOR: "0x300"},
     ),
     "queue-old": Case({OLDEST: "7200x300"}, {OLDEST: "600x300"}, STEP),
     "slow-files": Case({P95: "20000x300"}, {P95: "90x300"}),
@@ -83,7 +83,11 @@ MORE_QUIET: dict[str, tuple[dict[str, str], ...]] = {
         {ITEMS: "7x300", MOVES: "100x300", RUNNING: "1x300"},
         {ITEMS: "7x300", MOVES: "100x300", 'headframe_paused{step="place",lane="live"}': "1x300"},
     ),
-    "no-files": ({"headframe_last_file_seconds": "60x300", DETECTOR: "1x300"},),
+    "no-files": (
+        {**UP, "headframe_last_file_seconds": "60x300", DETECTOR: "1x300"},
+        # The database has been away for some minutes: that is another alert.
+        {"headframe_database_up": "1x75 0x225", "headframe_last_file_seconds": "60x75", DETECTOR: "1x75"},
+    ),
     "no-conductor": ({"headframe_database_up": "0x300"}, {}),
     "failures": ({FAILED: "5x300", DONE: "5x300"},),
     "buffer-full-soon": ({FREE: "5000x300"}, {FREE: "10+5x300"}),
