@@ -90,6 +90,8 @@ def granting(names: Names, instance: str, database: str) -> Iterator[str]:
     # What a watcher says of a site is how much room it has.
     columns = "space, status, reason"
     yield f"grant update ({columns}) on {schema}.site to {_name(names.watcher)}"
+    # A restore brings no rights with it, and then anybody may call it, with its owner's rights.
+    yield f"revoke execute on function {schema}.make_history_month(date) from public"
     yield f"grant execute on function {schema}.make_history_month(date) to {_name(names.service)}"
     for name in (names.service, names.backup):
         yield f"grant select on {schema}.history_default to {_name(name)}"

@@ -1771,6 +1771,7 @@ select pg_try_advisory_xact_lock(hashtext(current_schema() || '.alerts')) as min
 -- name: keep_alerts
 -- What is so now: opened, or seen again. It fires once it has been so for long enough; what was not looked at for five
 -- minutes meanwhile begins anew, for nobody knows. What an older headframe left open with another severity takes ours.
+-- That it is still so is written down each minute: pages hear of each change of a row.
 insert into alert as a (code, name, severity, sentence, command, fired_at)
 select w.code, w.name, w.severity, w.sentence, w.command, case when w.for_s <= 0 then clock_timestamp() end
 from jsonb_to_recordset(cast(:rows as jsonb))
@@ -1781,6 +1782,8 @@ on conflict (code, name) where cleared_at is null do update set
   seen_at = clock_timestamp(), calm_since = null,
   since = case when a.fired_at is null and a.seen_at < clock_timestamp() - interval '5 minutes'
     then clock_timestamp() else a.since end
+where (a.severity, a.sentence, a.command) is distinct from (excluded.severity, excluded.sentence, excluded.command)
+  or a.calm_since is not null or a.seen_at < clock_timestamp() - interval '1 minute'
 returning id;
 
 -- name: fire_alerts

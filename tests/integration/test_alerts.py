@@ -82,6 +82,17 @@ def test_what_nobody_looked_at_for_long_begins_anew(machine: SmallMachine) -> No
     assert listed(machine) == ()
 
 
+def test_pages_hear_at_most_each_minute_that_an_alert_is_still_so(machine: SmallMachine) -> None:
+    def told() -> int:
+        machine.sql("delete from change")
+        look(machine, down())
+        return int(machine.sql_value("select count(*) from change where topic = 'alerts'"))
+
+    assert [told(), told()] == [1, 0]
+    later(machine, seconds=61)
+    assert told() == 1
+
+
 def test_what_comes_and_goes_is_one_alert(machine: SmallMachine) -> None:
     calm = Looking(every_s=0, calm_s=300, patience=0)
     look(machine, down(), how=calm)
