@@ -14,7 +14,11 @@ QUICK_S, LONG_S = 0.0, 2.0
 """Before its worker says that it has begun with it (after a second), and after."""
 
 
-@pytest.fixture(scope="module", params=[QUICK_S, LONG_S], ids=["before it is said to have begun", "after that"])
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param(QUICK_S, marks=pytest.mark.long), LONG_S],
+    ids=["before it is said to have begun", "after that"],
+)
 def centre(request: pytest.FixtureRequest, centres: Make) -> Iterator[Centre]:
     """Workers that are on another host at each start; the first file kills whoever takes it."""
     deadly = {"sequence": 1, "after_s": request.param}

@@ -138,7 +138,8 @@ def comes_too_late(centre: Centre, long: LongStep, comes_back: Callable[[], obje
     print(f"\n{who}: begun {long.executed()} times, accepted once, {late} late reports, nothing changed by them")
 
 
-@pytest.mark.parametrize("which", ["conductor-0", pytest.param("conductor-1", marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("which", ["conductor-0", "conductor-1"])
 def test_a_frozen_conductor_that_holds_heartbeats_lets_no_lease_expire(centre: Centre, which: str) -> None:
     if len([member for member in centre.members if member.role == "conductor"]) < 2:
         centre.add("conductor-1")

@@ -35,7 +35,7 @@ def data_folder_deleted(centre: Centre) -> None:
     centre.rabbit.wipe()
 
 
-@pytest.mark.parametrize("lose", [all_queues_purged, data_folder_deleted])
+@pytest.mark.parametrize("lose", [all_queues_purged, pytest.param(data_folder_deleted, marks=pytest.mark.long)])
 def test_lost_queues_come_back_within_the_time_of_a_lost_hint_and_a_lease(
     centres: Make, lose: Callable[[Centre], None]
 ) -> None:
