@@ -242,9 +242,14 @@ def is_outdated(error: BaseException) -> bool:
     return OUTDATED.fullmatch(_sqlstate(error)) is not None
 
 
+def is_without_right(error: BaseException) -> bool:
+    """Say whether an error means that this process's role may not do it, or not yet."""
+    return _sqlstate(error) == NO_RIGHT
+
+
 def is_passing(error: BaseException) -> bool:
     """Say whether an error tells nothing of what was to be written: the server or its schema was not ready for it."""
-    return is_unreachable(error) or is_busy(error) or is_outdated(error) or _sqlstate(error) == NO_RIGHT
+    return is_unreachable(error) or is_busy(error) or is_outdated(error) or is_without_right(error)
 
 
 def wait_briefly(connection: Connection, seconds: float) -> None:

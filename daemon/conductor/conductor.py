@@ -91,7 +91,7 @@ class Conductor:
         self._refilled = self._seen = self._worked = 0.0
         self._wanted = threading.Event()
         self._taken: list[Delivery] = []
-        self._failed, self._limit = False, settings.batch
+        self._failed, self._limit, self._refused = False, settings.batch, 0
         queues = [names.reports("live"), names.arrivals] if lane == "live" else [names.reports(lane)]
         self.subscription = broker.subscribe(queues, prefetch=2 * settings.batch)
 
@@ -111,7 +111,7 @@ class Conductor:
                 seconds = self.loop.missed(error)
                 if is_busy(error):
                     log.warning("others were in the way; it is tried again", cause=first_line(error), seconds=seconds)
-                elif not (isinstance(error, BrokerUnavailableError) or is_passing(error)):
+                elif self._is_unsaid(error):
                     log.error("a turn failed; it is tried again", cause=first_line(error), exc_info=error)
                 self._size_up(error)
                 self.loop.rest(stop, seconds)
@@ -137,9 +137,21 @@ class Conductor:
             self._refilled = time.monotonic()
             self._present()
             self.outbox.refill()
+            self._refused = 0
             self.loop.met()
         self._worked = time.monotonic() - began
         return len(deliveries)
+
+    def _is_unsaid(self, error: Exception) -> bool:
+        """Say whether nobody else tells of it, as `Waiting` does of PostgreSQL and a broker's connection of its loss.
+
+        A broker that answers, and refuses or confirms nothing, has lost no connection: nobody would ever know. Once
+        says nothing: what is under way may fail a moment before its connection knows that it is lost.
+        """
+        if not isinstance(error, BrokerUnavailableError):
+            return not is_passing(error)
+        self._refused = self._refused + 1 if self.broker.ready() else 0
+        return self._refused > 1
 
     def _size_up(self, error: Exception) -> None:
         """Take half as much after what may have been too much for PostgreSQL, and all after what was not."""

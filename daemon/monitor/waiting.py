@@ -31,7 +31,7 @@ class Waiting:
         """Say what is waited for and what to do, unless that was said lately. Of the broker nothing is said here."""
         from ...statemachine import database
 
-        if not (database.is_unreachable(error) or database.is_outdated(error)):
+        if database.is_busy(error) or not database.is_passing(error):
             return
         with self._lock:
             now = self._clock()
@@ -44,8 +44,7 @@ class Waiting:
                 return
             self._said = now
         cause = database.first_line(error)
-        what = "the schema is missing or old" if database.is_outdated(error) else "PostgreSQL does not answer"
-        log.warning(f"{what}; waiting for it", cause=cause, todo=todo(error), since_s=round(now - self._since))
+        log.warning(f"{_what(error)}; waiting for it", cause=cause, todo=todo(error), since_s=round(now - self._since))
 
     def back(self) -> None:
         """Say that it is back, where it was away."""
@@ -60,6 +59,14 @@ class Waiting:
             log.info("PostgreSQL is back; going on", away_s=round(away_s, 1))
 
 
+def _what(error: BaseException) -> str:
+    from ...statemachine import database
+
+    if database.is_outdated(error):
+        return "the schema is missing or old"
+    return "PostgreSQL does not answer" if database.is_unreachable(error) else "a right in PostgreSQL is missing"
+
+
 def todo(error: BaseException) -> str:
     """Say what to do about a database that cannot be worked with."""
     from ...statemachine import database
@@ -67,6 +74,8 @@ def todo(error: BaseException) -> str:
     said = str(getattr(error, "orig", None) or error)
     if database.is_outdated(error):
         return "run: headframe db upgrade"
+    if database.is_without_right(error):
+        return "the owner of the schema runs: headframe db roles --apply"
     return about_access(said) or "it goes on by itself once PostgreSQL answers; headframe doctor says what is wrong"
 
 

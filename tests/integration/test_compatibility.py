@@ -12,9 +12,11 @@ import pytest
 from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import DBAPIError
+from structlog.testing import capture_logs
 
 from headframe import __version__
 from headframe.daemon import fitting
+from headframe.daemon.monitor.waiting import Waiting
 from headframe.statemachine import compatibility, database
 
 from .rabbit_server import RabbitServer
@@ -131,6 +133,10 @@ def test_a_right_that_is_not_there_yet_tells_nothing_of_what_was_to_be_written(e
             connection.execute(text("select * from item"))
         connection.rollback()
     assert database.is_passing(refused.value)
+    with capture_logs() as told:
+        Waiting().away(refused.value)
+    assert "a right in PostgreSQL is missing" in told[0]["event"]
+    assert "headframe db roles" in told[0]["todo"]
 
 
 def test_a_schema_of_nobody_knows_whom_is_refused(engine: Engine) -> None:

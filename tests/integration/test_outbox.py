@@ -7,8 +7,9 @@ from threading import Event
 
 import pytest
 from sqlalchemy import text
+from structlog.testing import capture_logs
 
-from headframe.consumers.broker import Delivery, Names, Outgoing
+from headframe.consumers.broker import BrokerRefusedError, Delivery, Names, Outgoing
 from headframe.consumers.broker.memory import MemoryBroker
 from headframe.consumers.broker.memory_hub import MemoryHub
 from headframe.consumers.messages import (
@@ -128,6 +129,26 @@ def test_a_report_lets_a_conductor_look_for_what_waits_at_once(machine: SmallMac
     assert conductor._until_refill() < 1
     conductor.turn(1.0)
     assert machine.item(1, 2).phase == "submitted"
+
+
+def test_a_broker_that_answers_and_refuses_is_said_by_who_conducts(
+    machine: SmallMachine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its connection is well and says nothing: without a word, all work would stand still and nobody would know why."""
+    office, stop, tried = Office(machine), Event(), list[Sequence[Outgoing]]()
+    conductor = Conductor(machine.engine, office.broker, office.names, machine.book, ConductorSettings(refill_s=0.0))
+    office.register(1, 1, 1)
+
+    def refuse(messages: Sequence[Outgoing]) -> list[bool]:
+        tried.append(messages)
+        if len(tried) == 2:
+            stop.set()
+        raise BrokerRefusedError("no exchange 'headframe.work' (404)", 404)
+
+    monkeypatch.setattr(office.broker, "publish", refuse)
+    with capture_logs() as said:
+        conductor.run(stop)
+    assert [(entry["log_level"], entry["cause"]) for entry in said] == [("error", "no exchange 'headframe.work' (404)")]
 
 
 def conductors(office: Office) -> tuple[Conductor, Conductor]:
