@@ -148,6 +148,7 @@ def run_sweeper(config: Config, stop: threading.Event | None = None, monitor: Mo
     from .alerting import Notifier, receivers
     from .alerting.wired import looking, notifying
     from .space import Space
+    from .sweeper.alerting import Alerting
     from .sweeper.operations import Operations
     from .sweeper.sweeper import Sweeper, SweeperSettings
 
@@ -164,7 +165,6 @@ def run_sweeper(config: Config, stop: threading.Event | None = None, monitor: Mo
             lost_hint_s=sweeps.lost_hint_s,
             page=sweeps.page,
             breaker=Breaker(failures=sweeps.node_failures, window_s=sweeps.node_window_s, share=sweeps.node_share),
-            looking=looking(config),
         )
         Space(engine, wiring.site_roots(config)).start(here.stop)
         sweeper = Sweeper(engine, broker, wiring.names(config), settings, loop=here.monitor.loop("sweeper"))
@@ -172,6 +172,7 @@ def run_sweeper(config: Config, stop: threading.Event | None = None, monitor: Mo
         carried_out = Operations(engine, sweeper.owner, loop=here.monitor.loop("operations"))
         operations = threading.Thread(target=carried_out.run, args=(here.stop,), name="operations", daemon=True)
         operations.start()
+        Alerting(engine, looking(config), loop=here.monitor.loop("look at alerts")).start(here.stop)
         here.started()
         sweeper.run(here.stop)
         operations.join()

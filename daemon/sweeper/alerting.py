@@ -1,5 +1,6 @@
 """The sweeper's look at alerts: asks each condition, and keeps what came of it. One sweeper at a time."""
 
+import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 
@@ -8,10 +9,11 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from ...statemachine.alerting import Limits
-from ...statemachine.database import first_line
+from ...statemachine.database import first_line, is_passing
 from ...statemachine.records import Record
 from ...statemachine.store import alerts, detector
 from ...statemachine.views.conditions import CONDITIONS, Condition
+from ..monitor.loop import Loop
 
 log = structlog.get_logger("headframe.alerts")
 FORGET_S = 3600.0
@@ -33,23 +35,53 @@ class Looking(Record):
 
 
 class Alerting:
-    """One sweeper's part in it; a condition that fails keeps its alerts as they were, and stops no other."""
+    """One sweeper's part in it; a condition that fails keeps its alerts as they were, and stops no other.
 
-    def __init__(self, engine: Engine, looking: Looking, conditions: Sequence[Condition] = CONDITIONS) -> None:
+    It has a thread of its own: a database that is slow keeps all conditions together for longer than leases may wait.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        looking: Looking,
+        conditions: Sequence[Condition] = CONDITIONS,
+        loop: Loop | None = None,
+    ) -> None:
+        self.loop = loop or Loop()
         self.engine, self.looking, self.conditions = engine, looking, conditions
-        self._due = self._forget_due = 0.0
+        self._forget_due = 0.0
+
+    def start(self, stop: threading.Event) -> None:
+        """Begin. Nobody waits for the thread at the end: a look that is cut short has changed nothing."""
+        threading.Thread(target=self.run, args=(stop,), name="look at alerts", daemon=True).start()
+
+    def run(self, stop: threading.Event) -> None:
+        """Look every so often, until told to stop."""
+        while not stop.is_set():
+            self.loop.beat()
+            self.loop.rest(stop, self._rest_s())
+
+    def _rest_s(self) -> float:
+        """Look once; give the seconds to the next look."""
+        try:
+            self.look()
+        except Exception as error:  # PostgreSQL is away, or busy: alerts stay as they were
+            away_s = self.loop.missed(error)
+            if not is_passing(error):
+                log.error("alerts could not be looked at; they are with the next look", cause=first_line(error))
+            return max(self.looking.every_s, away_s)
+        self.loop.met()
+        return self.looking.every_s
 
     def look(self) -> None:
-        """Look, where it is time."""
-        if time.monotonic() < self._due:
-            return
-        self._due = time.monotonic() + self.looking.every_s
+        """Look once."""
         with self.engine.begin() as connection:
             if not alerts.alone(connection):
                 return
             if self.looking.longest_run_s is not None:
                 detector.follow_runs(connection, self.looking.longest_run_s, max(60.0, 4 * self.looking.every_s))
             for condition in self.conditions:
+                self.loop.beat()
                 self._keep(connection, condition)
             if time.monotonic() >= self._forget_due:
                 self._forget_due = time.monotonic() + FORGET_S

@@ -27,7 +27,6 @@ from ...statemachine.store.sweep import Place
 from ..conductor.applying import Effects, follow, see_self
 from ..conductor.outbox import Outbox
 from ..monitor.loop import Loop
-from .alerting import Alerting, Looking
 from .measuring import Measuring
 from .nodes import Nodes
 from .passing import Passings
@@ -44,7 +43,7 @@ TOLD_S = 360.0
 
 class SweeperSettings(Record):
     """`interval_s` between rounds; a hint counts as lost after `lost_hint_s`; `page` rows a statement; `breaker` says
-    when a node is set aside, `looking` how alerts are looked at.
+    when a node is set aside.
     """
 
     interval_s: float = 5.0
@@ -52,7 +51,6 @@ class SweeperSettings(Record):
     page: int = 500
     fold_s: float = 1.0
     breaker: Breaker = Breaker()
-    looking: Looking = Looking()
 
 
 class Sweeper:
@@ -73,7 +71,6 @@ class Sweeper:
         self.passings = Passings(min(MOMENTS_S, settings.lost_hint_s / 2))
         self.measuring = Measuring(engine, 4 * settings.page)
         self.nodes = Nodes(engine, settings.breaker)
-        self.alerting = Alerting(engine, settings.looking)
         self._partition_due = self._away_s = 0.0
         self._seen: tuple[float, str] | None = None
 
@@ -100,7 +97,6 @@ class Sweeper:
             self.forget,
             self.forget_changes,
             self.measuring.measure,
-            self.alerting.look,
         ):
             self._guarded(task)
 

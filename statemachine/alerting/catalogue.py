@@ -7,7 +7,17 @@ from .alert import Alert, Severity
 
 PAGE, TICKET = Severity.PAGE, Severity.TICKET
 DATABASE_UP = "max(headframe_database_up) == 1"
-WAITING = 'max by (scope, step, lane, state, phase) (headframe_items{phase=~"ready|submitted",step!=""})'
+DUE = "(max by (step, lane) (headframe_oldest_ready_seconds) > $no_progress_s)"
+"""Ready for so long: only what may go out, not what waits for its next try."""
+SENT = (
+    'min_over_time((sum by (step, lane) (max by (scope, step, lane, state) (headframe_items{phase="submitted",step!=""'
+    "})))[${no_progress_s}s:30s]) > 0"
+)
+MOVED = "sum(max by (trigger) (headframe_transitions_total))"
+MOVED_BEFORE = "(sum(max by (trigger) (headframe_transitions_total offset ${no_progress_s}s)) or vector(0))"
+"""Not `increase`, which says 0 of a counter that has just appeared."""
+ALL_THE_TIME = "min_over_time((max(headframe_database_up) or vector(0))[${no_progress_s}s:30s]) == 1"
+"""Somebody has looked through the whole window: no new Prometheus, no database that has just come back."""
 
 
 def silent(role: str) -> str:
@@ -88,8 +98,8 @@ FLOW = (
         for_s=60,
         summary="work waits, nothing is being worked on, and nothing has changed state for long",
         expr=(
-            f"(sum({WAITING} unless on (step, lane) headframe_paused == 1) > 0)"
-            " and on () (sum(max by (trigger) (increase(headframe_transitions_total[${no_progress_s}s]))) == 0)"
+            f"(count(({DUE} or {SENT}) unless on (step, lane) headframe_paused == 1) > 0)"
+            f" and on () ({MOVED} - {MOVED_BEFORE} == 0) and on () ({ALL_THE_TIME})"
             ' unless on () (sum(headframe_leases{lease="running"}) > 0)'
         ),
         command="headframe status",
@@ -244,12 +254,8 @@ SITES = (
         code="buffer-full-soon",
         severity=PAGE,
         for_s=600,
-        summary="site {name} will be full soon at the rate of the last hour",
-        expr=(
-            "(predict_linear("
-            '(max by (site) (headframe_site_bytes{what="free"}))[1h:1m], $buffer_s) < 0)'
-            ' unless (max by (site) (delta((max by (site) (headframe_site_bytes{what="free"}))[1h:1m])) >= 0)'
-        ),
+        summary="site {name} will be full soon at the rate of the last hours",
+        expr="max by (site) (headframe_site_full_seconds) < $buffer_s",
         command="headframe describe site {name}",
         page="/sites",
         label="site",

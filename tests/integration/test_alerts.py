@@ -2,11 +2,16 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta
+from threading import Event
 
 import pytest
 from sqlalchemy import Connection, text
 
+from headframe.consumers.broker.memory import MemoryBroker
+from headframe.consumers.broker.memory_hub import MemoryHub
+from headframe.consumers.broker.topology import Names
 from headframe.daemon.sweeper.alerting import Alerting, Looking
+from headframe.daemon.sweeper.sweeper import Sweeper, SweeperSettings
 from headframe.statemachine.alerting import ALERTS, Limits
 from headframe.statemachine.store import alerts as kept
 from headframe.statemachine.store import detector
@@ -15,6 +20,7 @@ from headframe.statemachine.views.alerts import AlertRow, acknowledgements, aler
 from headframe.statemachine.views.conditions import CONDITIONS, Condition
 from headframe.statemachine.views.need import Need
 
+from .servers import wait_until
 from .small_machine import SmallMachine
 
 EAGER = Looking(every_s=0, calm_s=0, patience=0)
@@ -130,6 +136,27 @@ def test_two_sweepers_do_not_look_at_once(machine: SmallMachine) -> None:
     assert listed(machine) == ()
     look(machine, down())
     assert len(listed(machine)) == 1
+
+
+def test_a_condition_that_takes_long_keeps_no_sweeper_waiting(machine: SmallMachine) -> None:
+    asked, answer, stop = Event(), Event(), Event()
+
+    def slow(_conn: Connection, _: Limits) -> Iterable[Need]:
+        asked.set()
+        answer.wait(60)
+        return ()
+
+    Alerting(machine.engine, EAGER, (Condition(("failures",), slow), down())).start(stop)
+    try:
+        assert asked.wait(30)
+        sweeper = Sweeper(machine.engine, MemoryBroker(MemoryHub()), Names("headframe"), SweeperSettings())
+        sweeper.round()
+        assert listed(machine) == ()
+        answer.set()
+        wait_until(lambda: len(listed(machine)) == 1, 30, "the other condition was asked")
+    finally:
+        answer.set()
+        stop.set()
 
 
 def test_every_condition_can_be_asked_and_all_codes_of_the_service_have_one(machine: SmallMachine) -> None:

@@ -23,9 +23,11 @@ def alone(code: str, name: str) -> Case:
 
 UP = {"headframe_database_up": "1x300"}
 ITEMS = 'headframe_items{scope="file",step="place",lane="live",state="arrived",phase="ready"}'
+SENT = ITEMS.replace("ready", "submitted")
 MOVES = 'headframe_transitions_total{trigger="succeed"}'
 RUNNING = 'headframe_leases{step="place",lease="running"}'
 FREE = 'headframe_site_bytes{site="daq",what="free"}'
+FULL = 'headframe_site_full_seconds{site="daq"}'
 TOTAL = 'headframe_site_bytes{site="daq",what="total"}'
 DETECTOR = 'headframe_detector_running{source="runs"}'
 OLDEST = 'headframe_oldest_ready_seconds{step="place",lane="live"}'
@@ -54,7 +56,7 @@ CASES: dict[str, Case] = {
         {'headframe_process_silence_seconds{role="watcher"}': "0+60x300"},
         {'headframe_process_silence_seconds{role="watcher"}': "5x300"},
     ),
-    "no-progress": Case({ITEMS: "7x300", MOVES: "100x300"}, {ITEMS: "7x300", MOVES: "100+5x300"}),
+    "no-progress": Case({**UP, OLDEST: "0+60x300", MOVES: "100x300"}, {**UP, OLDEST: "0+60x300", MOVES: "100+5x300"}),
     "no-files": Case(
         {**UP, "headframe_last_file_seconds": "0+60x300", DETECTOR: "1x300"},
         {**UP, "headframe_last_file_seconds": "0+60x300", DETECTOR: "0x300"},
@@ -71,7 +73,7 @@ CASES: dict[str, Case] = {
     "backup-old": Case({BACKUP: "95000x300"}, {BACKUP: "3600x300"}),
     "site-down": Case({'headframe_site_up{site="daq"}': "0x300"}, {'headframe_site_up{site="daq"}': "1x300"}, SITE),
     "site-full": Case({FREE: "4x300", TOTAL: "100x300"}, {FREE: "40x300", TOTAL: "100x300"}, SITE),
-    "buffer-full-soon": Case({FREE: "5000-10x300"}, {FREE: "5000000-10x300"}, SITE),
+    "buffer-full-soon": Case({FULL: "90000-60x300"}, {FULL: "900000-60x300"}, SITE),
     "launcher-silent": alone("launcher-silent", "nersc"),
     "pilots-refused": alone("pilots-refused", "large"),
     "pilots-pending": alone("pilots-pending", "large"),
@@ -79,9 +81,17 @@ CASES: dict[str, Case] = {
 }
 MORE_QUIET: dict[str, tuple[dict[str, str], ...]] = {
     "no-progress": (
-        {ITEMS: "0x300", MOVES: "100x300"},
-        {ITEMS: "7x300", MOVES: "100x300", RUNNING: "1x300"},
-        {ITEMS: "7x300", MOVES: "100x300", 'headframe_paused{step="place",lane="live"}': "1x300"},
+        {**UP, ITEMS: "0x300", SENT: "0x300", MOVES: "100x300"},
+        {**UP, OLDEST: "0+60x300", MOVES: "100x300", RUNNING: "1x300"},
+        {**UP, OLDEST: "0+60x300", MOVES: "100x300", 'headframe_paused{step="place",lane="live"}': "1x300"},
+        # Ready, but its next try is not due.
+        {**UP, ITEMS: "7x300", MOVES: "100x300"},
+        # Seen for some minutes only: a new Prometheus, a new instance, a database that has just come back.
+        {"headframe_database_up": "_x80 1x220", OLDEST: "_x80 9000+60x220", MOVES: "_x80 100x220"},
+        {**UP, OLDEST: "_x80 9000+60x220", MOVES: "_x80 100x220"},
+        {"headframe_database_up": "1x60 0x20 1x220", OLDEST: "0+60x60 _x20 4800+60x220", MOVES: "100x60 _x20 100x220"},
+        # Sent, and taken up by nobody yet, for some minutes.
+        {**UP, SENT: "0x80 7x220", MOVES: "100x300"},
     ),
     "no-files": (
         {**UP, "headframe_last_file_seconds": "60x300", DETECTOR: "1x300"},
@@ -90,7 +100,15 @@ MORE_QUIET: dict[str, tuple[dict[str, str], ...]] = {
     ),
     "no-conductor": ({"headframe_database_up": "0x300"}, {}),
     "failures": ({FAILED: "5x300", DONE: "5x300"},),
-    "buffer-full-soon": ({FREE: "5000x300"}, {FREE: "10+5x300"}),
+    "buffer-full-soon": ({FREE: "5000x300", TOTAL: "9000x300"},),
     "backup-old": ({"headframe_database_up": "1x300"},),
 }
 """Where it would be wrong to fire too: the other half of a condition is missing."""
+MORE_FIRES: dict[str, tuple[dict[str, str], ...]] = {
+    "no-progress": (
+        {**UP, SENT: "7x300", MOVES: "100x300"},
+        # The same once it has been looked at for long enough.
+        {"headframe_database_up": "_x60 1x240", OLDEST: "_x60 9000+60x240", MOVES: "_x60 100x240"},
+    ),
+}
+"""Other ways in which it is so."""

@@ -10,7 +10,7 @@ import yaml
 from headframe.daemon.monitoring.rules import name_of, rules
 from headframe.statemachine.alerting import ALERTS, Limits
 
-from .cases import CASES, MORE_QUIET, Case
+from .cases import CASES, MORE_FIRES, MORE_QUIET, Case
 
 REPLICAS = ("web-0:8080", "web-1:8080")
 """Each series is there twice: as many as there are webs."""
@@ -38,7 +38,8 @@ def _of(code: str, case: Case) -> list[dict[str, Any]]:
     name = case.labels.get("name", "")
     acknowledged = {f'headframe_alert_acknowledged{{code="{code}",name="{name}"}}': "1x300"}
     quiet = [case.quiet, {**case.fires, **acknowledged}, *MORE_QUIET.get(code, ())]
-    made = [_test(code, "fires", case.fires, case.at, [_expected(code, case)])]
+    fires = [case.fires, *MORE_FIRES.get(code, ())]
+    made = [_test(code, f"fires {number}", each, case.at, [_expected(code, case)]) for number, each in enumerate(fires)]
     made += [_test(code, f"quiet {number}", each, case.at, []) for number, each in enumerate(quiet)]
     if code != "web-away":  # what is not there at all is away in every instance
         made.append(_test(code, "another instance", case.fires, case.at, [], instance="another"))

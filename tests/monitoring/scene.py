@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from sqlalchemy import text
+
 from headframe.daemon.space import Space
 from headframe.statemachine.alerting import Limits
 from headframe.statemachine.database import connect
@@ -36,6 +38,13 @@ LIMITS = Limits(
     queue_minutes=0.05,
     site_free_percent=10,
 )
+SEEN = text("""
+insert into site_sample (site, at, total, free)
+select name, date_bin('5 minutes', clock_timestamp(), 'epoch') - make_interval(mins => m),
+  cast(space ->> 'total' as bigint),
+  cast(space ->> case m when 0 then 'free' else 'total' end as bigint)
+from site, unnest(array[0, 20, 40, 60]) m where name = :site
+""")
 PHASE = "select count(*) from item where scope = 'file' and phase = :phase"
 
 
@@ -112,6 +121,13 @@ class Scene:
     def look(self, site: str) -> None:
         """Have a host look at a site now, which it does each minute."""
         self.space.look(site, str(self.centre.folder / site))
+
+    def seen_before(self, site: str) -> None:
+        """Look at a site, and have it been seen empty until then: a rate comes only of a quarter of an hour."""
+        self.look(site)
+        with self.engine.begin() as connection:
+            connection.execute(text("delete from site_sample where site = :site"), {"site": site})
+            connection.execute(SEEN, {"site": site})
 
     def launcher(self, name: str, **said: Any) -> None:
         """Have a launcher say a round, as the one behind REST would."""

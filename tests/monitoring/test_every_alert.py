@@ -104,12 +104,14 @@ def test_a_disk_that_fills_and_is_full(scene: Scene) -> None:
         scene.look("small")
 
     with small_disk(scene.disk.folder):
+        scene.disk.write("first", 100_000)
+        scene.seen_before("small")
         scene.while_(write, lambda: scene.watch.receiver.last("buffer-full-soon") == "firing", 120)
         scene.disk.write("all", 1_000_000)
         scene.look("small")
         scene.watch.fires("site-full")
         scene.disk.clear()
-        scene.look("small")
+        scene.seen_before("small")
         scene.watch.clears("site-full", "buffer-full-soon")
 
 
