@@ -5,7 +5,7 @@ that upgrades. The others own nothing. New tables get their grants when `db upgr
 of history gets those of `history_default` when it is made.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from .roles import DATABASE_ROLES as ROLES
@@ -76,27 +76,34 @@ def owning(names: Names, instance: str, database: str) -> Iterator[str]:
     yield _OWNING.format(schema=schema, owner=owner)
 
 
-def granting(names: Names, instance: str, database: str) -> Iterator[str]:
-    """Give what each role may do, from nothing; the owner of the schema can say it."""
+def granting(names: Names, instance: str, database: str, there: Collection[str] = ROLES) -> Iterator[str]:
+    """Give what each role that is there may do, from nothing; the owner of the schema can say it."""
     schema = _name(instance)
     yield f"revoke all on schema {schema} from public"
-    for role in ROLES[1:]:
+    for role in (role for role in ROLES[1:] if role in there):
         name = _name(getattr(names, role))
         yield f"grant connect on database {_name(database)} to {name}"
         yield f"grant usage on schema {schema} to {name}"
         yield f"revoke all on all tables in schema {schema} from {name}"
         for table, rights in granted(role).items():
             yield f"grant {', '.join(sorted(rights))} on {schema}.{_name(table)} to {name}"
-    # What a watcher says of a site is how much room it has.
-    columns = "space, status, reason"
-    yield f"grant update ({columns}) on {schema}.site to {_name(names.watcher)}"
+        yield from _besides(role, name, schema)
     # A restore brings no rights with it, and then anybody may call it, with its owner's rights.
     yield f"revoke execute on function {schema}.make_history_month(date) from public"
-    yield f"grant execute on function {schema}.make_history_month(date) to {_name(names.service)}"
-    for name in (names.service, names.backup):
-        yield f"grant select on {schema}.history_default to {_name(name)}"
     yield f"select {schema}.share_history_months()"
-    yield f"grant select on all sequences in schema {schema} to {_name(names.backup)}"
+
+
+def _besides(role: str, name: str, schema: str) -> Iterator[str]:
+    """Give what a role may do besides whole tables of the metadata."""
+    if role == "watcher":
+        columns = "space, status, reason"  # what a watcher says of a site is how much room it has
+        yield f"grant update ({columns}) on {schema}.site to {name}"
+    if role in ("service", "backup"):
+        yield f"grant select on {schema}.history_default to {name}"
+    if role == "service":
+        yield f"grant execute on function {schema}.make_history_month(date) to {name}"
+    if role == "backup":
+        yield f"grant select on all sequences in schema {schema} to {name}"
 
 
 Rights = Iterable[tuple[Iterable[str], set[str]]]

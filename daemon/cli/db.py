@@ -1,4 +1,4 @@
-"""`headframe db`: the schema, what takes room in it, and dropping old history."""
+"""`headframe db`: the schema and who may use it, what takes room in it, and dropping old history."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class MonthName(click.ParamType[date]):
 
 @click.group()
 def db() -> None:
-    """Look after the database."""
+    """Look after the database: its schema and roles, what takes room in it, old history, and a recovery."""
 
 
 @db.command()
@@ -69,10 +69,14 @@ def upgrade(session: Session) -> int:
     with explained():
         bring_up(session.engine, session.config.instance, tell=lambda line: click.echo(f"headframe: {line}", err=True))
         present, _ = revisions(session.engine)
-        granted = renew(session.engine, session.config)
+        granted, missing = renew(session.engine, session.config)
     click.echo(f"the schema {session.config.instance} is at revision {present}")
     if granted:
-        click.echo("the database's roles have what they need in it")
+        whose = "the database's roles have" if not missing else f"the roles {', '.join(granted)} have"
+        click.echo(f"{whose} what they need in it")
+    if granted and missing:
+        lacking = f"{plural(len(missing), 'role')} of the database {'is' if len(missing) == 1 else 'are'} missing"
+        click.echo(f"{lacking}: {', '.join(missing)}; to make what is missing: headframe db roles --apply", err=True)
     click.echo("next: headframe doctor")
     return Code.DONE
 

@@ -57,23 +57,24 @@ def names_of(config: Config) -> Names:
     return grants.names_of(config.instance, config.database.roles)
 
 
-def renew(engine: Engine, config: Config) -> bool:
-    """Grant anew where the roles are there, as after an upgrade that made tables; say whether it was done."""
+def renew(engine: Engine, config: Config) -> tuple[list[str], list[str]]:
+    """Grant anew, as after an upgrade that made tables; give the roles that are there, and the names of the others.
+
+    Where not all are there, those that are still need the new tables.
+    """
     from sqlalchemy import text
 
     from ...statemachine import grants
 
     names = names_of(config)
     with engine.begin() as connection:
-        there = connection.execute(
-            text("select count(*) from pg_roles where rolname = any(:names)"), {"names": list(names)}
-        )
-        if there.scalar_one() < len(names):
-            return False
+        known = text("select rolname from pg_roles where rolname = any(:names)")
+        found = set(connection.execute(known, {"names": list(names)}).scalars())
+        there = [role for role, name in names._asdict().items() if name in found]
         database = connection.execute(text("select current_database()")).scalar_one()
-        for statement in grants.granting(names, config.instance, database):
+        for statement in grants.granting(names, config.instance, database, there) if there else ():
             connection.execute(text(statement))
-    return True
+    return there, [name for name in names if name not in found]
 
 
 def _print(config: Config, names: Names) -> int:

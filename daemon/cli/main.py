@@ -56,7 +56,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
     "Processes": {
         "up": ("processes", "everything in one process tree"),
         "demo": ("processes", "a simulated detector, from file to catalog"),
-        "db": ("db", "upgrade the schema, show sizes, drop old history"),
+        "db": ("db", "upgrade, check the schema; roles, sizes, old history; after a recovery: recovered"),
         "backup": ("backing", "take a backup of the database, while all goes on"),
         "restore": ("backing", "bring a backup back into the database"),
         "broker": ("brokers", "declare queues, exchanges and policies"),

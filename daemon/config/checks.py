@@ -17,6 +17,8 @@ from .launching_checks import check_launching, check_memory, with_paths
 from .model import Config, Inbox
 from .types import NAME, absolute, program
 
+ROLE_NAME = re.compile(r"[A-Za-z0-9_-]{1,63}")
+"""Names of roles stand in statements that take no parameters (`statemachine.grants`)."""
 SHIPPED = {
     "headframe.steps": {"salt", "place", "reconstruct", "catalog", "noop"},
     "headframe.rundb": {"manifest", "csv", "sql"},
@@ -65,6 +67,10 @@ def _database(config: Config, mistakes: Mistakes) -> None:
         mistakes.add("database.url", f'"{_scheme(database.url)}" is not possible; expected postgresql://host/name')
     for role in sorted(set(database.roles) - set(DATABASE_ROLES)):
         mistakes.add(f"database.roles.{role}", f"is no role of the database; there are {', '.join(DATABASE_ROLES)}")
+    for role, name in database.roles.items():
+        if name and not ROLE_NAME.fullmatch(name):
+            allowed = "expected letters, digits, _ and -, at most 63 of them"
+            mistakes.add(f"database.roles.{role}", f'"{name}" is not possible as the name of a role; {allowed}')
 
 
 def _broker(config: Config, mistakes: Mistakes) -> None:

@@ -7,11 +7,14 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+import structlog
+
 from ...consumers.broker import Broker
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
+log = structlog.get_logger("headframe.readiness")
 Check = Callable[[], str]
 """Gives what is wrong, or nothing. It may take as long as a frozen server lets it wait."""
 FIRST_S, AGAIN_S = 0.1, 2.0
@@ -25,14 +28,24 @@ class Need:
     def __init__(self, name: str, check: Check, clock: Callable[[], float] = time.monotonic) -> None:
         self.name, self.check, self._clock = name, check, clock
         self._wrong, self._at = "it has not been looked at yet", clock()
+        self._logged = ""
 
     def look(self) -> None:
         """Look once."""
         try:
             self._wrong = self.check()
+            self._logged = ""
         except Exception as error:
-            self._wrong = str(error).split("\n", 1)[0] or type(error).__name__
+            # Anybody may ask for what is wrong, and an error's own words may name hosts and users.
+            self._wrong = f"looking at it failed ({type(error).__name__}); the log of this process says why"
+            self._log(str(error).split("\n", 1)[0])
         self._at = self._clock()
+
+    def _log(self, cause: str) -> None:
+        """Say once what was found, as long as it stays the same: it is looked at several times a second."""
+        if cause != self._logged:
+            self._logged = cause
+            log.warning(f"whether the {self.name} is ready cannot be found out", cause=cause)
 
     def run(self, stop: threading.Event) -> None:
         """Look again and again, and soon again while something is wrong."""

@@ -213,6 +213,23 @@ def test_the_owner_brings_the_schema_up_and_grants_anew(roles: Roles, tmp_path: 
     assert ask("service", "select count(*) from item") == [(2,)]
 
 
+def test_an_upgrade_grants_to_the_roles_that_are_there_and_names_the_missing_one(
+    roles: Roles, tmp_path: Path, ask: Ask
+) -> None:
+    admin = connect(roles.url, "headframe")
+    with admin.begin() as connection:
+        connection.execute(text(f'drop owned by "{roles.names.watcher}"'))
+        connection.execute(text(f'drop role "{roles.names.watcher}"'))
+        connection.execute(text(f'revoke all on item from "{roles.names.service}"'))
+    admin.dispose()
+    done = headframe(tmp_path / "headframe.toml", "db", "upgrade")
+    assert done.code == 0, done.err
+    assert "the roles owner, service, web, reader, backup have what they need" in done.out
+    assert f"1 role of the database is missing: {roles.names.watcher}" in done.err
+    assert "headframe db roles --apply" in done.err
+    assert ask("service", "select count(*) from item") == [(2,)]
+
+
 def test_the_backup_role_takes_backups_and_the_owner_restores_them(roles: Roles, tmp_path: Path) -> None:
     config = tmp_path / "role.toml"
     for role, words in (

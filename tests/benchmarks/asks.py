@@ -9,8 +9,8 @@ from werkzeug.routing import Rule
 
 from .scale import Scale
 
-ELSEWHERE = ("static", "vendor.show", "metrics.metrics", "health.healthz", "act.ask", "pilots.of_job")
-"""Not lists: files, what Prometheus reads, whether the process is well, a form, what leads elsewhere."""
+ELSEWHERE = ("static", "vendor.show", "metrics.metrics", "health.healthz", "health.livez", "act.ask", "pilots.of_job")
+"""Not lists: files, what Prometheus reads, whether the process is well or there, a form, what leads elsewhere."""
 SAMPLES: Mapping[str, Mapping[str, str]] = {
     "/runs": {"number": "{run}"},
     "/files": {"number": "{file}", "file": "{file}"},

@@ -29,6 +29,10 @@ def test_a_files_way_through_a_running_tree_is_measured(tree: Callable[..., Tree
             lambda: series(families(client)).get(("headframe_broker_up", ())) == 1,
             "a conductor has looked at the broker",
         )
+        mine.until(
+            lambda: ("headframe_site_bytes", (("site", "work"), ("what", "free"))) in series(families(client)),
+            "the site's room is measured",
+        )
         told = series(families(client))
     assert [step.step for step in found.steps] == ["catalog", "place"]
     assert found.today.p99 is not None

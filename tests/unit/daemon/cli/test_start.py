@@ -66,7 +66,8 @@ def test_the_issues_vocabulary_is_there() -> None:
     wanted = (
         "up demo db watch conductor sweeper worker web status get describe logs catalog wait requeue hold cancel "
         "release abandon recover reset run operation pause resume drain dead why verify doctor config broker "
-        "user token campaign failures usage pilot pilots launcher slurm"
+        "user token campaign failures usage pilot pilots launcher slurm "
+        "backup restore alerts monitoring"
     )
     assert set(wanted.split()) == set(COMMANDS)
 

@@ -257,3 +257,14 @@ def test_half_of_the_local_workers_take_bulk_work_unless_it_says_how_many(
     config = made(tmp_path, worker={"work_site": "work", **worker})
     assert ["bulk" in config.worker.lanes(n) for n in range(config.worker.count)] == takes_bulk
     assert all("live" in config.worker.lanes(n) for n in range(config.worker.count))
+
+
+@pytest.mark.parametrize("name", ['web"; drop schema', "it's", "per cent %s", "{brace}", "w" * 64, "ünï"])
+def test_the_name_of_a_role_is_letters_digits_and_lines(tmp_path: Path, name: str) -> None:
+    found = mistakes(tmp_path, database={"embedded": "pg", "roles": {"web": name}})
+    assert "letters, digits, _ and -" in found["database.roles.web"]
+
+
+def test_a_role_may_have_another_name(tmp_path: Path) -> None:
+    config = made(tmp_path, database={"embedded": "pg", "roles": {"web": "Spin_web-2"}})
+    assert config.database.roles == {"web": "Spin_web-2"}

@@ -66,6 +66,18 @@ def test_what_is_missing_turns_readyz_to_503_and_it_comes_back_by_itself(monitor
     wait_until(lambda: asked(port, "/readyz")[0] == 200, 30, "ready again")
 
 
+def test_an_errors_own_words_are_not_told_to_everybody(monitor: Monitor, port: int) -> None:
+    def check() -> str:
+        raise RuntimeError("password authentication failed for user anna at db.example")
+
+    monitor.needs("database", check)
+    monitor.started()
+    wait_until(lambda: "looking at it failed" in asked(port, "/readyz")[1], 30, "it says that something is wrong")
+    status, body = asked(port, "/readyz")
+    assert (status, "RuntimeError" in body) == (503, True)
+    assert "anna" not in body and "db.example" not in body
+
+
 def test_a_check_that_hangs_keeps_no_probe_waiting(monitor: Monitor, port: int) -> None:
     hung = threading.Event()
     monitor.needs("database", lambda: "" if hung.wait(60) else "late")
