@@ -1891,6 +1891,11 @@ returning id;
 -- name: open_alert
 select code, name from alert where code = :code and name = :of and cleared_at is null;
 
+-- name: alert_subject
+-- Whether there is a site or a step of that name; of what else alerts are about nobody keeps a list.
+select case cast(:label as text) when 'site' then exists (select from site where name = :of)
+  when 'step' then exists (select from step_rule where step = :of) else true end as there;
+
 -- name: say_detector
 insert into detector as d (source, running, detail, until)
 values (:source, :running, :detail, clock_timestamp() + make_interval(secs => :valid_s))

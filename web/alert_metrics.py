@@ -10,7 +10,7 @@ from ..statemachine.alerting import Limits
 from ..statemachine.database import first_line
 from ..statemachine.lanes import LANES
 from ..statemachine.views import pauses
-from ..statemachine.views.alerts import alerts
+from ..statemachine.views.alerts import alerts, known
 from ..statemachine.views.conditions import AT_SCRAPE, CONDITIONS
 from ..statemachine.views.detectors import detectors
 from .orders import places
@@ -21,19 +21,28 @@ log = structlog.get_logger("headframe.web")
 def families(conn: Connection) -> Iterator[Metric]:
     """Give the families. Names are those of sites, steps, launchers and pilots: never of runs, files or hosts."""
     shown = _gauge("alert", "Alerts that are open in the service itself", "code", "name", "severity")
-    known = _gauge("alert_acknowledged", "Open, and somebody knows of it: nobody is told", "code", "name")
     for row in alerts(conn):
         shown.add_metric([row.code, row.name, row.severity], 1)
-        if row.acknowledged:
-            known.add_metric([row.code, row.name], 1)
     yield shown
-    yield known
+    yield from _known(conn)
     yield _needs(conn)
     yield _paused(conn)
     running = _gauge("detector_running", "Whether the detector takes data, by who says so", "source")
     for each in detectors(conn):
         running.add_metric([each.source], float(each.running))
     yield running
+
+
+def _known(conn: Connection) -> Iterator[Metric]:
+    """Say until when, too: what is told while nobody can be asked goes by what was said last."""
+    now = _gauge("alert_acknowledged", "Somebody knows of it, open here or not: nobody is told", "code", "name")
+    until = _gauge("alert_acknowledged_until_seconds", "When that ends, or ended in the last day", "code", "name")
+    for row in known(conn):
+        until.add_metric([row.code, row.name], row.until.timestamp())
+        if row.now:
+            now.add_metric([row.code, row.name], 1)
+    yield now
+    yield until
 
 
 def _needs(conn: Connection) -> Metric:

@@ -7,16 +7,16 @@ from typing import Any
 
 from ...statemachine.alerting import BY_CODE
 from ...statemachine.store.notices import Bodies, Telling
+from ..config.alerting import HANDBOOK
 from .receivers import Receiver
 
 NEVER = "0001-01-01T00:00:00Z"
 """How Alertmanager says that an alert has not ended."""
-HANDBOOK = "docs/alerts.md"
 TEST = "test"
 """The code of what `headframe alerts test` sends."""
 
 
-def bodies(receivers: Sequence[Receiver], instance: str, url: str) -> Bodies:
+def bodies(receivers: Sequence[Receiver], instance: str, url: str, handbook: str = HANDBOOK) -> Bodies:
     """Give what makes of alerts what each receiver is told."""
 
     def make(telling: Sequence[Telling]) -> dict[str, dict[str, Any]]:
@@ -24,15 +24,19 @@ def bodies(receivers: Sequence[Receiver], instance: str, url: str) -> Bodies:
         for receiver in receivers:
             wanted = [each for each in telling if each.severity in receiver.severities]
             if wanted:
-                made[receiver.name] = body(receiver.name, instance, url, wanted)
+                made[receiver.name] = body(receiver.name, instance, url, wanted, handbook)
         return made
 
     return make
 
 
-def body(receiver: str, instance: str, url: str, telling: Sequence[Telling]) -> dict[str, Any]:
+def body(
+    receiver: str, instance: str, url: str, telling: Sequence[Telling], handbook: str = HANDBOOK
+) -> dict[str, Any]:
     """Say it all in one notice; what needs somebody comes first."""
-    alerts = [_alert(instance, url, each) for each in sorted(telling, key=lambda each: each.cleared_at is not None)]
+    alerts = [
+        _alert(instance, url, each, handbook) for each in sorted(telling, key=lambda each: each.cleared_at is not None)
+    ]
     return {
         "version": "4",
         "groupKey": f"headframe/{instance}",
@@ -91,7 +95,7 @@ def _label(alert: dict[str, Any], name: str) -> str:
     return str(alert["labels"].get(name, ""))
 
 
-def _alert(instance: str, url: str, each: Telling) -> dict[str, Any]:
+def _alert(instance: str, url: str, each: Telling, handbook: str) -> dict[str, Any]:
     labels = {"alertname": each.code, "code": each.code, "severity": each.severity, "headframe": instance}
     if each.name:
         labels["name"] = each.name
@@ -102,7 +106,7 @@ def _alert(instance: str, url: str, each: Telling) -> dict[str, Any]:
         "annotations": {
             "summary": each.sentence,
             "command": each.command,
-            "remedy": f"{HANDBOOK}#{each.code}",
+            "remedy": f"{handbook}#{each.code}",
             "acknowledge": f"to say that you know: headframe alerts ack {each.code} {each.name}".rstrip()
             + " --for 2h --reason ...",
         },

@@ -11,6 +11,7 @@ from ...statemachine.database import first_line
 from ...statemachine.records import Record
 from ...statemachine.store import notices
 from ...statemachine.store.notices import Notice
+from ..config.alerting import HANDBOOK
 from . import notice
 from .hook import place, post
 from .receivers import Receiver, RefusedNoticeError, UndeliveredError
@@ -25,6 +26,7 @@ class Notifying(Record):
 
     instance: str
     url: str = ""
+    handbook: str = HANDBOOK
     look_s: float = 2.0
     claim_s: float = 120.0
     repeat_s: float = 24 * 3600.0
@@ -41,7 +43,7 @@ class Notifier:
 
     def __init__(self, engine: Engine, receivers: Sequence[Receiver], settings: Notifying) -> None:
         self.engine, self.receivers, self.settings = engine, receivers, settings
-        self._bodies = notice.bodies(receivers, settings.instance, settings.url)
+        self._bodies = notice.bodies(receivers, settings.instance, settings.url, settings.handbook)
 
     def start(self, stop: threading.Event) -> None:
         """Begin."""

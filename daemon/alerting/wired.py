@@ -22,6 +22,7 @@ def notifying(config: Config) -> Notifying:
     return Notifying(
         instance=config.instance,
         url=config.web.url.rstrip("/"),
+        handbook=alerts.handbook,
         repeat_s=alerts.repeat_hours * 3600,
         heartbeat_url=read_secret(file, "alerts.heartbeat_url_file").strip() if file else alerts.heartbeat_url,
         heartbeat_s=alerts.heartbeat_s,

@@ -137,7 +137,9 @@ def _try(session: Session, receiver: Receiver) -> bool:
 
     from ..alerting import UndeliveredError, notice
 
-    body = notice.body(receiver.name, session.instance, session.pages or "", [notice.trial()])
+    body = notice.body(
+        receiver.name, session.instance, session.pages or "", [notice.trial()], session.config.alerts.handbook
+    )
     try:
         where = receiver.described()
         # A number that no notice has, and that is new each time, or a mail program would show the first test alone.

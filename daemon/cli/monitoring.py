@@ -27,9 +27,7 @@ def monitoring() -> None:
 
 
 @monitoring.command()
-@click.option(
-    "--handbook", metavar="URL", default="docs/alerts.md", show_default=True, help="Where each alert has its heading."
-)
+@click.option("--handbook", metavar="URL", help="Where each alert has its heading.  [default: [alerts] handbook]")
 @click.option(
     "--scale",
     type=click.FloatRange(0.001, 1),
@@ -38,12 +36,13 @@ def monitoring() -> None:
 )
 @out_option
 @pass_session
-def rules(session: Session, handbook: str, scale: float, out: Path | None) -> int:
+def rules(session: Session, handbook: str | None, scale: float, out: Path | None) -> int:
     """Make Prometheus' rules: an alert for each thing that needs somebody, with the limits of [alerts.limits]."""
     from ..monitoring.rules import rules as made
 
     config = session.config
-    file = made(config.instance, config.alerts.limits, pages=config.web.url, handbook=handbook, scale=scale)
+    heading = handbook or config.alerts.handbook
+    file = made(config.instance, config.alerts.limits, pages=config.web.url, handbook=heading, scale=scale)
     return _yaml(file, "headframe.rules.yml", out)
 
 

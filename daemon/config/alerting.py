@@ -12,6 +12,8 @@ from .types import Port, Seconds
 Hours = Annotated[float, msgspec.Meta(gt=0)]
 Severities = tuple[Literal["page", "ticket"], ...]
 BOTH: Severities = ("page", "ticket")
+HANDBOOK = "docs/alerts.md"
+"""Where each alert has its heading, for who has the source beside him."""
 
 
 class MailConfig(Record):
@@ -50,6 +52,7 @@ class AlertsConfig(Record):
     mail: MailConfig = MailConfig()
     hooks: dict[str, HookConfig] = msgspec.field(name="hook", default_factory=dict)
     limits: Limits = Limits()
+    handbook: str = HANDBOOK
 
 
 class DetectorConfig(Record):

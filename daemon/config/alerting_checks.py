@@ -1,6 +1,6 @@
 """What has to fit together in `[alerts]`."""
 
-from .alerting import AlertsConfig, HookConfig, MailConfig
+from .alerting import HANDBOOK, AlertsConfig, HookConfig, MailConfig
 from .errors import Mistakes
 
 KEY = "alerts"
@@ -15,6 +15,10 @@ def check_alerts(alerts: AlertsConfig, mistakes: Mistakes) -> None:
         mistakes.add(f"{KEY}.heartbeat_url_file", f"is set beside {KEY}.heartbeat_url; only one of them is possible")
     elif alerts.heartbeat_url:
         _url(alerts.heartbeat_url, f"{KEY}.heartbeat_url", mistakes)
+    if alerts.handbook != HANDBOOK:
+        _url(alerts.handbook, f"{KEY}.handbook", mistakes)
+        if "#" in alerts.handbook or not alerts.handbook.isprintable() or " " in alerts.handbook:
+            mistakes.add(f"{KEY}.handbook", "has a # or a blank; expected the page alone, #code is put behind it")
 
 
 def _mail(mail: MailConfig, mistakes: Mistakes) -> None:

@@ -21,7 +21,8 @@ class Alert(Record):
     `label` says which of its labels is the alert's name (which site, which step), '' where there is but one. It has to
     be so for `for_s` seconds before anybody is told, in Prometheus and in the service itself. `need` says which of the
     conditions that the service looks at itself it is; '' where only Prometheus can see it. `summary` and `command` may
-    say `{name}`. `page` is the page to look at. Its remedy is in docs/alerts.md, under its code.
+    say `{name}`. `page` is the page to look at. `blind`: while it is so, nobody can be asked who knows of it. Its
+    remedy is in docs/alerts.md, under its code.
     """
 
     code: str
@@ -33,6 +34,7 @@ class Alert(Record):
     page: str
     label: str = ""
     need: str = ""
+    blind: bool = False
 
     @property
     def remedy_anchor(self) -> str:
@@ -44,7 +46,14 @@ class Alert(Record):
         found = raw(self.expr, limits)
         if self.label not in ("", "name"):
             found = f'label_replace({found}, "name", "$1", "{self.label}", "(.+)")'
-        return f'({found}) unless on (name) (max by (name) (headframe_alert_acknowledged{{code="{self.code}"}}) == 1)'
+        return f"({found}) unless on (name) ({self._known()})"
+
+    def _known(self) -> str:
+        of = f'{{code="{self.code}"}}'
+        if not self.blind:
+            return f"max by (name) (headframe_alert_acknowledged{of}) == 1"
+        # What was said last. `min`, for a web that has gone may have said so before it was taken back: told in doubt.
+        return f"min by (name) (last_over_time(headframe_alert_acknowledged_until_seconds{of}[1d])) > time()"
 
 
 def raw(expr: str, limits: Limits) -> str:

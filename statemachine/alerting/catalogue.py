@@ -40,6 +40,7 @@ SERVICE = (
         expr="max(headframe_database_up) == 0",
         command="headframe doctor",
         page="/",
+        blind=True,
     ),
     Alert(
         code="broker-away",
@@ -59,6 +60,7 @@ SERVICE = (
         expr='absent(up{job="headframe-web"} == 1)',
         command="headframe web",
         page="/",
+        blind=True,
     ),
     Alert(
         code="no-conductor",
@@ -194,7 +196,6 @@ DATA = (
         expr=needed("failed-items"),
         command="headframe get files --phase failed",
         page="/failures",
-        label="name",
         need="failed-items",
     ),
     Alert(

@@ -66,8 +66,9 @@ def forget(connection: Connection, page: int) -> None:
 
 
 def acknowledge(connection: Connection, code: str, name: str, owner: str, reason: str, for_s: float) -> datetime:
-    """Say that somebody knows of an open alert, until which time; give it. One that was given before ends.
+    """Say that somebody knows of an alert, until which time; give it. One that was given before ends.
 
+    It may be one that is not open here: Prometheus sees some alone, or first, and work that is planned comes later.
     Raises `NotFoundError`, `RefusedError`.
     """
     _check_reason(reason)
@@ -75,7 +76,7 @@ def acknowledge(connection: Connection, code: str, name: str, owner: str, reason
         raise RefusedError(f"an alert can be acknowledged for up to {LONGEST.days} days; say for how long")
     _lock(connection, code, name)
     if not execute(connection, "open_alert", code=code, of=name):
-        raise NotFoundError(f"there is no open alert {said(code, name)}")
+        _check_possible(connection, code, name)
     execute(connection, "end_acknowledgement", code=code, of=name, by=owner)
     made = execute(connection, "acknowledge", code=code, of=name, owner=owner, reason=reason.strip(), for_s=for_s)
     until: datetime = made[0].until
@@ -101,6 +102,19 @@ def said(code: str, name: str) -> str:
 def _check_reason(reason: str) -> None:
     if not reason.strip():
         raise RefusedError("an operator's action needs a reason")
+
+
+def _check_possible(connection: Connection, code: str, name: str) -> None:
+    """See to it that there may be such an alert: who mistypes one would believe that it is silent."""
+    kind = BY_CODE.get(code)
+    if kind is None:
+        raise NotFoundError(f"there is no alert {code}; docs/alerts.md has all of them, headframe alerts the open ones")
+    if kind.label and not name:
+        of = "step, launcher or pilot" if kind.label == "name" else kind.label
+        raise RefusedError(f"{code} is about one {of} each: say which, as in headframe alerts ack {code} NAME")
+    if name and not (kind.label and execute(connection, "alert_subject", label=kind.label, of=name)[0].there):
+        hint = f"there is no {kind.label} {name}" if kind.label else f"{code} needs no name"
+        raise NotFoundError(f"there is no open alert {said(code, name)}, and {hint}")
 
 
 def _lock(connection: Connection, code: str, name: str) -> None:

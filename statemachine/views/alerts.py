@@ -1,7 +1,7 @@
 """Alerts: what needs somebody now, since when, who has been told, and who has said that they know."""
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from msgspec.structs import replace
@@ -66,6 +66,15 @@ class AckRow(View):
     ended_by: str
 
 
+class KnownRow(View):
+    """Until when somebody knows, or knew within the last day, of an alert, be it open or not; `now`: they still do."""
+
+    code: str
+    name: str
+    until: datetime
+    now: bool
+
+
 class ReceiverRow(View):
     """How a receiver of alerts does: what waits for it, since when, how often it was tried, and what was wrong."""
 
@@ -105,6 +114,15 @@ def acknowledgements(conn: Connection, code: str, name: str) -> tuple[AckRow, ..
     wanted = select(*(alert_ack.c[field] for field in AckRow.__struct_fields__))
     wanted = wanted.where(alert_ack.c.code == code, alert_ack.c.name == name)
     return tuple(AckRow(**row._mapping) for row in conn.execute(wanted.order_by(alert_ack.c.id.desc()).limit(100)))
+
+
+def known(conn: Connection) -> tuple[KnownRow, ...]:
+    """List of which alerts somebody knows, or knew within the last day."""
+    until, now = func.max(alert_ack.c.until), func.clock_timestamp()
+    wanted = select(alert_ack.c.code, alert_ack.c.name, until.label("until"), (until > now).label("now"))
+    wanted = wanted.where(alert_ack.c.until > now - timedelta(days=1)).group_by(alert_ack.c.code, alert_ack.c.name)
+    rows = conn.execute(wanted.order_by(alert_ack.c.code, alert_ack.c.name).limit(MOST))
+    return tuple(KnownRow(**row._mapping) for row in rows)
 
 
 def receivers(conn: Connection) -> tuple[ReceiverRow, ...]:

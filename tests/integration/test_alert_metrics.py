@@ -27,6 +27,19 @@ def test_open_alerts_are_shown_with_who_knows_of_them(machine: SmallMachine) -> 
     assert samples(machine)["alert_acknowledged", "site-down", "work"] == 1.0
 
 
+def test_what_only_prometheus_sees_is_acknowledged_until_a_moment(machine: SmallMachine) -> None:
+    with machine.engine.begin() as conn:
+        until = kept.acknowledge(conn, "database-away", "", "ada", "a new disk", 3600)
+    found = samples(machine)
+    assert found["alert_acknowledged", "database-away", ""] == 1.0
+    assert found["alert_acknowledged_until_seconds", "database-away", ""] == until.timestamp()
+    with machine.engine.begin() as conn:
+        kept.withdraw(conn, "database-away", "", "ada", "the disk is here tomorrow")
+    found = samples(machine)
+    assert ("alert_acknowledged", "database-away", "") not in found
+    assert found["alert_acknowledged_until_seconds", "database-away", ""] < until.timestamp()
+
+
 def test_what_no_raw_metric_says_is_asked_at_the_scrape(machine: SmallMachine) -> None:
     machine.arrive(1, 1)
     assert samples(machine) == {("need", "no-worker", "salt"): 1.0}

@@ -262,8 +262,33 @@ def test_nobody_acknowledges_without_a_reason_and_an_end(machine: SmallMachine, 
         kept.acknowledge(conn, "site-down", "work", "ada", reason, for_s)
 
 
-def test_what_is_not_there_cannot_be_acknowledged(machine: SmallMachine) -> None:
-    with machine.engine.begin() as conn, pytest.raises(NotFoundError, match="no open alert site-down work"):
-        kept.acknowledge(conn, "site-down", "work", "ada", "why not", 60)
+@pytest.mark.parametrize(
+    ("code", "name", "error", "said"),
+    [
+        ("site-down", "moon", NotFoundError, "no open alert site-down moon, and there is no site moon"),
+        ("queue-old", "moon", NotFoundError, "no open alert queue-old moon, and there is no step moon"),
+        ("web-away", "moon", NotFoundError, "no open alert web-away moon, and web-away needs no name"),
+        ("site-down", "", RefusedError, "site-down is about one site each: say which"),
+        ("no-such", "", NotFoundError, "there is no alert no-such; docs/alerts.md has all of them"),
+    ],
+)
+def test_what_cannot_be_so_cannot_be_acknowledged(
+    machine: SmallMachine, code: str, name: str, error: type[Exception], said: str
+) -> None:
+    with machine.engine.begin() as conn, pytest.raises(error, match=said):
+        kept.acknowledge(conn, code, name, "ada", "why not", 60)
+
+
+def test_what_is_not_open_can_be_acknowledged_beforehand(machine: SmallMachine) -> None:
+    machine.arrive(1, 1)
+    machine.sql("insert into site (name) values ('moon')")
+    for code, name in (("database-away", ""), ("no-sweeper", ""), ("site-down", "moon"), ("queue-old", "salt")):
+        with machine.engine.begin() as conn:
+            kept.acknowledge(conn, code, name, "ada", "the cable is being mended", 3600)
+    look(machine, down("moon"))
+    assert listed(machine)[0].owner == "ada"
+
+
+def test_nobody_takes_back_what_nobody_said(machine: SmallMachine) -> None:
     with machine.engine.begin() as conn, pytest.raises(NotFoundError, match="nobody has acknowledged"):
         kept.withdraw(conn, "site-down", "work", "ada", "why not")

@@ -24,7 +24,13 @@ from .alert_receivers import HookReceiver, MailReceiver, hook_receiver, mail_rec
 from .small_machine import SmallMachine
 from .test_alerts import CALM, down, listed, look
 
-SETTINGS = Notifying(instance="mine", url="https://mine.example.org", look_s=0.05, again_s=0)
+SETTINGS = Notifying(
+    instance="mine",
+    url="https://mine.example.org",
+    handbook="https://example.org/alerts/",
+    look_s=0.05,
+    again_s=0,
+)
 
 
 @pytest.fixture
@@ -76,7 +82,7 @@ def test_a_web_hook_hears_of_an_alert_and_of_its_end_in_the_words_of_alertmanage
         "alertname": "site-down", "code": "site-down", "name": "work", "severity": "page", "headframe": "mine",
     }  # fmt: skip
     assert alert["annotations"]["command"] == "headframe doctor"
-    assert alert["annotations"]["remedy"] == "docs/alerts.md#site-down"
+    assert alert["annotations"]["remedy"] == "https://example.org/alerts/#site-down"
     assert (alert["generatorURL"], alert["endsAt"]) == ("https://mine.example.org/sites", "0001-01-01T00:00:00Z")
     look(machine, CALM)
     told(machine, receiver)
@@ -93,7 +99,12 @@ def test_people_get_a_mail_with_what_to_do(machine: SmallMachine, mailbox: MailR
     text = str(got.get_payload())
     assert got["Subject"] == "[mine] 1 need somebody: site-down work"
     assert got["To"] == "ops@example.org"
-    for words in ("site work is down", "run: headframe doctor", "docs/alerts.md#site-down", "headframe alerts ack"):
+    for words in (
+        "site work is down",
+        "run: headframe doctor",
+        "https://example.org/alerts/#site-down",
+        "headframe alerts ack",
+    ):
         assert words in text.replace("=\n", "")
 
 

@@ -16,6 +16,8 @@ REPLICAS = ("web-0:8080", "web-1:8080")
 """Each series is there twice: as many as there are webs."""
 MADE = rules("headframe", Limits(), pages="https://headframe.example.org", handbook="https://example.org/alerts")
 BY_CODE = {alert.code: alert for alert in ALERTS}
+AN_HOUR, BEFORE = "9000", "5000"
+"""Ends of acknowledgements: after and before a test looks, in seconds since its begin."""
 RULES = {rule["labels"]["code"]: rule for rule in MADE["groups"][1]["rules"]}
 
 
@@ -36,14 +38,21 @@ def _write(folder: Path, code: str, case: Case, *, without_series: bool) -> str:
 
 def _of(code: str, case: Case) -> list[dict[str, Any]]:
     name = case.labels.get("name", "")
-    acknowledged = {f'headframe_alert_acknowledged{{code="{code}",name="{name}"}}': "1x300"}
-    quiet = [case.quiet, {**case.fires, **acknowledged}, *MORE_QUIET.get(code, ())]
-    fires = [case.fires, *MORE_FIRES.get(code, ())]
+    quiet = [case.quiet, {**case.fires, **_acknowledged(code, name, "1", AN_HOUR)}, *MORE_QUIET.get(code, ())]
+    fires = [case.fires, *MORE_FIRES.get(code, ()), {**case.fires, **_acknowledged(code, name, "0", BEFORE)}]
     made = [_test(code, f"fires {number}", each, case.at, [_expected(code, case)]) for number, each in enumerate(fires)]
     made += [_test(code, f"quiet {number}", each, case.at, []) for number, each in enumerate(quiet)]
     if code != "web-away":  # what is not there at all is away in every instance
         made.append(_test(code, "another instance", case.fires, case.at, [], instance="another"))
     return made
+
+
+def _acknowledged(code: str, name: str, now: str, until: str) -> dict[str, str]:
+    """Somebody knows of it; of what leaves nobody to ask, they said so before."""
+    of = f'{{code="{code}",name="{name}"}}'
+    if BY_CODE[code].blind:
+        return {f"headframe_alert_acknowledged_until_seconds{of}": f"{until}x10 _x290"}
+    return {f"headframe_alert_acknowledged{of}": f"{now}x300"}
 
 
 def _test(

@@ -36,6 +36,17 @@ def test_files_in_one_folder_are_what_prometheus_and_alertmanager_take(config: P
     assert "127.0.0.1:8090" in (out / "prometheus.yml").read_text()
 
 
+def test_rules_lead_to_the_handbook_of_the_configuration_unless_another_is_named(config: Path) -> None:
+    assert "runbook_url: docs/alerts.md#site-down" in headframe(config, "monitoring", "rules").out
+    config.write_text(config.read_text() + '[alerts]\nhandbook = "https://example.org/alerts/"\n')
+    assert "runbook_url: https://example.org/alerts/#site-down" in headframe(config, "monitoring", "rules").out
+    named = headframe(config, "monitoring", "rules", "--handbook", "https://other.org/a")
+    assert "runbook_url: https://other.org/a#site-down" in named.out
+    config.write_text(config.read_text().replace("https://example.org/alerts/", "the wiki"))
+    refused = headframe(config, "monitoring", "rules")
+    assert refused.code != 0 and "alerts.handbook" in refused.err
+
+
 def test_dashboards_are_a_file_each(config: Path, tmp_path: Path) -> None:
     done = headframe(config, "monitoring", "dashboards", "--out", str(tmp_path / "made"))
     files = [Path(line) for line in done.out.splitlines()]

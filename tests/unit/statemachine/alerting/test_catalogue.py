@@ -21,7 +21,7 @@ def test_only_what_the_service_cannot_see_of_itself_is_left_to_prometheus() -> N
 
 def test_every_expression_takes_its_thresholds_from_the_limits() -> None:
     limits = Limits(no_progress_minutes=2, site_free_percent=12.5, failures_least=7, backup_hours=3)
-    assert "[120s]" in raw(BY_CODE["no-progress"].expr, limits)
+    assert "[120s:30s]" in raw(BY_CODE["no-progress"].expr, limits)
     assert "< 0.125" in raw(BY_CODE["site-full"].expr, limits)
     assert ">= 7" in raw(BY_CODE["failures"].expr, limits)
     assert "> 10800" in raw(BY_CODE["backup-old"].expr, limits)
