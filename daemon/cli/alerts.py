@@ -95,7 +95,7 @@ def show(session: Session, code: str, name: str, output: str) -> int:
 @change_options
 @pass_session
 def ack(session: Session, code: str, name: str, lasting: float, reason: str, dry_run: bool, yes: bool) -> int:
-    """Say that you know of an open alert: nobody else is told until that ends. It stays shown, with your name."""
+    """Say that you know of an alert, open or not: nobody else is told until then. It stays shown, with your name."""
     if not dry_run:
         confirm(f"acknowledge {code} {name}".rstrip() + "?", yes=yes)
     with session.acting(dry_run=dry_run) as act:

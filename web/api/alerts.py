@@ -43,7 +43,7 @@ class AlertsAsked(asks.One):
 
 
 class Acknowledge(Reasoned):
-    """Say that somebody knows of an open alert, for so many hours: until then nobody is told of it."""
+    """Say that somebody knows of an alert, open or not, for so many hours: until then nobody is told of it."""
 
     code: Word
     hours: Annotated[float, Meta(gt=0, le=720)]
@@ -92,7 +92,7 @@ def list_receivers(query_data: dict[str, Any]) -> Response:
 @takes(Acknowledge, {"code": "site-down", "name": "UKDC", "hours": 4, "reason": "the cable is being mended"})
 @needs(Role.OPERATOR)
 def acknowledge(query_data: dict[str, Any], asked: Acknowledge) -> Response:
-    """Say that you know of an open alert, why it may wait, and for how long."""
+    """Say that you know of an alert, open or not, why it may wait, and for how long."""
 
     def change(connection: Connection) -> Done:
         until = store.acknowledge(connection, asked.code, asked.name, who().name, asked.reason, asked.hours * 3600)

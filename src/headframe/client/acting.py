@@ -99,7 +99,7 @@ class Acting:
         return self.wire.send(Receipt, path, None, dry_run=dry_run, method="DELETE", reason=reason)
 
     def acknowledge(self, code: str, name: str, hours: float, reason: str, *, dry_run: bool = False) -> Receipt:
-        """Say that you know of an open alert, for so many hours; nobody is told of it until then."""
+        """Say that you know of an alert, open or not, for so many hours; nobody is told of it until then."""
         return self._told("/alerts/ack", reason, dry_run, {"code": code, "name": name, "hours": hours})
 
     def unacknowledge(self, code: str, name: str, reason: str, *, dry_run: bool = False) -> Receipt:
