@@ -2059,3 +2059,25 @@ select count(*) as others from detector where source <> :source and until >= clo
 -- Whose word came in the last two minutes.
 select role, host, version from process
 where seen_at > clock_timestamp() - interval '2 minutes' and version <> '' order by role, host, owner;
+
+-- name: heard_lately
+-- Who was heard of so lately that it is taken to be running; workers, pilots and launchers never touch the database.
+select distinct role, host from process
+where role not in ('worker', 'pilot', 'launcher') and seen_at > clock_timestamp() - make_interval(secs => :lively_s)
+order by role, host;
+
+-- name: daemon_sessions
+-- Sessions of processes that work on this database: a web writes itself down nowhere else.
+select application_name, min(pid) as pid from pg_stat_activity
+where datname = current_database() and pid <> pg_backend_pid()
+  and application_name in ('conductor', 'sweeper', 'watch', 'web', 'up')
+group by application_name order by application_name;
+
+-- name: other_instances
+-- How many other schemas in this database are of headframe; one that a restore put aside is none.
+select count(*) as n from pg_class c join pg_namespace s on s.oid = c.relnamespace
+where c.relname = 'alembic_version' and c.relkind = 'r' and s.nspname <> current_setting('search_path')
+  and s.nspname !~ '_before_[0-9]+$';
+
+-- name: schemas_aside
+select nspname from pg_namespace where nspname ~ :pattern order by nspname;

@@ -81,6 +81,12 @@ def read(file: Path) -> Manifest:
 def check_bytes(file: Path, manifest: Manifest) -> Path:
     """Read the whole dump and compare; give its path. Raises `BackupError`."""
     dump = file.parent / manifest.dump
+    compare(dump, manifest)
+    return dump
+
+
+def compare(dump: Path, manifest: Manifest) -> None:
+    """Read a dump, whatever it is called by now, and compare it with its manifest. Raises `BackupError`."""
     digest, size = blake3(), 0
     try:
         with dump.open("rb") as stream:
@@ -92,4 +98,3 @@ def check_bytes(file: Path, manifest: Manifest) -> Path:
     if (size, digest.hexdigest()) != (manifest.size, manifest.blake3):
         said = f"{size} bytes, expected {manifest.size}" if size != manifest.size else "its blake3 is another one"
         raise BackupError(f"{dump}: is not what was written ({said}); nothing was changed; take another backup")
-    return dump

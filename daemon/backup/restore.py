@@ -13,8 +13,9 @@ from sqlalchemy import Connection, Engine, text
 from ... import __version__
 from ...consumers.broker import BrokerRefusedError, BrokerUnavailableError
 from ...statemachine.database import known_revisions
+from ...statemachine.queries import query
 from ...statemachine.records import Record
-from ...statemachine.store.backups import Made, Restored, restored, rows
+from ...statemachine.store.backups import Made, Restored, left_aside, restored, rows
 from .. import wiring
 from ..config import Config
 from .manifest import BackupError, Manifest, check_bytes
@@ -27,13 +28,19 @@ SEAL = "alembic_version"
 
 
 class Present(Record):
-    """What is in the database now: rows that would be lost, processes that were heard of lately."""
+    """What is in the database now: rows that would be lost, processes that were heard of lately, or have sessions.
+
+    `perhaps` are sessions of processes of this instance, or of another one in this database. `aside` are schemas that a
+    killed restore left.
+    """
 
     schema: bool = False
     rows: int = 0
     runs: int = 0
     files: int = 0
     alive: tuple[str, ...] = ()
+    perhaps: tuple[str, ...] = ()
+    aside: tuple[str, ...] = ()
 
 
 def check(file: Path, manifest: Manifest, config: Config) -> Path:
@@ -66,18 +73,32 @@ def fitting(engine: Engine, manifest: Manifest) -> Path:
     return programs
 
 
-def present(engine: Engine) -> Present:
+def present(engine: Engine, instance: str) -> Present:
     """Look at what a restore would replace."""
     with engine.connect() as connection:
-        schema = bool(connection.execute(text("select to_regnamespace(current_setting('search_path'))")).scalar())
-        if not schema:
-            return Present()
+        aside = left_aside(connection, instance)
+        alive, perhaps = _sessions(connection)
+        if not connection.execute(text("select to_regnamespace(:name)"), {"name": instance}).scalar():
+            return Present(aside=aside, alive=alive, perhaps=perhaps)
         runs, files, people, tokens = (_count(connection, name) for name in ("run", "file", "person", "api_token"))
-        alive: tuple[str, ...] = ()
         if _is_there(connection, "process"):
-            heard = connection.execute(_ALIVE, {"lively_s": LIVELY_S})
-            alive = tuple(f"{row.role} on {row.host}" for row in heard)
-        return Present(schema=True, rows=runs + files + people + tokens, runs=runs, files=files, alive=alive)
+            heard = connection.execute(query("heard_lately"), {"lively_s": LIVELY_S})
+            alive = (*(f"{row.role} on {row.host}" for row in heard), *alive)
+        return Present(
+            schema=True, rows=runs + files + people + tokens, runs=runs, files=files, alive=alive, perhaps=perhaps,
+            aside=aside,
+        )  # fmt: skip
+
+
+def _sessions(connection: Connection) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Give the sessions of daemons in this database: those that are ours for sure, and those that may be another's.
+
+    A session says what it is, and not of which instance: that is sure only where there is no other instance.
+    """
+    found = connection.execute(query("daemon_sessions")).all()
+    named = tuple(f"{row.application_name} (process {row.pid} of PostgreSQL)" for row in found)
+    others = int(connection.execute(query("other_instances")).scalar_one())
+    return ((), named) if others else (named, ())
 
 
 def restore(config: Config, engine: Engine, file: Path, manifest: Manifest, actor: str) -> Restored:
@@ -185,10 +206,3 @@ def _is_there(connection: Connection, table: str) -> bool:
 
 def _count(connection: Connection, table: str) -> int:
     return rows(connection, table) if _is_there(connection, table) else 0
-
-
-_ALIVE = text("""
-select distinct role, host from process
-where role not in ('worker', 'pilot', 'launcher') and seen_at > clock_timestamp() - make_interval(secs => :lively_s)
-order by role, host
-""")

@@ -68,7 +68,8 @@ def restore(session: Session, source: Path, replace: bool, dry_run: bool, yes: b
     click.echo(f"{dump}: whole, {human_size(manifest.size)}, of headframe {manifest.version} as of {manifest.called}")
     with explained():
         module.fitting(session.engine, manifest)
-        there = module.present(session.engine)
+        there = module.present(session.engine, session.config.instance)
+    _warn(there, session.config.instance)
     _refuse(there, session.config.instance, replace=replace)
     if dry_run:
         click.echo(
@@ -96,7 +97,9 @@ def recovered(session: Session, yes: bool) -> int:
     from ..backup import restore as module
 
     with explained():
-        _refuse_alive(module.present(session.engine), session.config.instance)
+        there = module.present(session.engine, session.config.instance)
+        _warn(there, session.config.instance)
+        _refuse_alive(there, session.config.instance)
         confirm("take back all that is with workers, and give every item a new epoch?", yes=yes)
         with session.engine.begin() as connection:
             did = begin_again(connection, "the database was recovered to an earlier moment", session.actor)
@@ -107,10 +110,30 @@ def recovered(session: Session, yes: bool) -> int:
     return Code.DONE
 
 
+def _warn(there: Present, instance: str) -> None:
+    """Say what is to be looked at first, and stands in nobody's way."""
+    for name in there.aside:
+        click.echo(left_sentence(name, instance), err=True)
+    if there.perhaps:
+        which = f"of {instance} or of another instance in this database: {', '.join(there.perhaps)}"
+        click.echo(f"headframe: processes are running, {which}; stop those of {instance} first", err=True)
+
+
+def left_sentence(name: str, instance: str) -> str:
+    """Say what a schema is that a killed restore left, and how it goes, or comes back."""
+    back = f'alter schema "{name}" rename to "{instance}"'
+    return (
+        f"headframe: the schema {name} is what {instance} had before a restore that was killed, or is under way; "
+        f'to drop it, in psql: drop schema "{name}" cascade; to have it back, where there is no {instance}: {back}'
+    )
+
+
 def _refuse_alive(there: Present, instance: str) -> None:
     if there.alive:
-        sentence = f"processes of {instance} were heard of a moment ago: {', '.join(there.alive)}"
-        raise CommandError(sentence, next_step="stop them, wait 20 s, and say it again")
+        sentence = f"processes of {instance} are running, or were a moment ago: {', '.join(there.alive)}"
+        gone = "; the session of one that is gone ends by select pg_terminate_backend(NUMBER)"
+        todo = "stop them, wait 20 s, and say it again" + (gone if "PostgreSQL" in sentence else "")
+        raise CommandError(sentence, next_step=todo)
 
 
 def _refuse(there: Present, instance: str, *, replace: bool) -> None:

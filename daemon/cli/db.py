@@ -10,7 +10,7 @@ import click
 
 from ...statemachine.wording import plural
 from .asking import change_options, confirm
-from .backing import recovered
+from .backing import left_sentence, recovered
 from .codes import Code, CommandError
 from .columns import Column, field
 from .dbroles import renew, roles
@@ -90,11 +90,15 @@ def upgrade(session: Session) -> int:
 def check(session: Session, wait: bool, timeout: float | None) -> int:
     """Say whether this headframe may work on the database's schema; ends 1 where it may not, 6 where it is away."""
     from ...statemachine.compatibility import fit
+    from ...statemachine.store.backups import left_aside
 
     if wait and not _waited(session, timeout):
         raise CommandError(f"the schema did not come to fit within {timeout:g} s", Code.TIMED_OUT)
     with session.looking() as conn:
         found = fit(conn)
+        aside = left_aside(conn, session.config.instance)
+    for name in aside:
+        click.echo(left_sentence(name, session.config.instance), err=True)
     if not found.fits:
         raise CommandError(found.sentence)
     click.echo(f"this headframe may work on the schema {session.config.instance}: {found.sentence}")

@@ -51,6 +51,12 @@ def rows(connection: Connection, table: str) -> int:
     return int(connection.execute(select(func.count()).select_from(metadata.tables[table])).scalar_one())
 
 
+def left_aside(connection: Connection, instance: str) -> tuple[str, ...]:
+    """Give the schemas that a restore put aside and neither dropped nor put back: it was killed, or is under way."""
+    found = connection.execute(query("schemas_aside"), {"pattern": f"^{instance}_before_[0-9]+$"})
+    return tuple(found.scalars())
+
+
 class Restored(Record):
     """What was done to a restored schema: where epochs go on, items, attempts that ran when the backup was taken."""
 

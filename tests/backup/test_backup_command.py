@@ -4,12 +4,15 @@ import json
 import os
 import stat
 import time
+from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from sqlalchemy import Connection, text
 
+from headframe.daemon.backup.manifest import BackupError
 from headframe.statemachine.database import connect
 from headframe.statemachine.verify import verify
 
@@ -149,6 +152,49 @@ def test_a_part_that_a_killed_backup_left_is_removed_a_day_later(here: Place) ->
     assert [name for name in names(here) if name.endswith(".part")] == [".headframe-2.dump.part"]
 
 
+def test_a_dump_that_has_had_no_manifest_for_a_day_goes_with_the_old_ones(here: Place) -> None:
+    here.backups.mkdir()
+    lonely, young, foreign = (
+        here.backups / name for name in ("headframe-20200101T000000Z.dump", "headframe-20260101T000000Z.dump",
+                                         "headframe-mine.dump")
+    )  # fmt: skip
+    moment = time.time() - 90_000
+    for file in (lonely, young, foreign):
+        file.write_text("x")
+        if file != young:
+            os.utime(file, (moment, moment))
+    assert not here.backup().out.count("removed")
+    assert f"removed {lonely}" in here.backup("--keep", "9").out
+    assert (lonely.exists(), young.exists(), foreign.exists()) == (False, True, True)
+
+
+def test_a_dump_has_no_name_before_it_was_checked(here: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    from headframe.daemon.backup import take
+
+    def refuse(programs: Path, dump: Path) -> list[str]:
+        assert names(here) == [dump.name]
+        assert dump.name.endswith(".part")
+        raise BackupError(f"{dump}: pg_restore cannot read it")
+
+    monkeypatch.setattr(take, "contents", refuse)
+    refused = here.backup()
+    assert refused.code == 1
+    assert names(here) == []
+
+
+def test_backups_of_one_second_have_names_of_their_own(here: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    from headframe.daemon.backup import take
+
+    moment = datetime(2026, 11, 22, 8, tzinfo=UTC)
+    monkeypatch.setattr(take, "datetime", SimpleNamespace(now=lambda _: moment))
+    for _ in range(2):
+        done = here.backup()
+        assert done.code == 0, done.err
+    first, second = "headframe-20261122T080000Z", "headframe-20261122T080000Z-2"
+    assert set(names(here)) == {f"{name}.{kind}" for name in (first, second) for kind in ("dump", "json")}
+    assert json.loads((here.backups / f"{second}.json").read_text())["dump"] == f"{second}.dump"
+
+
 def test_a_restored_instance_is_whole_and_goes_on(here: Place, fresh: Place, machine: SmallMachine) -> None:
     here.backup()
     before = here.rows("select id, state, epoch from item order by id")
@@ -233,6 +279,50 @@ def test_a_running_instance_is_not_restored_over(here: Place) -> None:
     refused = here.restore(here.backups, "--replace", "--yes")
     assert refused.code == 1
     assert "conductor on node-1" in refused.err
+
+
+def test_a_web_that_only_has_a_session_is_seen(here: Place) -> None:
+    here.backup()
+    web = connect(here.url, "headframe", role="web")
+    with web.connect() as connection:
+        number = connection.execute(text("select pg_backend_pid()")).scalar_one()
+        connection.rollback()
+        refused = here.restore(here.backups, "--replace", "--yes")
+        assert refused.code == 1
+        assert f"web (process {number} of PostgreSQL)" in refused.err
+        assert "pg_terminate_backend" in refused.err
+        assert headframe(here.config, "db", "recovered", "--yes").code == 1
+    web.dispose()
+
+
+def test_a_web_that_may_be_another_instances_is_named(here: Place) -> None:
+    here.backup()
+    here.rows("create schema another")
+    here.rows("create table another.alembic_version (version_num text)")
+    web = connect(here.url, "another", role="web")
+    with web.connect() as connection:
+        connection.execute(text("select 1"))
+        connection.rollback()
+        done = here.restore(here.backups, "--replace", "--yes")
+    web.dispose()
+    assert done.code == 0, done.err
+    assert "of headframe or of another instance in this database: web (process" in done.err
+
+
+def test_what_a_killed_restore_put_aside_is_named_with_what_drops_it(here: Place) -> None:
+    here.backup()
+    here.rows("alter schema headframe rename to headframe_before_1763800000")
+    drop = 'drop schema "headframe_before_1763800000" cascade'
+    checked = headframe(here.config, "db", "check")
+    assert checked.code == 1
+    assert drop in checked.err
+    assert 'alter schema "headframe_before_1763800000" rename to "headframe"' in checked.err
+    done = here.restore(here.backups)
+    assert done.code == 0, done.err
+    assert drop in done.err
+    here.rows(drop)
+    checked = headframe(here.config, "db", "check")
+    assert (checked.code, checked.err) == (0, "")
 
 
 @pytest.mark.parametrize(
