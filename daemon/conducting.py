@@ -16,7 +16,7 @@ from .monitor.monitor import Monitor
 
 SESSIONS = 5
 """Sessions that a process may have open at once: one a lane, one that listens, one for the dead letters, one for the
-depths of queues."""
+depths of queues. What folds sums needs one now and then, for a moment, and takes it from the pool's overflow."""
 BULK_BATCH = 200
 """Messages of the bulk lane in one batch, and items of it in one refill: no transaction of it is long."""
 BULK_BYTES = 100_000

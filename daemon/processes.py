@@ -103,6 +103,7 @@ def run_conductor(
     """Conduct these lanes, each in a thread of its own."""
     from . import conducting
     from .conductor.depths import Depths
+    from .conductor.folding import Folding
     from .conductor.parking import Parking
 
     with part(config, "conductor", stop, monitor) as here:
@@ -122,6 +123,8 @@ def run_conductor(
             loop=here.monitor.loop("queue depths"),
         )
 
+        folding = Folding(engine, here.monitor.loop("sums"))
+
         def wake() -> None:
             for conductor in conductors:
                 conductor.wake()
@@ -131,6 +134,7 @@ def run_conductor(
             "notices": lambda: wiring.listen(engine, config.instance, wake, here.stop, here.monitor.loop("notices")),
             "dead letters": lambda: parking.run(here.stop),
             "queue depths": lambda: depths.run(here.stop),
+            "sums": lambda: folding.run(here.stop),
         }
         threads = [threading.Thread(target=run, name=name, daemon=True) for name, run in beside.items()]
         for thread in threads:

@@ -1447,6 +1447,10 @@ with taken as (
 )
 select count(*) as n from taken;
 
+-- name: many_sums
+-- Whether more than :most wait: no further is counted.
+select exists (select from sum_delta offset :most limit 1) as many;
+
 -- name: coarsen_latency
 -- Latencies older than :before go from spans of :fine minutes into spans of :coarse, which hold the sum.
 with old as (

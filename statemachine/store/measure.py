@@ -40,6 +40,11 @@ def fold_sums(connection: Connection, page: int) -> int:
     return _counted(connection, "fold_sums", page)
 
 
+def many_sums(connection: Connection, most: int) -> bool:
+    """Say whether more than so many rows wait to be folded; it counts no further."""
+    return bool(execute(connection, "many_sums", most=most)[0].many)
+
+
 def forget_samples(connection: Connection, page: int) -> int:
     """Forget a page of how much room sites had more than a week ago; give how many rows went."""
     return _counted(connection, "forget_samples", page)

@@ -8,6 +8,7 @@ from flask.testing import FlaskClient
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as open_metrics
 from sqlalchemy import text
 
+from headframe.daemon.conductor.folding import Folding
 from headframe.statemachine.lifecycle import Trigger
 from headframe.statemachine.store import measure
 from headframe.statemachine.store.prune import prune
@@ -261,3 +262,12 @@ def test_each_family_is_documented_and_each_documented_one_is_there(shift: Small
     written = {line.split("`")[1].partition("{")[0] for line in lines if line.startswith("| `headframe_")}
     assert told - written == set()
     assert written - told == set()
+
+
+def test_without_a_sweeper_a_conductor_keeps_few_sums_waiting_and_loses_none(shift: SmallMachine) -> None:
+    before = growing(families(web(shift)))
+    few, many = Folding(shift.engine, most=100_000), Folding(shift.engine, most=2)
+    assert few.look() == 0
+    assert many.look() > 2
+    assert many.look() == 0
+    assert growing(families(web(shift))) == before
