@@ -29,13 +29,13 @@ FILES = "select count(*) from file f join run r on r.id = run_id where number = 
 ITEMS = "select count(*) from item i join run r on r.id = run_id where number = :n"
 FAILED = "select min(file_id) from item i join run r on r.id = run_id where number = :n and phase = 'failed'"
 QUESTIONS = {
-    "/": 13,
-    "/?sort=missing": 16,
+    "/": 14,
+    "/?sort=missing": 17,
     "/runs/{newest}": 23,
     "/runs/{newest}/files": 6,
     "/files/{file}": 14,
     "/dead-letters": 3,
-    "/status": 16,
+    "/status": 17,
     "/queues": 8,
     "/latency": 10,
     "/failures": 4,
