@@ -11,10 +11,12 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from ..statemachine.database import first_line
-from ..statemachine.store.sites import Measured, measure
+from ..statemachine.store.sites import Measured, declared, measure
 
 log = structlog.get_logger("headframe.space")
 EVERY_S = 60.0
+SOON_S = 1.0
+"""How soon a site is looked at again that no conductor has written down yet."""
 
 
 class Space:
@@ -29,19 +31,21 @@ class Space:
         for name, root in self.roots.items():
             threading.Thread(target=self._run, args=(name, root, stop), name=f"space {name}", daemon=True).start()
 
-    def look(self, name: str, root: str) -> None:
-        """Measure one site and write it down."""
+    def look(self, name: str, root: str) -> bool:
+        """Measure one site and write it down. Say whether it could be: a conductor declares sites."""
         found = measured(name, root)
         with self.engine.begin() as connection:
             measure(connection, [found], self.host)
+            return declared(connection, name)
 
     def _run(self, name: str, root: str, stop: threading.Event) -> None:
         while True:
+            wait_s = self.every_s
             try:
-                self.look(name, root)
+                wait_s = self.every_s if self.look(name, root) else min(SOON_S, self.every_s)
             except SQLAlchemyError as error:
                 log.info("a site's space is not written down", site=name, cause=first_line(error))
-            if stop.wait(self.every_s):
+            if stop.wait(wait_s):
                 return
 
 

@@ -1638,6 +1638,9 @@ update site s set
   status = case when l.wrong = '' then 'up' else 'down' end, reason = l.wrong
 from locked l where s.name = l.name;
 
+-- name: site_declared
+select exists (select from site where name = :site) as there;
+
 -- name: forget_samples
 with old as (
   delete from site_sample where ctid = any(array(

@@ -31,6 +31,11 @@ def declare(connection: Connection, sites: Iterable[SiteRow]) -> None:
     execute(connection, "declare_sites", rows)
 
 
+def declared(connection: Connection, name: str) -> bool:
+    """Say whether a conductor has written the site down; before, nothing can be said of it."""
+    return bool(execute(connection, "site_declared", site=name)[0].there)
+
+
 def measure(connection: Connection, found: Iterable[Measured], host: str) -> None:
     """Write down how much room there is at sites. Who cannot see a site that others see says nothing of it."""
     rows: list[dict[str, Any]] = [{"name": each.site, "space": each.space, "wrong": each.wrong} for each in found]

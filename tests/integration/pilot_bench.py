@@ -15,6 +15,7 @@ from headframe.consumers.broker import Outgoing
 from headframe.consumers.messages import Arrived, encode
 from headframe.daemon import conducting, wiring
 from headframe.daemon.config import load
+from headframe.daemon.monitor.monitor import Monitor
 from headframe.statemachine.database import upgrade
 from headframe.statemachine.records import ArrivedFile
 
@@ -58,7 +59,9 @@ class PilotBench:
         self.engine = wiring.engine(self.config, "conductor", pool=8)
         upgrade(self.engine, self.config.instance)
         self.broker = wiring.broker(self.config, "test", self.stop)
-        conductors = conducting.conductors(self.config, self.engine, self.broker, ("live", "bulk"))
+        conductors = conducting.conductors(
+            self.config, self.engine, self.broker, ("live", "bulk"), Monitor("conductor")
+        )
         self.thread = threading.Thread(target=conducting.run, args=(conductors, self.stop), daemon=True)
         self.thread.start()
         self.pilots: list[subprocess.Popen[bytes]] = []
