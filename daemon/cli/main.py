@@ -1,6 +1,7 @@
 """The entry point: the table of commands, and how whatever goes wrong becomes one line and an exit code."""
 
 import contextlib
+import gc
 import os
 import sys
 from importlib import import_module
@@ -154,8 +155,13 @@ def cli(ctx: click.Context, config_file: Path | None, url: str | None, token_fil
     ctx.call_on_close(ctx.obj.close)
 
 
+COLLECT_AFTER = 50_000
+"""After so many new objects the garbage collector looks, not after 700: that took a fifth of the time of a start."""
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line; always ends the process, never with a stack trace."""
+    gc.set_threshold(COLLECT_AFTER)
     try:
         code = _run(arguments)
         sys.stdout.flush()
