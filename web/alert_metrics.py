@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 import structlog
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import Metric
 from sqlalchemy import Connection
 
 from ..statemachine.alerting import Limits
@@ -13,6 +13,7 @@ from ..statemachine.views import pauses
 from ..statemachine.views.alerts import alerts, known
 from ..statemachine.views.conditions import AT_SCRAPE, CONDITIONS
 from ..statemachine.views.detectors import detectors
+from .gauges import gauge
 from .orders import places
 
 log = structlog.get_logger("headframe.web")
@@ -20,14 +21,14 @@ log = structlog.get_logger("headframe.web")
 
 def families(conn: Connection) -> Iterator[Metric]:
     """Give the families. Names are those of sites, steps, launchers and pilots: never of runs, files or hosts."""
-    shown = _gauge("alert", "Alerts that are open in the service itself", "code", "name", "severity")
+    shown = gauge("alert", "Alerts that are open in the service itself", "code", "name", "severity")
     for row in alerts(conn):
         shown.add_metric([row.code, row.name, row.severity], 1)
     yield shown
     yield from _known(conn)
     yield _needs(conn)
     yield _paused(conn)
-    running = _gauge("detector_running", "Whether the detector takes data, by who says so", "source")
+    running = gauge("detector_running", "Whether the detector takes data, by who says so", "source")
     for each in detectors(conn):
         running.add_metric([each.source], float(each.running))
     yield running
@@ -35,8 +36,8 @@ def families(conn: Connection) -> Iterator[Metric]:
 
 def _known(conn: Connection) -> Iterator[Metric]:
     """Say until when, too: what is told while nobody can be asked goes by what was said last."""
-    now = _gauge("alert_acknowledged", "Somebody knows of it, open here or not: nobody is told", "code", "name")
-    until = _gauge("alert_acknowledged_until_seconds", "When that ends, or ended in the last day", "code", "name")
+    now = gauge("alert_acknowledged", "Somebody knows of it, open here or not: nobody is told", "code", "name")
+    until = gauge("alert_acknowledged_until_seconds", "When that ends, or ended in the last day", "code", "name")
     for row in known(conn):
         until.add_metric([row.code, row.name], row.until.timestamp())
         if row.now:
@@ -47,7 +48,7 @@ def _known(conn: Connection) -> Iterator[Metric]:
 
 def _needs(conn: Connection) -> Metric:
     """Ask the conditions that no raw metric says; one that fails is left out, and stops no other metric."""
-    found = _gauge("need", "What the service itself sees that needs somebody, now", "code", "name")
+    found = gauge("need", "What the service itself sees that needs somebody, now", "code", "name")
     seen: set[tuple[str, str]] = set()
     for condition in CONDITIONS:
         if not set(condition.codes) & set(AT_SCRAPE):
@@ -63,7 +64,7 @@ def _needs(conn: Connection) -> Metric:
 
 
 def _paused(conn: Connection) -> Metric:
-    found = _gauge("paused", "Steps and lanes that an operator lets rest", "step", "lane")
+    found = gauge("paused", "Steps and lanes that an operator lets rest", "step", "lane")
     rows = pauses(conn)
     steps = {row.name for row in rows if row.what == "step"}
     lanes = {row.name for row in rows if row.what == "lane"}
@@ -73,7 +74,3 @@ def _paused(conn: Connection) -> Metric:
             if step in steps or lane in lanes:
                 found.add_metric([step, lane], 1)
     return found
-
-
-def _gauge(name: str, help_text: str, *labels: str) -> GaugeMetricFamily:
-    return GaugeMetricFamily(f"headframe_{name}", help_text, labels=labels)

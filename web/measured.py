@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator
 
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import Metric
 
 from ..statemachine.views import Quantiles
 from ..statemachine.views.latency import Lately
+from .gauges import gauge
 
 SHARES = {"0.5": "p50", "0.95": "p95", "0.99": "p99"}
 
@@ -13,7 +14,7 @@ SHARES = {"0.5": "p50", "0.95": "p95", "0.99": "p99"}
 def families(day: Lately, done: dict[tuple[str, str], int], due: int) -> Iterator[Metric]:
     """Give the families; a quantile of nothing is left out."""
     whole = _summary("latency_seconds", "From file closed to done, realtime campaigns")
-    files = _gauge("latency_files", "Files done, each once, realtime campaigns", "window")
+    files = gauge("latency_files", "Files done, each once, realtime campaigns", "window")
     for window, took in (("hour", day.hour), ("day", day.whole)):
         _add(whole, took, window=window)
         files.add_metric([window], took.n)
@@ -24,11 +25,11 @@ def families(day: Lately, done: dict[tuple[str, str], int], due: int) -> Iterato
         _add(parts, step.waiting, step=step.step, what="waiting")
         _add(parts, step.working, step=step.step, what="working")
     yield parts
-    ended = _gauge("attempts_last_hour", "Attempts that ended in the last hour", "step", "outcome")
+    ended = gauge("attempts_last_hour", "Attempts that ended in the last hour", "step", "outcome")
     for labels, n in done.items():
         ended.add_metric(labels, n)
     yield ended
-    waiting = _gauge("measures_waiting", "Changes not measured yet, up to 100 000")
+    waiting = gauge("measures_waiting", "Changes not measured yet, up to 100 000")
     waiting.add_metric([], due)
     yield waiting
 
@@ -43,7 +44,3 @@ def _add(family: Metric, took: Quantiles, **labels: str) -> None:
 def _summary(name: str, help_text: str) -> Metric:
     """Quantiles are a summary's. It has no count, which would go down as the window moves on."""
     return Metric(f"headframe_{name}", help_text, "summary")
-
-
-def _gauge(name: str, help_text: str, *labels: str) -> GaugeMetricFamily:
-    return GaugeMetricFamily(f"headframe_{name}", help_text, labels=labels)

@@ -2,15 +2,16 @@
 
 from collections.abc import Iterator
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import Metric
 from sqlalchemy import Connection, func, select
 
 from ..statemachine.schema import backup, pause, pilot, process, run
 from ..statemachine.views import Filling, LauncherRow, SiteRow, depths, filling, launchers, sites
 from ..statemachine.views.depths import DepthRow
 from ..statemachine.views.processes import SEEN, seen_lately
+from .gauges import filled, gauge
 
 SPACE = {"bytes": {"total": "total", "free": "free"}, "inodes": {"total": "files", "free": "files_free"}}
 """What is shown of a site's space, and under which name it is kept."""
@@ -73,14 +74,16 @@ def families(around: Around, instance: str, at: datetime) -> Iterator[Metric]:
     yield from _of_processes(around.processes)
     yield from _of_sites(around, at)
     yield from _of_broker(around, instance)
-    yield _gauge("pilots", "Pilots that are not over", around.pilots, "launcher", "name", "status")
+    yield filled(gauge("pilots", "Pilots that are not over", "launcher", "name", "status"), around.pilots)
     heard = {(each.name,): max(0.0, (at - each.seen_at).total_seconds()) for each in around.launchers}
-    yield _gauge("launcher_silence_seconds", "Since when a launcher was not heard of", heard, "launcher")
-    yield _gauge("nodes_set_aside", "Nodes that get no work until somebody releases them", {(): around.nodes_set_aside})
-    yield _gauge("runs_open", "Runs that are not closed", {(): around.runs_open})
+    yield filled(gauge("launcher_silence_seconds", "Since when a launcher was not heard of", "launcher"), heard)
+    yield filled(
+        gauge("nodes_set_aside", "Nodes that get no work until somebody releases them"), {(): around.nodes_set_aside}
+    )
+    yield filled(gauge("runs_open", "Runs that are not closed"), {(): around.runs_open})
     if around.last_backup is not None:
         age = max(0.0, (at - around.last_backup).total_seconds())
-        yield _gauge("last_backup_seconds", "Since the last backup was complete", {(): age})
+        yield filled(gauge("last_backup_seconds", "Since the last backup was complete"), {(): age})
 
 
 def _of_processes(found: list[Processes]) -> Iterator[Metric]:
@@ -90,10 +93,12 @@ def _of_processes(found: list[Processes]) -> Iterator[Metric]:
         key = (each.role,)
         alive[key] = alive.get(key, 0) + each.alive
         silent[key] = min(each.silent, silent.get(key, each.silent))
-    yield _gauge("processes", "Processes heard of within a minute", alive, "role")
-    yield _gauge("process_silence_seconds", "Since when no process of a role was heard of", silent, "role")
+    yield filled(gauge("processes", "Processes heard of within a minute", "role"), alive)
+    yield filled(gauge("process_silence_seconds", "Since when no process of a role was heard of", "role"), silent)
     versions = {(each.role, each.version): each.alive for each in found if each.alive}
-    yield _gauge("process_versions", "Processes heard of within a minute, by version", versions, "role", "version")
+    yield filled(
+        gauge("process_versions", "Processes heard of within a minute, by version", "role", "version"), versions
+    )
 
 
 def _of_sites(around: Around, at: datetime) -> Iterator[Metric]:
@@ -104,34 +109,29 @@ def _of_sites(around: Around, at: datetime) -> Iterator[Metric]:
             for what, key in kept.items()
             if key in site.space
         }
-        yield _gauge(f"site_{unit}", f"Room at a site, in {unit}", values, "site", "what")
+        yield filled(gauge(f"site_{unit}", f"Room at a site, in {unit}", "site", "what"), values)
     up = {(site.name,): site.status == "up" for site in around.sites}
-    yield _gauge("site_up", "Whether a site can be used", up, "site")
+    yield filled(gauge("site_up", "Whether a site can be used", "site"), up)
     measured = {(site.name,): (at - site.measured_at).total_seconds() for site in around.sites if site.measured_at}
-    yield _gauge("site_measured_seconds", "Since a host looked at a site's room", measured, "site")
+    yield filled(gauge("site_measured_seconds", "Since a host looked at a site's room", "site"), measured)
     rates = {(each.site,): each.bytes_per_s for each in around.filling if each.bytes_per_s is not None}
-    yield _gauge("site_filling_bytes_per_second", "How fast a site fills; less than 0: it empties", rates, "site")
+    yield filled(
+        gauge("site_filling_bytes_per_second", "How fast a site fills; less than 0: it empties", "site"), rates
+    )
     left = {(each.site,): max(0.0, (each.full_at - at).total_seconds()) for each in around.filling if each.full_at}
-    yield _gauge("site_full_seconds", "In how long a site is full if that goes on", left, "site")
+    yield filled(gauge("site_full_seconds", "In how long a site is full if that goes on", "site"), left)
 
 
 def _of_broker(around: Around, instance: str) -> Iterator[Metric]:
     """Only what was looked at lately: an old depth would look like a queue that stands still."""
     fresh = [each for each in around.queues if each.fresh]
     messages = {(_short(each.queue, instance),): each.messages for each in fresh if each.messages is not None}
-    yield _gauge("queue_messages", "Messages that wait at the broker", messages, "queue")
+    yield filled(gauge("queue_messages", "Messages that wait at the broker", "queue"), messages)
     consumers = {(_short(each.queue, instance),): each.consumers for each in fresh if each.messages is not None}
-    yield _gauge("queue_consumers", "Consumers of a queue at the broker", consumers, "queue")
+    yield filled(gauge("queue_consumers", "Consumers of a queue at the broker", "queue"), consumers)
     if around.looking or fresh:
-        yield _gauge("broker_up", "Whether the broker answers the conductors", {(): bool(fresh)})
+        yield filled(gauge("broker_up", "Whether the broker answers the conductors"), {(): bool(fresh)})
 
 
 def _short(queue: str, instance: str) -> str:
     return queue.removeprefix(f"{instance}.")
-
-
-def _gauge(name: str, help_text: str, values: Any, *labels: str) -> Metric:
-    family = GaugeMetricFamily(f"headframe_{name}", help_text, labels=labels)
-    for key in sorted(values):
-        family.add_metric(key, float(values[key]))
-    return family

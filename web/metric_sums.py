@@ -3,10 +3,11 @@
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
 
 from ..statemachine.lifecycle import Trigger
 from ..statemachine.views.sums import OUTCOMES, Reached, Sums
+from .gauges import gauge
 from .orders import Place
 
 CLASSES = ("payload", "infrastructure", "preempted", "walltime", "memory", "storage", "broker")
@@ -30,7 +31,7 @@ def families(sums: Sums, places: Iterable[Place], sites: Iterable[str], at: date
     yield _counter("site_written_bytes", "Bytes of copies and products that were accepted", written, known, "site")
     yield _histogram(sums.reached)
     if sums.last_file is not None:
-        last = GaugeMetricFamily("headframe_last_file_seconds", "Since the last file arrived")
+        last = gauge("last_file_seconds", "Since the last file arrived")
         last.add_metric([], max(0.0, (at - sums.last_file).total_seconds()))
         yield last
 

@@ -2,11 +2,10 @@
 
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
 
 from flask import Blueprint, Flask, Response, current_app, g, request
 from prometheus_client import CollectorRegistry, Gauge, Histogram
-from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily, Metric
+from prometheus_client.core import InfoMetricFamily, Metric
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
@@ -14,6 +13,7 @@ from .. import __version__
 from ..statemachine.database import DatabaseUnavailableError
 from . import alert_metrics, measured, metric_places, metric_sums
 from .context import here, reading
+from .gauges import filled, gauge
 from .measures import Measures, measure
 
 REGISTRY = "headframe-metrics"
@@ -61,7 +61,7 @@ class KeptCounts(Collector):
     def collect(self) -> Iterator[Metric]:
         """Give what the database says now."""
         yield InfoMetricFamily("headframe_build", "The version of this web process", value={"version": __version__})
-        up = GaugeMetricFamily("headframe_database_up", "Whether the database answered this scrape")
+        up = gauge("database_up", "Whether the database answered this scrape")
         try:
             with reading() as connection:
                 found = [*_families(measure(connection)), *alert_metrics.families(connection)]
@@ -75,33 +75,23 @@ class KeptCounts(Collector):
 
 
 def _families(now: Measures) -> Iterator[Metric]:
-    items = _gauge("items", "Items of the machine", "scope", "step", "lane", "state", "phase")
+    items = gauge("items", "Items of the machine", "scope", "step", "lane", "state", "phase")
     for each in now.items:
         items.add_metric(each[:5], each.n)
     yield items
-    yield _filled(_gauge("replicas", "Copies at sites", "site", "role", "status"), now.copies)
-    age = _gauge("oldest_ready_seconds", "How long the oldest at the head of a queue has waited", "step", "lane")
-    yield _filled(age, now.oldest)
-    yield _filled(_gauge("dead_letters", "Dead letters not cleared", "code"), {(c,): n for c, n in now.dead.items()})
-    leases = _gauge("leases", "Attempts that hold a lease", "step", "lease")
+    yield filled(gauge("replicas", "Copies at sites", "site", "role", "status"), now.copies)
+    age = gauge("oldest_ready_seconds", "How long the oldest at the head of a queue has waited", "step", "lane")
+    yield filled(age, now.oldest)
+    yield filled(gauge("dead_letters", "Dead letters not cleared", "code"), {(c,): n for c, n in now.dead.items()})
+    leases = gauge("leases", "Attempts that hold a lease", "step", "lease")
     for step, (running, expired) in now.leases.items():
         leases.add_metric([step, "running"], running)
         leases.add_metric([step, "expired"], expired)
     yield leases
-    yield _filled(_gauge("count_deltas_waiting", "Count changes not folded yet, up to 100 000"), {(): now.deltas})
+    yield filled(gauge("count_deltas_waiting", "Count changes not folded yet, up to 100 000"), {(): now.deltas})
     yield from measured.families(now.day, now.done, now.due)
     yield from metric_places.families(now.around, here().instance, now.at)
     yield from metric_sums.families(now.sums, now.places, [site.name for site in now.around.sites], now.at)
-
-
-def _gauge(name: str, help_text: str, *labels: str) -> GaugeMetricFamily:
-    return GaugeMetricFamily(f"headframe_{name}", help_text, labels=labels)
-
-
-def _filled(family: GaugeMetricFamily, values: Any) -> GaugeMetricFamily:
-    for labels, value in values.items():
-        family.add_metric(labels, value)
-    return family
 
 
 def _begin() -> None:

@@ -9,14 +9,13 @@ from sqlalchemy.exc import SQLAlchemyError
 from ...statemachine.database import first_line
 from ...statemachine.store import measure
 from ..monitor.loop import Loop
+from ..sweeper.measuring import Measuring
 
 log = structlog.get_logger("headframe.folding")
 EVERY_S = 10.0
 MOST = 20_000
 """Rows of sums that may wait for a sweeper: far more than one leaves between two rounds, and quickly read."""
 PAGE = 2_000
-PAGES = 20
-"""How many pages one look does at most, so that they come in between who have work to write."""
 
 
 class Folding:
@@ -24,6 +23,7 @@ class Folding:
 
     def __init__(self, engine: Engine, loop: Loop | None = None, most: int = MOST) -> None:
         self.engine, self.most = engine, most
+        self.measuring = Measuring(engine, PAGE)
         self.loop = loop or Loop()
 
     def run(self, stop: threading.Event) -> None:
@@ -43,11 +43,4 @@ class Folding:
         with self.engine.begin() as connection:
             if not measure.many_sums(connection, self.most):
                 return 0
-        done = 0
-        for _ in range(PAGES):
-            with self.engine.begin() as connection:
-                n = measure.fold_sums(connection, PAGE)
-            done += n
-            if n < PAGE:
-                break
-        return done
+        return self.measuring.pages(measure.fold_sums)
