@@ -30,7 +30,7 @@ install_provider() {
         PATH="$PWD/.venv/bin:$PATH"
     }
     mkdir -p "$provider"
-    npm install --silent --no-audit --no-fund --prefix "$provider" oidc-provider@9
+    npm install --loglevel error --no-audit --no-fund --prefix "$provider" oidc-provider@9
 }
 
 install_provider
