@@ -29,7 +29,9 @@ class Made(Record):
 
 
 def note(connection: Connection, made: Made) -> None:
-    """Write down that a backup is complete."""
+    """Write down that a backup is complete. A schema from before there were any has no place for it."""
+    if connection.execute(text("select to_regclass('backup')")).scalar_one() is None:
+        return
     execute(connection, "note_backup", **{name: getattr(made, name) for name in Made.__struct_fields__})
 
 

@@ -1,5 +1,8 @@
 """What has to be true once the cluster has done its work: every file once, its cause named, no pilot left."""
 
+from headframe.daemon.slurm.contract import Standing
+from headframe.daemon.slurm.local import Local
+
 from ..faults.reckoning import accepted_twice
 from .cluster import Cluster
 
@@ -32,3 +35,11 @@ def causes(cluster: Cluster) -> set[tuple[str, str]]:
 
 
 _INTERRUPTS = "select distinct reason_code, reason from history where trigger = 'interrupt'"
+
+
+def end_jobs(batch: Local) -> list[str]:
+    """End what is left of local processes; give it."""
+    left = [job.job for job in batch.poll("") if job.standing is not Standing.ENDED]
+    for job in left:
+        batch.cancel(job)
+    return left

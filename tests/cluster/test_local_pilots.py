@@ -5,12 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from headframe.daemon.slurm.contract import Standing
 from headframe.daemon.slurm.local import Local
 
 from .cluster import pilot
 from .conftest import Make
-from .ends import check, finish
+from .ends import check, end_jobs, finish
 
 FILES = 20
 
@@ -24,14 +23,6 @@ class NoSlurm:
 
     def try_command(self, *_: str) -> "NoSlurm":
         return self
-
-
-def end_jobs(batch: Local) -> list[str]:
-    """End what is left; give it."""
-    left = [job.job for job in batch.poll("") if job.standing is not Standing.ENDED]
-    for job in left:
-        batch.cancel(job)
-    return left
 
 
 @pytest.mark.long

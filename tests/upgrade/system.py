@@ -7,10 +7,12 @@ import sys
 import urllib.error
 import urllib.request
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import psutil
 from sqlalchemy import create_engine, text
 
 from ..integration.rabbit_server import RabbitServer
@@ -49,13 +51,22 @@ lost_hint_s = 5
 STEP = """
 [[pipeline.default.step]]
 name = "{name}"
-use = "noop"
+use = "{use}"
 to = "{to}"
 makes = "nothing"
 parcel = 5
 lease_s = 10
 backoff_s = 0.5
 """
+
+
+def step(to: str, use: str = "noop") -> str:
+    """Give the table of the step that leads to a state."""
+    return STEP.format(name=f"to-{to}", use=use, to=to)
+
+
+NOTHING = "".join(map(step, STATES))
+"""Steps that do nothing, for tests of the machine itself."""
 OPEN = "select count(*) filter (where phase <> 'done') as open, count(*) as items from item where scope = 'file'"
 RUNS_OPEN = "select count(*) from item where scope = 'run' and phase <> 'done'"
 TWICE = """
@@ -94,6 +105,12 @@ class Member(NamedTuple):
         except OSError:
             return False
 
+    def connected(self, port: int) -> bool:
+        """Say whether it has a connection to a server of this machine. Raises where it has ended."""
+        self.process.running()
+        found = psutil.Process(self.process.pid).net_connections("tcp")
+        return any(each.raddr and each.raddr.port == port for each in found if each.status == psutil.CONN_ESTABLISHED)
+
     def leave(self) -> None:
         """Ask it to end, and wait. Raises where it does not end in good order."""
         self.process.end(signal.SIGTERM, within_s=60)
@@ -108,24 +125,37 @@ class System:
         self.inbox = folder / "mine/inbox"
         for made in (self.inbox, folder / "center"):
             made.mkdir(parents=True)
-        self.config = folder / "headframe.toml"
-        steps = "".join(STEP.format(name=f"to-{state}", to=state) for state in STATES)
-        self.config.write_text(server_tables(folder, instance, database, rabbit) + CONFIG + steps)
+        self._servers = server_tables(folder, instance, database, rabbit)
+        self.configure()
         self.members: list[Member] = []
         self.written = Counter[int]()
+        self._started = count()
         self.engine = create_engine(database.replace("postgresql://", "postgresql+psycopg2://"), pool_pre_ping=True)
 
-    def start(self, role: str, release: Release) -> Member:
-        """Start a process of a release; a web is there once it answers."""
-        port = free_ports(1)[0] if role == "web" else 0
-        env = {**release.environment(), "HEADFRAME_WEB__PORT": str(port)}
-        log = self.folder / f"{role}-{release.version}-{len(self.members)}.log"
-        process = Process(self._argv(role), env, log, self.folder)
+    def configure(self, steps: str = NOTHING, release: Release | None = None) -> None:
+        """Write the configuration with these steps, and what tables follow them; for one release alone, or for all."""
+        self._config_of(release).write_text(self._servers + CONFIG + steps)
+
+    def start(self, role: str, release: Release, *, port: int = 0, **environ: str) -> Member:
+        """Start a process of a release; a web is there once it answers, at a port of its own or at this one."""
+        port = port or free_ports(1)[0] if role == "web" else 0
+        env = {**release.environment(), "HEADFRAME_WEB__PORT": str(port), **environ}
+        log = self.folder / f"{role}-{release.version}-{next(self._started)}.log"
+        process = Process(self._argv(release, role), env, log, self.folder)
         member = Member(role, release, process, port)
         self.members.append(member)
         if port:
             wait_until(lambda: process.running() and member.healthy(), 60, f"web {release.version} answers")
         return member
+
+    def well(self, member: Member) -> None:
+        """Wait until a process works with others: a web answers already, the others have come to the broker."""
+        if not member.port:
+            wait_until(lambda: member.connected(self.rabbit.port), 120, f"{member.role} {member.release.version} there")
+
+    def all_run(self) -> bool:
+        """Say that every process is there. Raises with the log of one that ended by itself."""
+        return all(member.process.running() for member in self.members)
 
     def stop(self, member: Member) -> None:
         """End a process in good order."""
@@ -144,7 +174,7 @@ class System:
 
     def run(self, release: Release, *words: str) -> "subprocess.CompletedProcess[str]":
         """Run a command of a release, however it ends."""
-        line, env = self._argv(*words), release.environment()
+        line, env = self._argv(release, *words), release.environment()
         return subprocess.run(line, capture_output=True, text=True, check=False, timeout=300, env=env, cwd=self.folder)
 
     def write(self, run: int, files: int) -> None:
@@ -180,13 +210,20 @@ class System:
 
     def rest(self, within_s: float) -> None:
         """Wait until everything is done; none was lost, none counted twice."""
-        try:
-            wait_until(self.at_rest, within_s, "everything at rest")
-        except TimeoutError as error:
-            raise AssertionError(f"{error}\n{self.stands()}\n{self.last_words()}") from error
+        self._wait(self.at_rest, within_s, "everything at rest")
         assert self.rows("select count(*) from item where scope = 'file'")[0][0] == self.written.total()
         assert self.rows(TWICE)[0][0] == 0, "an epoch was accepted twice"
         assert self.rows("select code, sentence from dead_letter") == []
+
+    def wait(self, statement: str, within_s: float, what: str) -> None:
+        """Wait until a statement is true. Raises with all that may say why it is not."""
+        self._wait(lambda: bool(self.rows(statement)[0][0]), within_s, what)
+
+    def _wait(self, true: Callable[[], bool], within_s: float, what: str) -> None:
+        try:
+            wait_until(true, within_s, what)
+        except TimeoutError as error:
+            raise AssertionError(f"{error}\n{self.stands()}\n{self.last_words()}") from error
 
     def stands(self) -> str:
         """Say where everything stands: who asks why nothing goes on begins here."""
@@ -210,5 +247,10 @@ class System:
             member.process.end(signal.SIGKILL)
         self.engine.dispose()
 
-    def _argv(self, *words: str) -> list[str]:
-        return [sys.executable, "-m", "headframe", "--config", str(self.config), *words]
+    def _config_of(self, release: Release | None) -> Path:
+        return self.folder / ("headframe.toml" if release is None else f"headframe-{release.version}.toml")
+
+    def _argv(self, release: Release, *words: str) -> list[str]:
+        own, shared = self._config_of(release), self._config_of(None)
+        config = own if own.exists() else shared
+        return [sys.executable, "-m", "headframe", "--config", str(config), *words]
