@@ -11,7 +11,8 @@ from pathlib import Path
 
 from sqlalchemy import Engine, text
 
-from ..statemachine.database import DatabaseUnavailableError, explained, first_line, revisions
+from ..statemachine.compatibility import fit
+from ..statemachine.database import DatabaseUnavailableError, explained, first_line
 from . import wiring
 from .broker_doctor import broker_findings
 from .config import Config, ConfigError, load
@@ -132,12 +133,9 @@ def _server(engine: Engine) -> Iterator[Finding]:
 
 
 def _schema(engine: Engine) -> Iterator[Finding]:
-    present, wanted = revisions(engine)
-    if present == wanted:
-        yield Finding("ok", "schema", f"at revision {present}")
-    else:
-        sentence = f"is at revision {present or 'none'}, this code wants {wanted}"
-        yield Finding("fail", "schema", sentence, "headframe db upgrade")
+    with engine.connect() as connection:
+        found = fit(connection)
+    yield Finding("ok" if found.fits else "fail", "schema", found.sentence)
 
 
 def _sites(config: Config) -> Iterator[Finding]:

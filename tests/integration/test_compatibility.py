@@ -15,7 +15,7 @@ from sqlalchemy.exc import DBAPIError
 from structlog.testing import capture_logs
 
 from headframe import __version__
-from headframe.daemon import fitting
+from headframe.daemon import doctor, fitting
 from headframe.daemon.monitor.waiting import Waiting
 from headframe.statemachine import compatibility, database
 
@@ -175,6 +175,25 @@ def test_the_check_says_whether_it_fits(engine: Engine, config: Path) -> None:
         done = command(config, *words)
         assert done.returncode == 1, "there is nothing to wait for"
         assert "cannot work; run 9.0.0 or later" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("statements", "level", "said"),
+    [
+        ("select 1", "ok", "at revision {present}"),
+        (EXPANDED, "ok", "on which versions from 0.1.0 on may work"),
+        (CONTRACTED, "fail", "on which headframe {version} cannot work; run 9.0.0 or later"),
+        (f"update alembic_version set version_num = '{BEFORE}'", "fail", "wants {present}; run: headframe db upgrade"),
+    ],
+)
+def test_doctor_says_of_the_schema_what_there_is_to_do(engine: Engine, statements: str, level: str, said: str) -> None:
+    """An upgrade by this code is no remedy for a schema that is too new for it."""
+    database.upgrade(engine, "mine")
+    do(engine, statements)
+    (found,) = doctor._schema(engine)
+    assert found.level == level
+    assert found.sentence.endswith(said.format(present=compatibility.known()[-1], version=__version__))
+    assert not found.todo
 
 
 def test_the_check_waits_for_the_migration(engine: Engine, config: Path, tmp_path: Path) -> None:
