@@ -8,7 +8,7 @@ from .alerts import AckRow, AlertRow, AlertStatus, ReceiverRow, acknowledgements
 from .attempts import AttemptFilter, AttemptRow, attempt_of, attempts, attempts_of
 from .audit import AuditFilter, AuditRow, audit
 from .campaign_runs import CampaignRun, campaign_runs
-from .campaigns import CampaignFilter, CampaignRow, campaign_of, campaigns, is_campaign
+from .campaigns import CampaignFilter, CampaignRow, campaign_and_forecast, campaign_of, campaigns, is_campaign
 from .catalog import CatalogEntry, Place, catalog_find, catalog_page
 from .cells import CellRow, Tries, cell_rows, tries, tries_among
 from .changes import HistoryFilter, changes
@@ -16,6 +16,7 @@ from .common import Common
 from .compare import Comparison, Difference, Side, compare
 from .counts import Count, totals
 from .deadletters import (
+    MOST_ABOUT,
     CodeRow,
     DeadLetterRow,
     dead_letter_body,
@@ -75,6 +76,7 @@ from .wide import TooWideError
 from .workers import Doing, RoleRow, WorkerFilter, WorkerRow, attempts_by, roles, worker, workers
 
 __all__ = [
+    "MOST_ABOUT",
     "AckRow",
     "AlertRow",
     "AlertStatus",
@@ -167,6 +169,7 @@ __all__ = [
     "attempts_by",
     "attempts_of",
     "audit",
+    "campaign_and_forecast",
     "campaign_of",
     "campaign_runs",
     "campaigns",

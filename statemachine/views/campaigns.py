@@ -1,5 +1,6 @@
 """Campaigns, the newest first, with how far they are."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Literal
 
@@ -83,7 +84,27 @@ def campaigns(
     order: Order = "-started",
 ) -> Listed[CampaignRow]:
     """List campaigns with the counts of their files, in the order in which they were begun or of their names."""
-    page, where = page or Page(), where or CampaignFilter(name=name)
+    found = _counted(conn, page or Page(), where or CampaignFilter(name=name), order)
+    ends = _ends(conn, found.rows)
+    return Listed(tuple(_ending(row, ends.get(row.id)) for row in found.rows), found.next)
+
+
+def campaign_of(conn: Connection, name: str) -> CampaignRow | None:
+    """Give one campaign, none where there is none of that name."""
+    rows = campaigns(conn, name=name).rows
+    return rows[0] if rows else None
+
+
+def campaign_and_forecast(conn: Connection, name: str) -> tuple[CampaignRow, Forecast | None] | None:
+    """Give one campaign with when its rest will be done; none where there is none of that name."""
+    rows = _counted(conn, Page(), CampaignFilter(name=name), "-started").rows
+    if not rows:
+        return None
+    end = _ends(conn, rows).get(rows[0].id)
+    return _ending(rows[0], end), end
+
+
+def _counted(conn: Connection, page: Page, where: CampaignFilter, order: Order) -> Listed[CampaignRow]:
     falling, by_name = order.startswith("-"), order.endswith("name")
     column = campaign.c.name if by_name else campaign.c.id
     wanted = _filtered(where)
@@ -93,15 +114,12 @@ def campaigns(
     rows = conn.execute(wanted.order_by(column.desc() if falling else column).limit(size(page))).all()
     ids = [row.id for row in rows]
     counts, samples = by_campaign(conn, ids), samples_of(conn, ids)
-    found = listed(rows, page, lambda row: _made(row, counts[row.id], samples[row.id]), column.name)
-    ends = forecast_campaigns(conn, {row.id: row.files for row in found.rows if row.left})
-    return Listed(tuple(_ending(row, ends.get(row.id)) for row in found.rows), found.next)
+    return listed(rows, page, lambda row: _made(row, counts[row.id], samples[row.id]), column.name)
 
 
-def campaign_of(conn: Connection, name: str) -> CampaignRow | None:
-    """Give one campaign, none where there is none of that name."""
-    rows = campaigns(conn, name=name).rows
-    return rows[0] if rows else None
+def _ends(conn: Connection, rows: Sequence[CampaignRow]) -> dict[int, Forecast]:
+    """Forecast those of which something is left."""
+    return forecast_campaigns(conn, {row.id: row.files for row in rows if row.left})
 
 
 def is_campaign(conn: Connection, name: str) -> bool:

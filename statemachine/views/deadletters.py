@@ -55,6 +55,10 @@ SEEN = [column for column in dead_letter.c if column.name in DeadLetterRow.__str
 LAST = (dead_letter.c.last_at, dead_letter.c.id)
 
 
+MOST_ABOUT = 20
+"""So many letters about one run or file are read at most."""
+
+
 def dead_letters(
     conn: Connection,
     page: Page | None = None,
@@ -99,7 +103,7 @@ def dead_letter_body(conn: Connection, number: int) -> bytes:
 
 
 def dead_letters_about(
-    conn: Connection, *, run: int | None = None, subjects: Sequence[str] = (), most: int = 20
+    conn: Connection, *, run: int | None = None, subjects: Sequence[str] = (), most: int = MOST_ABOUT
 ) -> tuple[DeadLetterRow, ...]:
     """Give the latest uncleared dead letters that concern a run or one of these subjects."""
     about: list[ColumnElement[bool]] = [dead_letter.c.subject.in_(subjects)]

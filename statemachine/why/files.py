@@ -6,6 +6,7 @@ from ..views import FileDetail, file
 from .answer import Who, Why, command
 from .facts import facts
 from .items import why_item
+from .letters import letter_notes
 
 
 def why_file(conn: Connection, wanted: str | int, campaign: str | None = None) -> Why | None:
@@ -22,7 +23,7 @@ def why_found_file(conn: Connection, found: FileDetail, campaign: str | None = N
     items = [row for row in found.items if campaign in (None, row.campaign)]
     if not items:
         return _absent(found)
-    notes = [f"dead letter {letter.code}: {letter.sentence}" for letter in found.dead_letters]
+    notes = list(letter_notes(found.dead_letters))
     notes += [f"late report: {late.trigger} of epoch {late.epoch} ({late.cause})" for late in found.late[:3]]
     named = ("--run", str(found.run), "--file", found.name)
     tried = tuple(attempt for attempt in found.attempts if attempt.item == items[0].item)
@@ -30,7 +31,7 @@ def why_found_file(conn: Connection, found: FileDetail, campaign: str | None = N
 
 
 def _absent(found: FileDetail) -> Why:
-    letters = tuple(f"dead letter {letter.code}: {letter.sentence}" for letter in found.dead_letters)
+    letters = letter_notes(found.dead_letters)
     subject, run = f"file {found.name}", str(found.run)
     if found.waived_at is not None:
         sentence = f"{found.waived_by or 'somebody'} declared it missing: {found.waived_reason or 'no reason given'}"

@@ -12,6 +12,7 @@ from .answer import Who, Why, at, command
 from .checks import Check, of_run
 from .facts import Machine, facts, machine, with_pilots
 from .items import why_item
+from .letters import letter_notes
 from .pilots import obstacle, set_aside
 
 SHOWN = 8
@@ -26,7 +27,7 @@ def why_run(conn: Connection, number: int) -> Why | None:
 def why_found(conn: Connection, found: RunDetail, known: Around | None = None) -> Why:
     """Explain a run that has been read already; what is alive may be `known` too."""
     number = found.row.number
-    notes = [f"dead letter {letter.code}: {letter.sentence}" for letter in found.dead_letters]
+    notes = letter_notes(found.dead_letters)
     row = found.row
     if row.item is not None and row.phase != "waiting":
         named = ("--run", str(number), "--scope", "run")

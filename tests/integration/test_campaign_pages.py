@@ -10,6 +10,7 @@ from werkzeug.test import TestResponse
 from headframe.web.app import create_app
 from headframe.web.settings import Settings
 
+from ..statements import statements
 from .signed import client_of, signed_app
 from .small_machine import SmallMachine
 
@@ -106,6 +107,14 @@ def test_the_list_says_of_which_types_its_runs_are_and_when_it_will_be_done(
     assert row["p50"] < row["p90"]
     (other,) = viewer.get("/api/v1/campaigns?kind=realtime").json["rows"]
     assert (other["samples"], other["p50"]) == ({"science": 2}, None)
+
+
+def test_a_campaigns_page_asks_once_how_fast_it_goes(operator: FlaskClient, done: SmallMachine) -> None:
+    begin(operator)
+    with statements(done.engine) as asked:
+        page = plain(operator.get("/campaigns/again"))
+    assert "no forecast" in page
+    assert len([each for each in asked if each.startswith("SELECT measure_rate.at")]) == 1, asked
 
 
 def test_growing_says_first_which_runs_it_would_take_in_and_which_files_not(

@@ -11,7 +11,7 @@ from headframe.statemachine.pipeline import RunType, Step, build
 from headframe.statemachine.records import ExpectedFile, Trouble
 from headframe.statemachine.store import runs
 from headframe.statemachine.store.dead import bury
-from headframe.statemachine.views import service_needs, status
+from headframe.statemachine.views import MOST_ABOUT, service_needs, status
 from headframe.statemachine.why import Who, Why, why_file, why_run
 
 from .small_machine import SmallMachine, pipeline
@@ -277,6 +277,29 @@ def test_dead_letters_are_evidence(machine: SmallMachine) -> None:
         bury(conn, [Trouble(code="rewritten", sentence="it was rewritten", subject="inbox/run5_0001.h5", run=5)])
     assert "dead letter rewritten: it was rewritten" in of_file(machine, "5/1").evidence
     assert "dead letter rewritten: it was rewritten" in of_run(machine, 5).evidence
+
+
+def test_equal_dead_letters_are_said_once_with_how_often_first_and_last(machine: SmallMachine) -> None:
+    machine.arrive(5, 1)
+    bad = [Trouble(code="unreadable", sentence="not JSON", subject=f"message {n}", run=5) for n in range(3)]
+    other = Trouble(code="unreadable", sentence="no key run", subject="message 9", run=5)
+    with machine.engine.begin() as conn:
+        bury(conn, [*bad, other])
+        bury(conn, bad[:1])
+    machine.sql("update dead_letter set first_at = '2026-11-20 10:00Z' where subject = 'message 1'")
+    machine.sql("update dead_letter set last_at = '2026-11-21 10:00Z' where count = 1")
+    machine.sql("update dead_letter set last_at = '2026-11-22 10:00Z' where count = 2")
+    said = sorted(line for line in of_run(machine, 5).evidence if line.startswith("dead letter"))
+    often = "4 times, first 2026-11-20 10:00:00 UTC, last 2026-11-22 10:00:00 UTC"
+    assert said == ["dead letter unreadable: no key run", f"dead letter unreadable: not JSON ({often})"]
+
+
+def test_where_more_dead_letters_may_be_there_than_were_read_at_least_is_said(machine: SmallMachine) -> None:
+    machine.arrive(5, 1)
+    with machine.engine.begin() as conn:
+        bury(conn, [Trouble(code="unreadable", sentence="not JSON", subject=f"message {n}", run=5) for n in range(30)])
+    (said,) = [line for line in of_run(machine, 5).evidence if line.startswith("dead letter")]
+    assert said.startswith(f"dead letter unreadable: not JSON (at least {MOST_ABOUT} times, last ")
 
 
 def test_nothing_is_said_of_what_is_not_there(machine: SmallMachine) -> None:

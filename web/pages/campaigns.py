@@ -15,10 +15,10 @@ from ...statemachine.views import (
     CampaignFilter,
     CampaignRow,
     CampaignRun,
+    Forecast,
     Page,
-    campaign_of,
+    campaign_and_forecast,
     campaign_runs,
-    forecast_campaign,
     usage_of_campaign,
 )
 from ...statemachine.views import campaigns as list_campaigns
@@ -85,11 +85,10 @@ def one(name: str) -> Response:
     """Show one campaign: how far it is, when it will be done, its runs, what it left out."""
     page = asked.page(ROWS)
     with reading() as connection:
-        row = _found(connection, name)
-        (line,) = _lines(connection, (row,))
+        row, forecast = _found(connection, name)
         runs = campaign_runs(connection, name, page)
         states = orders.states_of_campaigns(connection, [name]).get(name, ())
-        forecast = forecast_campaign(connection, name) if row.left else None
+        line = _line(connection, row, states, None)
         act = _offered(connection, row)
         used = usage_of_campaign(connection, name)
     return live_page(
@@ -136,8 +135,8 @@ def change(name: str) -> Response:
     return acting.back("campaigns.one", verb, name=name)
 
 
-def _found(connection: Connection, name: str) -> CampaignRow:
-    found = campaign_of(connection, name) if "\0" not in name else None
+def _found(connection: Connection, name: str) -> tuple[CampaignRow, Forecast | None]:
+    found = campaign_and_forecast(connection, name) if "\0" not in name else None
     if found is None:
         raise NotFound(f"There is no campaign {name[:100]} here.")
     return found
