@@ -10,7 +10,7 @@ from sqlalchemy import Connection, func, select
 from ..statemachine.schema import backup, pause, pilot, process, run
 from ..statemachine.views import Filling, LauncherRow, SiteRow, depths, filling, launchers, sites
 from ..statemachine.views.depths import DepthRow
-from ..statemachine.views.processes import SEEN, seen_lately
+from ..statemachine.views.processes import SEEN, ended_with_pilot, seen_lately
 from .gauges import filled, gauge
 
 SPACE = {"bytes": {"total": "total", "free": "free"}, "inodes": {"total": "files", "free": "files_free"}}
@@ -63,7 +63,7 @@ def look_around(conn: Connection) -> Around:
 def _processes(conn: Connection) -> list[Processes]:
     """Count in the database: of many workers one row comes."""
     silent = func.min(func.extract("epoch", func.clock_timestamp() - process.c.seen_at))
-    alive = func.count().filter(seen_lately())
+    alive = func.count().filter(seen_lately() & ~ended_with_pilot())
     wanted = select(process.c.role, process.c.version, alive.label("alive"), silent.label("silent"))
     rows = conn.execute(wanted.group_by(process.c.role, process.c.version).order_by(process.c.role, process.c.version))
     return [Processes(row.role, row.version, row.alive, max(0.0, float(row.silent))) for row in rows]

@@ -5,11 +5,14 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, and_, func, literal, null, or_, select
 
-from ..schema import pause, process, site
+from ..schema import pause, pilot, process, site
 from .fields import View
 
 SEEN = timedelta(seconds=60)
 """A process that was not heard of for so long counts as gone."""
+
+OUTLIVED = timedelta(seconds=15)
+"""What was heard of no longer than this after its pilot's end has ended with it: the last words take their time."""
 
 INTERVALS = 3
 """A launcher is heard of once an interval, which may be long: it counts as gone after so many, if that is later."""
@@ -24,8 +27,18 @@ def seen_lately() -> ColumnElement[bool]:
     return or_(recently, and_(process.c.role == "launcher", ago_s < allowed_s))
 
 
+def ended_with_pilot() -> ColumnElement[bool]:
+    """Say whether a process has ended with its pilot: what was heard of later is a job that outlived its end."""
+    own = process.c.detail["pilot"].astext
+    over = select(pilot.c.id).where(pilot.c.token == own, pilot.c.ended_at >= process.c.seen_at - OUTLIVED)
+    return over.correlate(process).exists()
+
+
 class ProcessRow(View):
-    """A process. `alive` says that it was heard of within `SEEN`; `detail` is its own (a worker's steps)."""
+    """A process. `alive`: it was heard of within `SEEN`, and its pilot, if it has one, is not over.
+
+    `detail` is its own (a worker's steps).
+    """
 
     owner: str
     role: str
@@ -52,7 +65,7 @@ def processes(
     conn: Connection, *, role: str | None = None, alive: bool | None = None, most: int = 1000
 ) -> tuple[ProcessRow, ...]:
     """List processes, the last one heard of first."""
-    is_alive = process.c.seen_at > func.clock_timestamp() - SEEN
+    is_alive = (process.c.seen_at > func.clock_timestamp() - SEEN) & ~ended_with_pilot()
     wanted = select(process, is_alive.label("alive"))
     if role is not None:
         wanted = wanted.where(process.c.role == role)
@@ -79,7 +92,7 @@ def around(conn: Connection, most: int = 1000) -> Around:
     """Look at the time and at what is alive, with one question."""
     moment = select(func.statement_timestamp().label("now")).subquery("moment")
     last = select(func.max(process.c.seen_at)).where(process.c.role == "conductor").scalar_subquery()
-    is_alive = process.c.seen_at > moment.c.now - SEEN
+    is_alive = (process.c.seen_at > moment.c.now - SEEN) & ~ended_with_pilot()
     wanted = select(process, moment.c.now, last.label("last_conductor")).select_from(
         moment.outerjoin(process, is_alive)
     )

@@ -12,15 +12,13 @@ from .attempts import AttemptRow
 from .fields import View
 from .launchers import PilotBrief, pilots_of_tokens
 from .paging import Listed, Page, key, listed, size
-from .processes import seen_lately
+from .processes import ended_with_pilot, seen_lately
 
 LATELY = timedelta(hours=1)
 """Who has been silent for longer is listed only on demand."""
 LOOKED_AT = 2000
 """So many of the latest attempts on its host are looked at for those of one worker."""
 MOST_SHOWN = 20
-OUTLIVED = timedelta(seconds=15)
-"""What was heard of no longer than this after its pilot's end has ended with it: the last words take their time."""
 
 
 class WorkerFilter(Record):
@@ -159,15 +157,9 @@ def _standing() -> ColumnElement[str]:
         )
         .exists()
     )
-    # What the pilot says of itself ends with it; what was heard of since is a job that outlived its end.
-    over = (
-        select(pilot.c.id)
-        .where(pilot.c.token == detail["pilot"].astext, pilot.c.ended_at >= process.c.seen_at - OUTLIVED)
-        .exists()
-    )
     ordered = select(pause.c.name).where(pause.c.what == "drain", pause.c.name == process.c.owner).exists()
     return case(
-        (over | (~alive & draining), "left"),
+        (ended_with_pilot() | (~alive & draining), "left"),
         (~alive, "silent"),
         (process.c.role != "worker", "running"),
         (draining | ordered, "draining"),

@@ -51,6 +51,12 @@ def test_workers_of_a_pilot_that_is_over_have_left_unless_they_are_heard_of_afte
         hear(machine, owner, pilot=token)
     assert standing(conn) == {"over": "left", "there": "idle", "outlived": "idle"}
     assert [(row.role, row.alive, row.silent) for row in v.roles(conn)] == [("worker", 2, 0)]
+    machine.alive()
+    seen = v.status(conn)
+    assert {each.owner for each in seen.processes if each.role == "worker"} >= {"there", "outlived"}
+    assert "over" not in {each.owner for each in seen.processes}
+    assert "over" not in {each.owner for each in v.processes(conn, alive=True)}
+    assert [each.alive for each in v.processes(conn) if each.owner == "over"] == [False]
 
 
 def test_each_worker_stands_as_it_was_heard_of_and_told(machine: SmallMachine, conn: Connection) -> None:
