@@ -12,23 +12,22 @@ from pathlib import Path
 from sqlalchemy import Engine, text
 
 from ..statemachine.compatibility import fit
-from ..statemachine.database import DatabaseUnavailableError, explained, first_line
+from ..statemachine.database import DatabaseUnavailableError, explained
 from . import wiring
 from .broker_doctor import broker_findings
 from .config import Config, ConfigError, load
 from .finding import Finding
+from .plugins import plugin_findings
 
 OLDEST_PYTHON = (3, 11)
 OLDEST_POSTGRES = 150000
 SPACE = 5 * 1000**3
 DRIFT_S = 2.0
-GROUPS = ("headframe.steps", "headframe.salters", "headframe.reconstructors", "headframe.rundb")
 
 
 def examine(config_file: Path | None, environ: Mapping[str, str]) -> Iterator[Finding]:
     """Look at everything; what cannot be looked at without the configuration is left out where it is wrong."""
     yield from _python()
-    yield from _entry_points()
     try:
         config = load(config_file, environ)
     except ConfigError as error:
@@ -36,6 +35,7 @@ def examine(config_file: Path | None, environ: Mapping[str, str]) -> Iterator[Fi
         yield from (Finding("fail", "configuration", mistake, todo) for mistake in error.mistakes)
         return
     yield Finding("ok", "configuration", f"{config.source}")
+    yield from plugin_findings(config)
     yield from _database(config)
     yield from broker_findings(config)
     yield from _sites(config)
@@ -76,25 +76,6 @@ def _installed(name: str) -> bool:
     except metadata.PackageNotFoundError:
         return False
     return True
-
-
-def _entry_points() -> Iterator[Finding]:
-    """Load every plug-in; one that needs an extra that is not installed is only worth a warning."""
-    broken = 0
-    for group in GROUPS:
-        for point in metadata.entry_points(group=group):
-            try:
-                point.load()
-            except ModuleNotFoundError as error:
-                broken += 1
-                todo = f"needed only where {point.name} is used: pip install 'headframe[tpc]' or the package"
-                yield Finding("warn", f"{group} {point.name}", f"needs {error.name}, which is not installed", todo)
-            except Exception as error:
-                broken += 1
-                todo = f"repair or remove {point.value}"
-                yield Finding("fail", f"{group} {point.name}", f"does not load: {first_line(error)}", todo)
-    if not broken:
-        yield Finding("ok", "entry points", "all load")
 
 
 def _database(config: Config) -> Iterator[Finding]:
