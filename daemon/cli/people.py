@@ -120,7 +120,12 @@ def token() -> None:
 @click.argument("name")
 @role_option
 @click.option("--days", type=int, default=90, show_default=True, help="It ends after so many.")
-@click.option("--only", multiple=True, metavar="RESOURCE", help="It may change this under /api/v1, nothing else.")
+@click.option(
+    "--only",
+    multiple=True,
+    metavar="RESOURCE",
+    help="It may change this under /api/v1, nothing else: arrivals, launchers/NAME.",
+)
 @click.option("--label", default="", help="What it is for.")
 @pass_session
 def make_token(session: Session, name: str, roles: Sequence[str], days: int, only: Sequence[str], label: str) -> int:

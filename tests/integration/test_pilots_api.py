@@ -58,6 +58,21 @@ def test_only_a_launcher_or_an_administrator_speaks_for_a_launcher(service: tupl
 
 
 @pytest.mark.parametrize(
+    ("resource", "codes"),
+    [("launchers/here", (200, 403, 403)), ("launchers", (200, 200, 200)), ("launchers/here/pilots", (403, 403, 403))],
+)
+def test_a_token_for_one_launcher_speaks_for_no_other(
+    service: tuple[Flask, Engine], resource: str, codes: tuple[int, int, int]
+) -> None:
+    app, engine = service
+    token = bearer(make_token(engine, "here", Role.LAUNCHER, resources=(resource,))[1])
+    names = ("here", "there", "here-too")
+    asked = [app.test_client().post(f"/api/v1/launchers/{name}/round", json={}, headers=token) for name in names]
+    assert tuple(answer.status_code for answer in asked) == codes
+    assert all("nothing else" in answer.json["detail"] for answer in asked if answer.status_code == 403)
+
+
+@pytest.mark.parametrize(
     ("body", "said"),
     [
         ([{**WISH, "token": "a b"}], "matching regex"),

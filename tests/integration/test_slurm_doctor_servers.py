@@ -30,13 +30,17 @@ from .servers import PostgresServer
 from .slurm_server import Slurm
 from .web_filled import cloned
 
+LAUNCHER = "main"
+"""What a launcher is called that has no other name."""
+
 
 class Service(NamedTuple):
-    """A service, and a token of each of some roles."""
+    """A service, a token of each role, and tokens of launchers by what they are for."""
 
     url: str
     instance: str
     tokens: dict[str, str]
+    bound: dict[str, str]
 
 
 @pytest.fixture(scope="module")
@@ -44,11 +48,15 @@ def lab(postgres: PostgresServer, database_template: str, instance: str) -> Iter
     with cloned(postgres, database_template) as database:
         engine = connect(database, instance)
         tokens = {role.value: make_token(engine, role.value, role)[1] for role in Role}
+        bound = {
+            resource: make_token(engine, "launcher", Role.LAUNCHER, resources=(resource,))[1]
+            for resource in ("launchers", f"launchers/{LAUNCHER}", "launchers/elsewhere")
+        }
         app = create_app(engine, Settings(instance=instance, reading="closed", access=LOOSE))
         listener, stop = Listener(app, "127.0.0.1", 0), threading.Event()
         server = threading.Thread(target=listener.run, args=(stop,))
         server.start()
-        yield Service(f"http://127.0.0.1:{listener.port}", instance, tokens)
+        yield Service(f"http://127.0.0.1:{listener.port}", instance, tokens, bound)
         stop.set()
         server.join()
         engine.dispose()
@@ -61,7 +69,7 @@ def looked(lab: Service, folder: Path, token: str, instance: str = "") -> dict[s
 
 
 def test_a_token_of_the_role_launcher_is_what_is_wanted(lab: Service, tmp_path: Path) -> None:
-    said = looked(lab, tmp_path, lab.tokens["launcher"])
+    said = looked(lab, tmp_path, lab.bound[f"launchers/{LAUNCHER}"])
     assert {finding.level for finding in said.values()} == {"ok"}, said
     assert said["token's roles"].sentence == "launcher may do what a launcher does, and no more"
     assert said["clock"].sentence == "agrees with the service's"
@@ -79,6 +87,20 @@ def test_a_token_that_may_too_little_or_too_much_is_said(
 ) -> None:
     said = looked(lab, tmp_path, lab.tokens[role])["token's roles"]
     assert (said.level, said.sentence[: len(sentence)]) == (level, sentence)
+
+
+@pytest.mark.parametrize(
+    ("resource", "level", "sentence"),
+    [
+        ("launchers", "warn", f"it may speak for launchers of any name, and this one is {LAUNCHER}"),
+        ("launchers/elsewhere", "fail", f"it may change launchers/elsewhere, and this launcher is {LAUNCHER}"),
+    ],
+)
+def test_a_token_of_any_or_another_launcher_is_said(
+    lab: Service, tmp_path: Path, resource: str, level: str, sentence: str
+) -> None:
+    said = looked(lab, tmp_path, lab.bound[resource])["token's launcher"]
+    assert (said.level, said.sentence) == (level, sentence)
 
 
 def test_a_token_that_is_none_fails(lab: Service, tmp_path: Path) -> None:
@@ -107,7 +129,7 @@ def test_a_certificate_that_nobody_vouches_for_is_said_with_where_to_name_its_au
     server.socket = context.wrap_socket(server.socket, server_side=True)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
-        lab = Service(f"https://localhost:{server.server_port}", "headframe", {})
+        lab = Service(f"https://localhost:{server.server_port}", "headframe", {}, {})
         said = looked(lab, tmp_path, "token")["REST API"]
     finally:
         server.shutdown()

@@ -27,7 +27,8 @@ class Identity(Record):
 
     `how` is `session`, `token` (one of ours), `issuer` (a bearer token of theirs) or `nobody`. `source` is empty for a
     local user, `service` for a program, else the issuer that knows the name. `resources` are what a token may change
-    under /api/v1, everything where it names none; `number` is the session's or token's own.
+    under /api/v1, such as `arrivals` or `launchers/perlmutter`, everything where it names none; `number` is the
+    session's or token's own.
     """
 
     name: str = ""
@@ -163,7 +164,7 @@ def _check() -> None:
 
 
 def _within(resources: tuple[str, ...]) -> None:
-    """A token for some resources changes nothing else."""
-    under = request.path.removeprefix(API).partition("/")[0] if request.path.startswith(API) else ""
-    if under not in resources:
+    """A token for some resources changes nothing else; each is a path below the API, and stands for all beneath it."""
+    asked = f"{request.path}/"
+    if not any(asked.startswith(f"{API}{resource}/") for resource in resources):
         raise Forbidden(f"this token may change {', '.join(resources)} and nothing else")

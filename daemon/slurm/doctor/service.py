@@ -37,6 +37,7 @@ def service_findings(config: Config) -> Iterator[Finding]:
         return
     yield _way(launcher.url)
     yield from _roles(me, config.instance)
+    yield from _scope(me, launcher.name)
     yield from clock_findings(launcher.url, cafile)
 
 
@@ -70,6 +71,20 @@ def _roles(me: Me, instance: str) -> Iterator[Finding]:
         yield Finding("fail", what, sentence, make)
     else:
         yield Finding("ok", what, f"{me.name} may do what a launcher does, and no more")
+
+
+def _scope(me: Me, launcher: str) -> Iterator[Finding]:
+    """Say whether the token speaks for this launcher, and for no other one."""
+    own = f"launchers/{launcher}"
+    make = f"headframe token make {launcher} --role launcher --only {own}"
+    if own in me.resources:
+        return
+    if me.resources and "launchers" not in me.resources:
+        sentence = f"it may change {', '.join(me.resources)}, and this launcher is {launcher}"
+        yield Finding("fail", "token's launcher", sentence, f"{make}, or mend launcher.name")
+    elif LAUNCHER in me.roles:
+        sentence = f"it may speak for launchers of any name, and this one is {launcher}"
+        yield Finding("warn", "token's launcher", sentence, f"{make}, and revoke this one")
 
 
 def clock_findings(url: str, cafile: str | None) -> Iterator[Finding]:

@@ -15,10 +15,11 @@ from .wire import Rows, Wire, read_token, within
 
 
 class Me(Record):
-    """Who asks, by which instance it is asked, and the time zone of its site."""
+    """Who asks, by which instance it is asked, and the time zone of its site. `resources`: what alone it may change."""
 
     name: str = ""
     roles: tuple[str, ...] = ()
+    resources: tuple[str, ...] = ()
     instance: str = ""
     timezone: str = "UTC"
 
