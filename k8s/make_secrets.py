@@ -1,9 +1,10 @@
 """Make the secrets of an instance, once: a random password for each role and user, nothing of it kept here.
 
-    python3 k8s/make_secrets.py | kubectl -n headframe apply -f -
+    python3 k8s/make_secrets.py | kubectl -n headframe create -f -
     python3 k8s/make_secrets.py --external | ...     # without those of the servers in components/
 
-Each process has its own, and mounts no other. RabbitMQ gets hashes of its users' passwords and what each may do.
+`create` refuses where they are there already: new passwords would lock everybody out. Each process has its own, and
+mounts no other. RabbitMQ gets hashes of its users' passwords and what each may do.
 """
 
 import base64

@@ -7,8 +7,10 @@ import os
 import shlex
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from .containerfile import Containerfile, Instruction, Stage
 
@@ -17,7 +19,44 @@ PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 ENVIRONMENT = {"DEBIAN_FRONTEND": "noninteractive", "HOME": "/root", "LC_ALL": "C.UTF-8", "PATH": PATH}
 PASSED_ON = ("PIP_CERT", "PIP_DEFAULT_TIMEOUT", "PIP_INDEX_URL", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY")
 """What this machine says about the way to its registries; a builder would have its own."""
+SOMEBODY = 1_234_567
+"""A user's number without a name, as OpenShift gives them."""
 CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
+
+
+@dataclass(frozen=True)
+class Image:
+    """What a stage became: a tree, and the variables that it sets."""
+
+    tree: Path
+    variables: Mapping[str, str]
+
+    def as_pod(
+        self,
+        command: Sequence[str],
+        mounts: Mapping[str, Path] = MappingProxyType({}),
+        written: Mapping[str, Path] = MappingProxyType({}),
+    ) -> list[str]:
+        """Give the command that runs something as a pod does: any user, of group 0, no rights; all read only but /tmp.
+
+        `mounts` are folders that lie in it, read only, as configuration and secrets do; those of `written` are not.
+        """
+        tree, lying = self.tree, {**mounts, **written}
+        binds = "\n".join(
+            f"mkdir -p {tree}{path}; mount --bind {source} {tree}{path}" for path, source in lying.items()
+        )
+        locks = "\n".join(f"mount -o remount,bind,ro {tree}{path}" for path in mounts)
+        given = shlex.join(f"{name}={value}" for name, value in {"PATH": PATH, **self.variables}.items())
+        script = f"""set -e
+            mount --bind {tree} {tree}
+            {binds}
+            {locks}
+            mount -t tmpfs -o mode=1777 tmpfs {tree}/tmp; mount --rbind /dev {tree}/dev; mount -t proc proc {tree}/proc
+            mount -o remount,bind,ro {tree}
+            exec chroot {tree} /usr/bin/env --ignore-environment {given} \
+                setpriv --reuid={SOMEBODY} --regid=0 --clear-groups --no-new-privs --bounding-set=-all \
+                --inh-caps=-all --pdeathsig=KILL -- "$@" """
+        return ["unshare", "--mount", "--pid", "--fork", "--kill-child", "sh", "-c", script, "pod", *command]
 
 
 class Built:
@@ -41,6 +80,10 @@ class Built:
             where = self._step(stage, tree, where, step)
         self.trees[name] = tree
         return tree
+
+    def image(self, name: str) -> Image:
+        """Build a stage that is an image."""
+        return Image(self.build(name), self.environment[name])
 
     def _step(self, stage: Stage, tree: Path, where: str, step: Instruction) -> str:
         if step.word == "RUN":
@@ -89,26 +132,6 @@ def inside(tree: Path, command: Sequence[str], environment: dict[str, str]) -> N
     done = subprocess.run(unshared, check=False, capture_output=True, text=True, timeout=TIMEOUT_S)
     if done.returncode:
         raise subprocess.CalledProcessError(done.returncode, command, done.stdout[-3000:], done.stderr[-3000:])
-
-
-def as_pod(tree: Path, command: Sequence[str], mounts: dict[str, Path], user: int = 1_234_567) -> list[str]:
-    """Give the command that runs something as a pod does: any user, of group 0, without rights, all read only but /tmp.
-
-    `mounts` are folders that lie in it, read only, as configuration and secrets do.
-    """
-    binds = "\n".join(
-        f"mkdir -p {tree}{path}; mount --bind {source} {tree}{path}; mount -o remount,bind,ro {tree}{path}"
-        for path, source in mounts.items()
-    )
-    script = f"""set -e
-        mount --bind {tree} {tree}
-        {binds}
-        mount -t tmpfs -o mode=1777 tmpfs {tree}/tmp; mount --rbind /dev {tree}/dev; mount -t proc proc {tree}/proc
-        mount -o remount,bind,ro {tree}
-        exec chroot {tree} /usr/bin/env --ignore-environment PATH=/opt/headframe/bin:{PATH} PYTHONDONTWRITEBYTECODE=1 \
-            setpriv --reuid={user} --regid=0 --clear-groups --no-new-privs --bounding-set=-all \
-            --inh-caps=-all --pdeathsig=KILL -- "$@" """
-    return ["unshare", "--mount", "--pid", "--fork", "--kill-child", "sh", "-c", script, "pod", *command]
 
 
 def _workdir(stages: Sequence[Stage]) -> str:

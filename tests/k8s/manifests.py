@@ -35,10 +35,14 @@ class Pod:
 
 @dataclass
 class Manifests:
-    """All manifests of one overlay. `host_paths` are the folders of nodes that it may mount, read only."""
+    """All manifests of one overlay.
+
+    `host_paths` are the folders of nodes that it may mount, read only. `given_ids`: the namespace gives user ids.
+    """
 
     all: list[Manifest]
     host_paths: tuple[str, ...] = ()
+    given_ids: bool = False
 
     def of(self, *kinds: str) -> Iterator[Manifest]:
         """Give those of these kinds."""
@@ -85,7 +89,7 @@ def build(folder: Path) -> str:
     return subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout
 
 
-def load(text: str, host_paths: tuple[str, ...] = ()) -> Manifests:
+def load(text: str, host_paths: tuple[str, ...] = (), *, given_ids: bool = False) -> Manifests:
     """Read manifests."""
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    return Manifests([each for each in yaml.load_all(text, loader) if each], host_paths)
+    return Manifests([each for each in yaml.load_all(text, loader) if each], host_paths, given_ids)

@@ -120,6 +120,9 @@ MUTATIONS: dict[str, tuple[Change, ...]] = {
         in_container("readinessProbe", None, ("StatefulSet", "rabbitmq")),
         in_container("livenessProbe/httpGet/path", "/readyz"),
         in_container("readinessProbe/httpGet/port", "elsewhere"),
+        in_container("startupProbe/failureThreshold", 2),
+        in_container("livenessProbe/failureThreshold", None),
+        in_container("readinessProbe/timeoutSeconds", None, CONDUCTOR),
     ),
     "pinned": (
         in_container("image", "headframe"),
@@ -159,6 +162,12 @@ MUTATIONS: dict[str, tuple[Change, ...]] = {
         in_manifest("PodDisruptionBudget", "sweeper", "spec/maxUnavailable", 0),
         in_manifest("PodDisruptionBudget", "sweeper", "spec/selector/matchLabels", {"a": "b"}),
     ),
+    "owns_what_it_writes": (
+        in_pod(f"{CONTEXT}/fsGroup", 10001),
+        in_pod(f"{CONTEXT}/fsGroupChangePolicy", "Always", ("StatefulSet", "postgres")),
+        in_pod(f"{CONTEXT}/fsGroup", None, ("StatefulSet", "rabbitmq")),
+        in_manifest("CronJob", "backup", "spec/jobTemplate/spec/template/spec/securityContext/fsGroup", None),
+    ),
     "rolls": (
         in_manifest("Deployment", "web", "spec/strategy", {"type": "Recreate"}),
         lambda m: (put(m.named(*WEB), "spec/replicas", 2), put(pod(m), "topologySpreadConstraints", None)),
@@ -191,11 +200,25 @@ MUTATIONS: dict[str, tuple[Change, ...]] = {
         policy({}, egress=[{}]),
         policy({}, egress=[{"to": [ANYWHERE], "ports": [{"port": 443}]}]),
         policy({}, egress=[{"to": [{"ipBlock": {"cidr": "0.0.0.0/0"}}], "ports": [{"port": 5432}]}]),
+        policy({}, egress=[{"to": [{"ipBlock": {"cidr": "169.254.0.0/16"}}], "ports": [{"port": 53}]}]),
     ),
     "few_ways_in": (
         policy({}, ingress=[{}]),
         policy({}, ingress=[{"from": [{"namespaceSelector": {}}], "ports": [{"port": 8080}]}]),
         in_manifest("NetworkPolicy", "to-web", "spec/ingress/0/ports/0/port", 9464),
+    ),
+    "names_are_found": (
+        without("NetworkPolicy", "names"),
+        in_manifest("NetworkPolicy", "names", "spec/podSelector", {"matchLabels": {"app.kubernetes.io/name": "web"}}),
+        in_manifest("NetworkPolicy", "names", "spec/egress/0/ports/1", None),
+        in_manifest("NetworkPolicy", "names", "spec/egress/0/ports/0/port", 5353),
+    ),
+    "comers_are_let_in": (
+        without("NetworkPolicy", "to-web"),
+        without("NetworkPolicy", "to-monitors"),
+        in_manifest("NetworkPolicy", "to-web", "spec/ingress/0", None),
+        in_manifest("NetworkPolicy", "to-monitors", "spec/ingress/0/ports/0/port", 8080),
+        in_manifest("Deployment", "sweeper", "spec/template/metadata/labels/headframe|monitored", None),
     ),
     "served_by_tls": (
         another("Ingress", "open", **INGRESS),

@@ -23,7 +23,7 @@ REACHES = {
 """All that is let through between pods."""
 OUT = {
     "web": {443, 5432},
-    "sweeper": {443, 587, 5432, 5671},
+    "sweeper": {25, 443, 465, 587, 5432, 5671},
     "conductor-live": {5432, 5671},
     "conductor-bulk": {5432, 5671},
     "watcher": {5432, 5671},
@@ -33,6 +33,11 @@ OUT = {
 """Ports outside of the cluster that a pod may reach, where an overlay says so."""
 IN = {"web": {8080}, "rabbitmq": {5671}}
 """Ports that others than our pods and Prometheus may reach."""
+NAMES = {"kube-system": 53, "openshift-dns": 5353}
+"""Where a cluster's name service runs, and at which port of its pods."""
+NODE_CACHE = "169.254.20.10/32"
+"""The one address of a node that a pod may reach: its cache of names."""
+PROMETHEUS = {"monitoring", "openshift-user-workload-monitoring"}
 PORTS = {5432, 5671, 5672, 8080, 9464, 15672}
 
 
@@ -56,7 +61,9 @@ def few_ways_out(manifests: Manifests) -> Iterator[str]:
             if not rule.get("ports") or not rule.get("to"):
                 yield f"{policy['metadata']['name']}: anything, anywhere"
             for block in (peer["ipBlock"] for peer in rule.get("to", []) if "ipBlock" in peer):
-                ports = {port["port"] for port in rule.get("ports", [])}
+                ports = {port["port"] for port in rule.get("ports", [])} - (
+                    {53} if block["cidr"] == NODE_CACHE else set()
+                )
                 yield from (
                     f"{p.name}: out at {ports - OUT.get(p.name, set())}"
                     for p in chosen
@@ -83,11 +90,50 @@ def _strangers(policy: Manifest, peer: Manifest, ports: set[int], chosen: list[P
         return
     if peer.get("namespaceSelector") == {} or peer.get("ipBlock", {}).get("cidr") == "0.0.0.0/0":
         yield f"{name}: lets anybody in"
-    space = peer.get("namespaceSelector", {}).get("matchLabels", {}).get("kubernetes.io/metadata.name")
     for pod in chosen:
-        allowed = IN.get(pod.name, set()) | ({8080, 9464} if space == "monitoring" else set())
+        allowed = IN.get(pod.name, set()) | ({8080, 9464} if _space(peer) in PROMETHEUS else set())
         if ports - allowed:
             yield f"{name}: others reach {pod.name} at {ports - allowed}"
+
+
+def _space(peer: Manifest) -> str:
+    labels: dict[str, str] = peer.get("namespaceSelector", {}).get("matchLabels", {})
+    return labels.get("kubernetes.io/metadata.name", "")
+
+
+def names_are_found(manifests: Manifests) -> Iterator[str]:
+    """Let every pod ask the cluster's name service, in both ways that there are."""
+    for pod in manifests.pods():
+        asks = {
+            port["protocol"]
+            for rule in _rules(manifests, "Egress", pod)
+            for peer in rule.get("to", [])
+            for port in rule.get("ports", [])
+            if port["port"] == NAMES.get(_space(peer))
+        }
+        if asks != {"UDP", "TCP"}:
+            yield f"{pod.name}: asks for names by {sorted(asks)}"
+
+
+def comers_are_let_in(manifests: Manifests) -> Iterator[str]:
+    """Let Prometheus in wherever a process tells of itself, and the ingress where the pages are."""
+    for pod in (each for each in manifests.pods() if each.lasts):
+        for port in (port for each in pod.spec["containers"] for port in each.get("ports", [])):
+            number, spaces = port["containerPort"], _spaces_at(manifests, pod, port["containerPort"])
+            if port["name"] in ("http", "monitor") and not spaces & PROMETHEUS:
+                yield f"{pod.name}: Prometheus does not reach {number}"
+            if port["name"] == "http" and not spaces - PROMETHEUS:
+                yield f"{pod.name}: no ingress reaches {number}"
+
+
+def _spaces_at(manifests: Manifests, pod: Pod, number: int) -> set[str]:
+    rules = [rule for rule in _rules(manifests, "Ingress", pod) if number in {each["port"] for each in rule["ports"]}]
+    return {_space(peer) for rule in rules for peer in rule["from"] if "namespaceSelector" in peer}
+
+
+def _rules(manifests: Manifests, way: str, pod: Pod) -> list[Manifest]:
+    mine = [each["spec"] for each in manifests.of("NetworkPolicy") if _matches(each["spec"]["podSelector"], pod)]
+    return [rule for each in mine for rule in each.get(way.lower(), [])]
 
 
 def served_by_tls(manifests: Manifests) -> Iterator[str]:
@@ -131,4 +177,11 @@ def _denies_all(policy: Manifest) -> bool:
     return spec["podSelector"] == {} and silent and set(spec["policyTypes"]) == {"Ingress", "Egress"}
 
 
-RULES = (nothing_else_is_reached, few_ways_out, few_ways_in, served_by_tls)
+RULES = (
+    nothing_else_is_reached,
+    few_ways_out,
+    few_ways_in,
+    names_are_found,
+    comers_are_let_in,
+    served_by_tls,
+)

@@ -13,6 +13,8 @@ VOLUMES = {"configMap", "csi", "downwardAPI", "emptyDir", "ephemeral", "persiste
 RESOURCES = ("cpu", "memory", "ephemeral-storage")
 UNITS = {"m": 1e-3, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "": 1}
 PROBES = ("startupProbe", "livenessProbe", "readinessProbe")
+PATIENCE_S = 60
+"""So long a process may take to begin, or its loops may stand still on a busy node, before it is started anew."""
 STOP_S = 10
 """Every process of ours is gone so long after SIGTERM."""
 
@@ -118,6 +120,7 @@ def probed(manifests: Manifests) -> Iterator[str]:
             yield from (f"{where}: no {probe}" for probe in PROBES if not container.get(probe))
             for probe in PROBES:
                 yield from _answers(where, container, probe)
+            yield from _hasty(where, container)
 
 
 def _answers(where: str, container: Manifest, probe: str) -> Iterator[str]:
@@ -129,6 +132,16 @@ def _answers(where: str, container: Manifest, probe: str) -> Iterator[str]:
     path = asked.get("httpGet", {}).get("path")
     if path and path != ("/readyz" if probe == "readinessProbe" else "/livez"):
         yield f"{where}: {probe} asks {path}"
+
+
+def _hasty(where: str, container: Manifest) -> Iterator[str]:
+    for probe in (name for name in PROBES if container.get(name)):
+        asked = container[probe]
+        if asked.get("timeoutSeconds", 1) < 2:
+            yield f"{where}: {probe} waits for no answer on a busy node"
+        patience = asked.get("periodSeconds", 10) * asked.get("failureThreshold", 3)
+        if probe != "readinessProbe" and patience < PATIENCE_S:
+            yield f"{where}: {probe} gives up after {patience} s"
 
 
 def pinned(manifests: Manifests) -> Iterator[str]:

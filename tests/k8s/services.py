@@ -10,11 +10,11 @@ KINDS = {
 }  # fmt: skip
 """Nothing that only an administrator of the cluster may make, but a namespace where it is one's own; and no secret."""
 SECRETS = {
-    "web": {"database-web"},
+    "web": {"database-web", "sign-in"},
     "conductor-live": {"database-service", "broker-service"},
     "conductor-bulk": {"database-service", "broker-service"},
-    "sweeper": {"database-service", "broker-service"},
-    "watcher": {"database-watcher", "broker-watcher"},
+    "sweeper": {"database-service", "broker-service", "notices"},
+    "watcher": {"database-watcher", "broker-watcher", "run-database"},
     "worker": {"broker-worker"},
     "backup": {"database-backup"},
     "prepare": {"database-owner", "broker-admin"},
@@ -83,14 +83,31 @@ def few_secrets(manifests: Manifests) -> Iterator[str]:
 
 
 def budgeted(manifests: Manifests) -> Iterator[str]:
-    """Let nodes be drained one after the other; only the one PostgreSQL has to be asked for."""
+    """Let nodes be drained one after the other: whatever is away for a minute, the others wait for it."""
     budgets = {each["metadata"]["name"]: each["spec"] for each in manifests.of("PodDisruptionBudget")}
     for pod in (each for each in manifests.pods() if each.lasts):
         budget = budgets.get(pod.name)
         if budget is None or not chooses(budget["selector"]["matchLabels"], pod):
             yield f"{pod.name}: no disruption budget"
-        elif budget.get("maxUnavailable") != (0 if pod.name == "postgres" else 1):
+        elif budget.get("maxUnavailable") != 1:
             yield f"{pod.name}: its disruption budget is {budget}"
+
+
+def owns_what_it_writes(manifests: Manifests) -> Iterator[str]:
+    """Be able to write to a volume that is new and root's; and hand none over file by file at each start."""
+    for pod in manifests.pods():
+        context = pod.spec.get("securityContext", {})
+        if "fsGroup" in context and context.get("fsGroupChangePolicy") != "OnRootMismatch":
+            yield f"{pod.name}: the group of all files on its volumes is changed at each start"
+        if "fsGroup" not in context and not manifests.given_ids and _writes(pod):
+            yield f"{pod.name}: a new volume is root's, and it may not write to it"
+
+
+def _writes(pod: Pod) -> bool:
+    volumes = pod.spec.get("volumes", [])
+    others = {each["name"] for each in volumes if "persistentVolumeClaim" not in each}
+    mounts = [each for container in containers(pod) for each in container.get("volumeMounts", [])]
+    return any(not each.get("readOnly") and each["name"] not in others for each in mounts)
 
 
 def rolls(manifests: Manifests) -> Iterator[str]:
@@ -177,6 +194,7 @@ RULES = (
     secrets_by_file,
     few_secrets,
     budgeted,
+    owns_what_it_writes,
     rolls,
     bounded_jobs,
     waits_for_schema,

@@ -9,6 +9,7 @@ import pytest
 
 from headframe.daemon.cli.main import cli
 from headframe.daemon.config import load as load_config
+from headframe.web.api import arrivals, launchers
 
 from .manifests import Manifest, Manifests, Pod, containers
 from .test_policy import manifests
@@ -85,3 +86,10 @@ def test_ports_are_the_configured_ones(name: str) -> None:
         for port in container.get("ports", []):
             wanted = table["web"]["port"] if port["name"] == "http" else table["monitor"]["port"]
             assert port["containerPort"] == wanted, pod.name
+
+
+def test_the_ingress_lets_the_longest_call_pass() -> None:
+    (ingress,) = manifests("spin").of("Ingress")
+    size = ingress["metadata"]["annotations"]["nginx.ingress.kubernetes.io/proxy-body-size"]
+    assert size.endswith("m")
+    assert int(size[:-1]) << 20 >= max(arrivals.LARGEST_BODY, launchers.LARGEST_BODY)

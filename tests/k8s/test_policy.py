@@ -14,7 +14,7 @@ import pytest
 from headframe import __version__
 
 from . import mutations, policy
-from .manifests import K8S, Manifests, build, containers, load
+from .manifests import K8S, ROOT, Manifests, build, containers, load
 
 VERSIONS = ("1.29.0", "1.32.0", "1.35.0")
 CFS = ("/global/cfs/cdirs/",)
@@ -24,8 +24,8 @@ resources: [BASE/base]
 components: [BASE/components/external, BASE/components/sites]
 """
 OPENSHIFT = """
-resources: [BASE/base]
-components: [BASE/components/postgres, BASE/components/rabbitmq, BASE/components/sites, BASE/components/openshift]
+resources: [BASE/overlays/dev]
+components: [BASE/components/openshift]
 """
 
 
@@ -44,13 +44,13 @@ def manifests(name: str) -> Manifests:
     return copy.deepcopy(parsed(name))
 
 
-def assembled(folder: Path, kustomization: str) -> Manifests:
+def assembled(folder: Path, kustomization: str, *, given_ids: bool = False) -> Manifests:
     """Build another kustomization over a copy of ours, as somebody else's overlay would."""
     shutil.copytree(K8S, folder / "k8s", ignore=shutil.ignore_patterns("*.txt"))
     own = folder / "k8s" / "overlays" / "own"
     own.mkdir()
     own.joinpath("kustomization.yaml").write_text(kustomization.replace("BASE", "../.."))
-    return load(build(own))
+    return load(build(own), given_ids=given_ids)
 
 
 def faults(found: Manifests) -> list[str]:
@@ -93,11 +93,19 @@ def test_servers_elsewhere_need_one_patch_and_keep_to_the_policy(tmp_path: Path)
 
 
 def test_any_user_id_will_do(tmp_path: Path) -> None:
-    found = assembled(tmp_path, OPENSHIFT)
+    found = assembled(tmp_path, OPENSHIFT, given_ids=True)
     assert faults(found) == []
     for pod in found.pods():
         contexts = [pod.spec["securityContext"], *(each["securityContext"] for each in containers(pod))]
         assert not any({"runAsUser", "runAsGroup", "fsGroup"} & set(context) for context in contexts), pod.name
+
+
+def test_every_volume_at_the_centre_is_of_the_class_that_it_has() -> None:
+    found = manifests("spin")
+    claims = [each["spec"] for each in found.of("PersistentVolumeClaim")]
+    claims += [each["spec"] for owner in found.of("StatefulSet") for each in owner["spec"]["volumeClaimTemplates"]]
+    assert len(claims) == 3
+    assert {each.get("storageClassName") for each in claims} == {"nfs-client"}
 
 
 def test_a_folder_of_a_node_is_refused_where_the_overlay_does_not_name_it() -> None:
@@ -138,4 +146,5 @@ def test_every_secret_that_is_mounted_is_made_by_the_script_or_told_in_the_docs(
     for overlay in ("dev", "spin"):
         volumes = [each for pod in manifests(overlay).pods() for each in pod.spec.get("volumes", [])]
         missing = {each["secret"]["secretName"] for each in volumes if "secret" in each} - names
-        assert missing <= {"headframe-broker-tls"}
+        told = (ROOT / "docs" / "kubernetes.md").read_text()
+        assert not {name for name in missing if f"create secret generic {name} " not in told}

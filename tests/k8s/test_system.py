@@ -25,15 +25,6 @@ from .test_users import made, roles, users
 
 __all__ = ["made", "roles", "users"]
 pytestmark = pytest.mark.long
-PIPELINE = """
-[[pipeline.default.step]]
-name = "look"
-to = "looked-at"
-use = "noop"
-makes = "nothing"
-"""
-
-
 Secrets = dict[str, dict[str, str]]
 
 
@@ -52,7 +43,7 @@ class Cluster:
             (folder / "sites" / site).mkdir(parents=True)
         self.config = folder / "headframe.toml"
         text = configuration(found).replace("/sites/", f"{folder}/sites/").replace('"0.0.0.0"', '"127.0.0.1"')
-        self.config.write_text(text + PIPELINE)
+        self.config.write_text(text)
         found.named("ConfigMap", "headframe-servers")["data"].update(servers)
         self.running: dict[str, Process] = {}
         self.ports: dict[str, int] = {}
@@ -136,17 +127,15 @@ def test_the_whole_system_works_as_its_manifests_start_it(cluster: Cluster, role
         cluster.start(name)
     for name in pods:
         wait_until(lambda name=name: cluster.ready(name), 120, f"{name} is ready")  # type: ignore[misc]
-    folder = cluster.folder / "sites" / "inbox" / "run_7"
-    folder.mkdir()
-    (folder / "science_0.h5").write_bytes(b"raw")
+    (cluster.folder / "sites" / "inbox" / "science_7_1.dat").write_bytes(b"raw")
     password = made["headframe-database-reader"]["password"]
 
     def done() -> bool:
         assert all(process.running() for process in cluster.running.values())
         with psycopg2.connect(roles, user="headframe_reader", password=password) as connection:
             cursor = connection.cursor()
-            cursor.execute("select phase from headframe.item where scope = 'file'")
-            return cursor.fetchall() == [("done",)]
+            cursor.execute("select state, phase from headframe.item where scope = 'file'")
+            return cursor.fetchall() == [("cataloged", "done")]
 
     wait_until(done, 180, "a file went through")
     backed_up = cluster.folder / "backup"
