@@ -172,7 +172,7 @@ def run_sweeper(config: Config, stop: threading.Event | None = None, monitor: Mo
         )
         Space(engine, wiring.site_roots(config)).start(here.stop)
         sweeper = Sweeper(engine, broker, wiring.names(config), settings, loop=here.monitor.loop("sweeper"))
-        Notifier(engine, receivers(config), notifying(config)).start(here.stop)
+        Notifier(engine, receivers(config), notifying(config), here.monitor.hanging).start(here.stop)
         carried_out = Operations(engine, sweeper.owner, loop=here.monitor.loop("operations"))
         operations = threading.Thread(target=carried_out.run, args=(here.stop,), name="operations", daemon=True)
         operations.start()

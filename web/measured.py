@@ -1,17 +1,18 @@
-"""Metrics of what the sweeper measures: latency of the last hour and day, steps' times, what steps did."""
+"""Metrics of what the sweeper measures: latency of the last hour and day, steps' times, what steps did, what waits."""
 
 from collections.abc import Iterator
 
 from prometheus_client.core import Metric
 
 from ..statemachine.views import Quantiles
+from ..statemachine.views.folding import Unfolded
 from ..statemachine.views.latency import Lately
-from .gauges import gauge
+from .gauges import filled, gauge
 
 SHARES = {"0.5": "p50", "0.95": "p95", "0.99": "p99"}
 
 
-def families(day: Lately, done: dict[tuple[str, str], int], due: int) -> Iterator[Metric]:
+def families(day: Lately, done: dict[tuple[str, str], int], waits: Unfolded) -> Iterator[Metric]:
     """Give the families; a quantile of nothing is left out."""
     whole = _summary("latency_seconds", "From file closed to done, realtime campaigns")
     files = gauge("latency_files", "Files done, each once, realtime campaigns", "window")
@@ -29,9 +30,15 @@ def families(day: Lately, done: dict[tuple[str, str], int], due: int) -> Iterato
     for labels, n in done.items():
         ended.add_metric(labels, n)
     yield ended
-    waiting = gauge("measures_waiting", "Changes not measured yet, up to 100 000")
-    waiting.add_metric([], due)
-    yield waiting
+    yield from _unfolded(waits)
+
+
+def _unfolded(waits: Unfolded) -> Iterator[Metric]:
+    yield filled(gauge("count_deltas_waiting", "Count changes not folded yet, up to 100 000"), {(): waits.counts})
+    yield filled(gauge("sums_waiting", "Sums of metrics not folded yet, up to 100 000"), {(): waits.sums})
+    yield filled(gauge("measures_waiting", "Changes not measured yet, up to 100 000"), {(): waits.measures})
+    age = gauge("unfolded_seconds", "For how long the oldest of them has waited", "what")
+    yield filled(age, {("measures",): waits.measures_s, ("sums",): waits.sums_s})
 
 
 def _add(family: Metric, took: Quantiles, **labels: str) -> None:

@@ -6,6 +6,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection, text
 
 from ..statemachine.views import done_lately, totals
+from ..statemachine.views.folding import Unfolded, unfolded
 from ..statemachine.views.latency import Lately, lately
 from ..statemachine.views.sums import Sums, sums
 from .metric_places import Around, look_around
@@ -32,8 +33,6 @@ select step, count(*) filter (where lease_until >= clock_timestamp()) as running
   count(*) filter (where lease_until < clock_timestamp()) as expired
 from item where phase = 'executing' group by step order by step
 """)
-DUE = text("select count(*) from (select from measure_due limit 100000) waiting")
-DELTAS = text("select count(*) from (select from count_delta limit 100000) waiting")
 
 
 class Items(NamedTuple):
@@ -55,11 +54,10 @@ class Measures(NamedTuple):
     oldest: dict[tuple[str, str], float]
     dead: dict[str, int]
     leases: dict[str, tuple[int, int]]
-    deltas: int
     at: datetime
     day: Lately
     done: dict[tuple[str, str], int]
-    due: int
+    unfolded: Unfolded
     sums: Sums
     places: set[Place]
     around: Around
@@ -76,11 +74,10 @@ def measure(connection: Connection) -> Measures:
         oldest={(r.step, r.lane): float(r.age) for r in connection.execute(OLDEST, {"head": HEAD})},
         dead={r.code: r.n for r in connection.execute(DEAD)},
         leases={r.step or "": (r.running, r.expired) for r in connection.execute(LEASES)},
-        deltas=int(connection.execute(DELTAS).scalar_one()),
         at=at,
         day=lately(connection, at - DAY),
         done=done_lately(connection),
-        due=int(connection.execute(DUE).scalar_one()),
+        unfolded=unfolded(connection),
         sums=sums(connection),
         places=set(known.values()),
         around=look_around(connection),

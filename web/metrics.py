@@ -88,8 +88,7 @@ def _families(now: Measures) -> Iterator[Metric]:
         leases.add_metric([step, "running"], running)
         leases.add_metric([step, "expired"], expired)
     yield leases
-    yield filled(gauge("count_deltas_waiting", "Count changes not folded yet, up to 100 000"), {(): now.deltas})
-    yield from measured.families(now.day, now.done, now.due)
+    yield from measured.families(now.day, now.done, now.unfolded)
     yield from metric_places.families(now.around, here().instance, now.at)
     yield from metric_sums.families(now.sums, now.places, [site.name for site in now.around.sites], now.at)
 

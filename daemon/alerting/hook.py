@@ -1,10 +1,12 @@
 """A web hook: JSON by POST, with a token and a number by which who gets it twice knows."""
 
+import ssl
 from typing import Any
 from urllib.parse import urlsplit
 
 from ..config import ConfigError, read_secret
 from ..config.alerting import HookConfig, Severities
+from . import tls
 from .receivers import RefusedNoticeError, UndeliveredError
 
 TIMEOUT_S = 10.0
@@ -30,8 +32,8 @@ class Hook:
         if self.config.token_file is not None:
             headers["Authorization"] = f"Bearer {self._secret('token_file')}"
         # The number also stands in the body, for those who see nothing of headers.
-        cafile = str(self.config.cafile) if self.config.cafile else None
-        post(self._url(), {**body, "id": number}, headers, cafile)
+        key = f"{self._key}.cafile"
+        post(self._url(), {**body, "id": number}, headers, tls.context(self.config.cafile, key), key)
 
     def _url(self) -> str:
         return self._secret("url_file") if self.config.url_file is not None else self.config.url
@@ -43,19 +45,28 @@ class Hook:
             raise UndeliveredError(str(error)) from error
 
 
-def post(url: str, body: dict[str, Any] | None, headers: dict[str, str], cafile: str | None = None) -> None:
-    """Call a URL, by POST if there is something to say. Raises `UndeliveredError`, which names the host alone."""
+def post(
+    url: str,
+    body: dict[str, Any] | None,
+    headers: dict[str, str],
+    trust: ssl.SSLContext | None = None,
+    key: str = "the system",
+) -> None:
+    """Call a URL, by POST if there is something to say. Raises `UndeliveredError`, which names the host alone.
+
+    `trust` says by whose word its certificate is right, and `key` where that is said.
+    """
     import urllib3
 
     where, method = place(url), "GET" if body is None else "POST"
     try:
-        with urllib3.PoolManager(ca_certs=cafile, timeout=TIMEOUT_S, retries=False) as pool:
+        with urllib3.PoolManager(ssl_context=trust, timeout=TIMEOUT_S, retries=False) as pool:
             # A redirect is not followed: what is secret is for this host alone.
             said = pool.request(method, url, headers=headers, json=body, redirect=False, preload_content=False)
             status = said.status
             said.close()
     except (urllib3.exceptions.HTTPError, ValueError) as error:
-        raise UndeliveredError(f"{where} does not answer: {_kind(error)}") from None
+        raise UndeliveredError(_said(where, error, key)) from None
     if status in NEVER:
         raise RefusedNoticeError(f"{where} answered {status}: it does not take this")
     if not 200 <= status < 300:
@@ -70,6 +81,16 @@ def place(url: str) -> str:
     except ValueError:
         return "a URL that cannot be read"
     return f"{parts.scheme}://{parts.hostname or ''}{port}"
+
+
+def _said(where: str, error: Exception, key: str) -> str:
+    """Say what is wrong; urllib3 hands on what TLS had to say as the first word of its own."""
+    (first, *_) = (*error.args, None)
+    if isinstance(first, ssl.SSLCertVerificationError):
+        return f"{where}: {tls.untrusted(first, key)}"
+    if isinstance(first, ssl.SSLError):
+        return f"{where}: TLS failed: {first.reason or 'it was broken off'}"
+    return f"{where} does not answer: {_kind(error)}"
 
 
 def _kind(error: Exception) -> str:

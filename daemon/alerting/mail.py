@@ -8,10 +8,11 @@ from typing import Any
 
 from ..config import ConfigError, read_secret
 from ..config.alerting import MailConfig, Severities
-from . import notice
+from . import notice, tls
 from .receivers import RefusedNoticeError, UndeliveredError
 
 TIMEOUT_S = 10.0
+CAFILE = "alerts.mail.cafile"
 
 
 class Mail:
@@ -44,6 +45,8 @@ class Mail:
                 else UndeliveredError
             )
             raise kind(f"{where} answered {error.smtp_code}: {text}") from error
+        except ssl.SSLCertVerificationError as error:
+            raise UndeliveredError(f"{where}: {tls.untrusted(error, CAFILE)}") from error
         except (OSError, smtplib.SMTPException) as error:
             raise UndeliveredError(f"{where}: {error or type(error).__name__}") from error
         if left:
@@ -85,4 +88,4 @@ class Mail:
             raise UndeliveredError(str(error)) from error
 
     def _context(self) -> ssl.SSLContext:
-        return ssl.create_default_context(cafile=str(self.config.cafile) if self.config.cafile else None)
+        return tls.context(self.config.cafile, CAFILE)

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import structlog
 from sqlalchemy import Engine
@@ -38,11 +38,19 @@ class Notifying(Record):
 class Notifier:
     """One sender. Each receiver has a thread of its own, so that one that hangs keeps no other waiting.
 
+    `hanging` names the loops of this process that stand still: then it has no heartbeat.
+
     Nobody waits for the threads at the end: what they are about is written down, and sent again by who comes next.
     """
 
-    def __init__(self, engine: Engine, receivers: Sequence[Receiver], settings: Notifying) -> None:
-        self.engine, self.receivers, self.settings = engine, receivers, settings
+    def __init__(
+        self,
+        engine: Engine,
+        receivers: Sequence[Receiver],
+        settings: Notifying,
+        hanging: Callable[[], Sequence[str]] = tuple,
+    ) -> None:
+        self.engine, self.receivers, self.settings, self.hanging = engine, receivers, settings, hanging
         self._bodies = notice.bodies(receivers, settings.instance, settings.url, settings.handbook)
 
     def start(self, stop: threading.Event) -> None:
@@ -84,6 +92,12 @@ class Notifier:
         """Say that somebody is there who would tell: who watches this URL misses it. Raises `UndeliveredError`."""
         post(self.settings.heartbeat_url, None, {"User-Agent": "headframe"})
 
+    def _beat_if_well(self) -> None:
+        """Only who reaches the database would see an alert: without it the heartbeat is missed, rightly."""
+        with self.engine.begin() as connection:
+            connection.exec_driver_sql("select 1")
+        self.beat()
+
     def _not_taken(self, found: Notice, error: UndeliveredError) -> None:
         give_up = isinstance(error, RefusedNoticeError) or found.old
         again_s = min(LONGEST_AGAIN_S, self.settings.again_s * 2 ** min(found.tries - 1, 20))
@@ -118,10 +132,10 @@ class Notifier:
         while not stop.is_set():
             began = time.monotonic()
             try:
-                # Only who reaches the database would see an alert: without it the heartbeat is missed, rightly.
-                with self.engine.begin() as connection:
-                    connection.exec_driver_sql("select 1")
-                self.beat()
+                if hanging := self.hanging():
+                    log.error("no heartbeat, for this process stands still", at=place(url), loops=list(hanging))
+                else:
+                    self._beat_if_well()
             except UndeliveredError as error:
                 log.warning("the heartbeat was not taken", at=place(url), cause=str(error))
             except Exception as error:

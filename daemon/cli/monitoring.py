@@ -110,10 +110,13 @@ def prometheus(
     type=click.Path(path_type=Path),
     help="Its bearer token, on Alertmanager's host.",
 )
+@click.option(
+    "--watchdog", metavar="URL", default="", help="Called each minute while all works: a service that misses it."
+)
 @out_option
 def alertmanager(
     mail_to: Sequence[str], mail_from: str, smtp: str, smtp_user: str, smtp_password_file: Path | None,
-    no_tls: bool, hooks: Sequence[str], hook_token_file: Path | None, out: Path | None,
+    no_tls: bool, hooks: Sequence[str], hook_token_file: Path | None, watchdog: str, out: Path | None,
 ) -> int:  # fmt: skip
     """Make Alertmanager's configuration: whom it tells by mail or web hook. Secrets stay in their files."""
     from ..monitoring.alertmanager import Hook, Mail, Telling
@@ -125,6 +128,8 @@ def alertmanager(
         raise CommandError("--mail-to needs --mail-from ADDRESS and --smtp HOST:PORT", Code.USAGE)
     if bool(smtp_user) != bool(smtp_password_file):
         raise CommandError("--smtp-user and --smtp-password-file go together", Code.USAGE)
+    if watchdog and not watchdog.startswith(("http://", "https://")):
+        raise CommandError(f"--watchdog {watchdog}: expected http(s)://HOST/...", Code.USAGE)
     mail = Mail(
         smarthost=smtp,
         sender=mail_from,
@@ -133,7 +138,11 @@ def alertmanager(
         user=smtp_user,
         password_file=smtp_password_file,
     )
-    told = Telling(mail=mail if mail_to else None, hooks=tuple(Hook(url, hook_token_file) for url in hooks))
+    told = Telling(
+        mail=mail if mail_to else None,
+        hooks=tuple(Hook(url, hook_token_file) for url in hooks),
+        watchdog=watchdog,
+    )
     return _yaml(made(told), "alertmanager.yml", out)
 
 

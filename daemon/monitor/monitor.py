@@ -75,11 +75,14 @@ class Monitor:
             self._endpoint.close()
             self._endpoint = None
 
+    def hanging(self) -> list[str]:
+        """Name the loops that have been at one turn for longer than any may take."""
+        return [loop.name for loop in tuple(self._loops.values()) if loop.hangs]
+
     def alive(self) -> Answer:
         """Say whether every loop comes round, and name those that hang."""
-        loops = tuple(self._loops.values())
-        hangs = [loop.name for loop in loops if loop.hangs]
-        ages = {loop.name: round(loop.age_s(), 1) for loop in loops}
+        hangs = self.hanging()
+        ages = {loop.name: round(loop.age_s(), 1) for loop in tuple(self._loops.values())}
         status = "ok" if not hangs else "hangs"
         return not hangs, {"status": status, "role": self.role, "hangs": hangs, "loops": ages}
 

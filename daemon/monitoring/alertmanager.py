@@ -5,6 +5,7 @@ from typing import Any
 
 from ...statemachine.records import Record
 from .promql import INSTANCE
+from .rules import WATCHDOG
 from .scraping import duration
 
 PEOPLE = "people"
@@ -30,7 +31,10 @@ class Hook(Record, kw_only=False):
 
 
 class Telling(Record):
-    """Who is told, and how patiently. Times in seconds."""
+    """Who is told, and how patiently. Times in seconds.
+
+    `watchdog` is a URL that is called every `watchdog_s`, while Prometheus and Alertmanager work.
+    """
 
     mail: Mail | None = None
     hooks: tuple[Hook, ...] = ()
@@ -38,6 +42,8 @@ class Telling(Record):
     interval_s: float = 300.0
     page_again_s: float = 4 * 3600.0
     ticket_again_s: float = 24 * 3600.0
+    watchdog: str = ""
+    watchdog_s: float = 60.0
 
 
 FOLLOWS: dict[str, tuple[str, ...]] = {
@@ -45,7 +51,7 @@ FOLLOWS: dict[str, tuple[str, ...]] = {
     "database-away": (EVERYTHING,),
     "broker-away": ("no-progress", "queue-old", "slow-files", "no-worker"),
     "no-conductor": ("no-progress", "queue-old", "slow-files", "no-worker"),
-    "no-sweeper": ("leases-expired",),
+    "no-sweeper": ("leases-expired", "counts-behind"),
     "no-watcher": ("no-files",),
     "launcher-silent": ("pilots-pending", "no-worker"),
     "pilots-refused": ("pilots-pending", "no-worker"),
@@ -68,10 +74,13 @@ def alertmanager(told: Telling) -> dict[str, Any]:
             "group_wait": duration(told.wait_s),
             "group_interval": duration(told.interval_s),
             "repeat_interval": duration(told.ticket_again_s),
-            "routes": [{"matchers": ['severity="page"'], "repeat_interval": duration(told.page_again_s)}],
+            "routes": [
+                _watchdog_route(told),
+                {"matchers": ['severity="page"'], "repeat_interval": duration(told.page_again_s)},
+            ],
         },
         "inhibit_rules": inhibitions(),
-        "receivers": [_receiver(told)],
+        "receivers": [_receiver(told), _watchdog(told)],
     }
 
 
@@ -82,10 +91,27 @@ def inhibitions() -> list[dict[str, Any]]:
 
 
 def _inhibit(cause: str, follows: tuple[str, ...], equal: list[str]) -> dict[str, Any]:
-    """What silences all else is itself always told: two such alerts would silence each other."""
-    above = "|".join(each for each, silenced in FOLLOWS.items() if EVERYTHING in silenced)
+    """What silences all else is itself always told: two such alerts would silence each other. So is the watchdog."""
+    above = "|".join((WATCHDOG, *(each for each, silenced in FOLLOWS.items() if EVERYTHING in silenced)))
     targets = [f'code!~"{above}"'] if EVERYTHING in follows else [f'code=~"{"|".join(follows)}"']
     return {"source_matchers": [f'code="{cause}"'], "target_matchers": targets, "equal": equal}
+
+
+def _watchdog_route(told: Telling) -> dict[str, Any]:
+    """Never to people. It is said again at every second look, which has to come a little after it may be."""
+    return {
+        "matchers": [f'code="{WATCHDOG}"'],
+        "receiver": WATCHDOG,
+        "group_wait": "0s",
+        "group_interval": duration(told.watchdog_s / 2),
+        "repeat_interval": duration(told.watchdog_s * 0.9),
+    }
+
+
+def _watchdog(told: Telling) -> dict[str, Any]:
+    """Whoever misses it; where there is nobody, it is told to nobody."""
+    called = [{"url": told.watchdog, "send_resolved": False}] if told.watchdog else []
+    return {"name": WATCHDOG, **({"webhook_configs": called} if called else {})}
 
 
 def _receiver(told: Telling) -> dict[str, Any]:

@@ -24,12 +24,11 @@ RECORDED = {
         "histogram_quantile(0.95,"
         f" sum by (le, state) ({ONE_REPLICA} (increase(headframe_file_seconds_bucket[1h]))))"
     ),
-    "headframe:site_full:hours": (
-        f'{ONE_REPLICA} (headframe_site_bytes{{what="free"}})'
-        f' / -({ONE_REPLICA} (deriv(headframe_site_bytes{{what="free"}}[6h])) < 0) / 3600'
-    ),
+    "headframe:site_full:hours": f"{ONE_REPLICA} (headframe_site_full_seconds) / 3600",
 }  # fmt: skip
 """Kept by Prometheus itself: spans of hours, which every viewer of a dashboard would have it read again."""
+WATCHDOG = "watchdog"
+"""The code of the alert that always fires: who no longer hears of it knows that nobody would be told of any other."""
 
 
 def rules(
@@ -50,6 +49,7 @@ def rules(
         "groups": [
             {"name": f"{instance}-figures", "rules": [_figure(*each, instance, scale) for each in RECORDED.items()]},
             {"name": f"{instance}-alerts", "rules": told},
+            {"name": f"{instance}-{WATCHDOG}", "rules": [_watchdog(instance, handbook)]},
         ]
     }
 
@@ -97,6 +97,16 @@ def _alert(alert: Alert, instance: str, limits: Limits, pages: str, handbook: st
         "labels": {INSTANCE: instance, "severity": str(alert.severity), "code": alert.code},
         "annotations": said,
     }
+
+
+def _watchdog(instance: str, handbook: str) -> dict[str, Any]:
+    said = {
+        "summary": "this always fires, and nothing has to be done: where it is not heard, no alert is",
+        "description": f"instance {instance}; where it is missed: look at Prometheus and Alertmanager",
+        "runbook_url": f"{handbook}#{WATCHDOG}",
+    }
+    labels = {INSTANCE: instance, "severity": "none", "code": WATCHDOG}
+    return {"alert": "HeadframeWatchdog", "expr": "vector(1)", "labels": labels, "annotations": said}
 
 
 def _figure(name: str, expression: str, instance: str, scale: float) -> dict[str, Any]:

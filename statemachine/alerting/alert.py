@@ -64,8 +64,8 @@ def raw(expr: str, limits: Limits) -> str:
 def thresholds(limits: Limits) -> dict[str, str]:
     """Give what an `expr` may say `$` of: each limit in seconds, a share as a share, and the window of the minutes."""
     found = {"backup_s": _number(limits.backup_age_hours * 3600), "failures_least": str(limits.failures_least)}
-    for name in ("no_progress_minutes", "no_files_minutes", "queue_minutes", "latency_minutes", "leases_minutes"):
-        found[name.replace("minutes", "s")] = _number(getattr(limits, name) * 60)
+    for name in ("no_progress", "no_files", "queue", "latency", "leases", "counts"):
+        found[f"{name}_s"] = _number(getattr(limits, f"{name}_minutes") * 60)
     found["buffer_s"] = _number(limits.buffer_hours * 3600)
     found["site_free"] = f"{limits.site_free_percent / 100:g}"
     found["failures"] = f"{limits.failures_percent / 100:g}"

@@ -18,6 +18,8 @@ MOVED_BEFORE = "(sum(max by (trigger) (headframe_transitions_total offset ${no_p
 """Not `increase`, which says 0 of a counter that has just appeared."""
 ALL_THE_TIME = "min_over_time((max(headframe_database_up) or vector(0))[${no_progress_s}s:30s]) == 1"
 """Somebody has looked through the whole window: no new Prometheus, no database that has just come back."""
+MANY_COUNTS = 50_000
+"""Rows of counts, which do not know their time; a sweeper folds ten thousand a second."""
 
 
 def silent(role: str) -> str:
@@ -90,6 +92,18 @@ SERVICE = (
         command="headframe watch",
         page="/",
         need="no-watcher",
+    ),
+    Alert(
+        code="counts-behind",
+        severity=TICKET,
+        for_s=300,
+        summary="what has happened is not counted: measures, failures and latencies are of before",
+        expr=(
+            f"(max(headframe_unfolded_seconds) > $counts_s) or (max(headframe_count_deltas_waiting) > {MANY_COUNTS})"
+        ),
+        command="headframe status",
+        page="/",
+        need="counts-behind",
     ),
 )
 

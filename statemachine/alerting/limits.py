@@ -25,6 +25,7 @@ class Limits(Record):
     queue_minutes: Minutes = 60.0
     latency_minutes: Minutes = 240.0
     leases_minutes: Minutes = 5.0
+    counts_minutes: Minutes = 10.0
     buffer_hours: Hours = 24.0
     site_free_percent: Percent = 5.0
     failures_percent: Percent = 20.0

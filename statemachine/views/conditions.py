@@ -114,6 +114,7 @@ CONDITIONS = (
     Condition(("leases-expired",), flow_needs.expired_leases),
     Condition(("failures",), flow_needs.many_failures),
     Condition(("backup-old",), flow_needs.old_backup),
+    Condition(("counts-behind",), flow_needs.behind),
 )
 """All of them, each asked on its own."""
 AT_SCRAPE = ("failed-items", "no-worker", "launcher-silent", "pilots-pending", "pilots-refused")

@@ -6,11 +6,13 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection, func, select, text
 
 from ..alerting import Limits
+from ..alerting.catalogue import MANY_COUNTS
 from ..queries import query
 from ..schema import backup
 from ..wording import plural
 from .detectors import detectors
 from .filling import filling
+from .folding import unfolded
 from .latency import latency_lately
 from .need import Need
 from .pace import done_lately
@@ -97,6 +99,16 @@ def old_backup(conn: Connection, limits: Limits) -> Iterator[Need]:
     elif last is not None and last < now - timedelta(hours=limits.backup_age_hours):
         age_h = (now - last).total_seconds() / 3600
         yield Need("backup-old", f"the last backup of the database is {age_h:.0f} h old", "headframe backup")
+
+
+def behind(conn: Connection, limits: Limits) -> Iterator[Need]:
+    """Say that what has happened waits to be counted."""
+    found = unfolded(conn)
+    if found.longest_s > limits.counts_minutes * 60 or found.counts > MANY_COUNTS:
+        since = f"for {found.longest_s / 60:.0f} min" if found.longest_s else "in great number"
+        rows = f"{found.counts:,} changes of counts, {found.sums:,} of sums, {found.measures:,} to be measured"
+        sentence = f"what has happened waits to be counted, {since}: {rows}; no sweeper gets it done"
+        yield Need("counts-behind", sentence, "headframe status")
 
 
 def _at(moment: datetime) -> str:

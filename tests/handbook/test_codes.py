@@ -45,6 +45,7 @@ def test_what_is_counted_and_charged_has_a_row_too() -> None:
 
 
 def test_every_alert_has_its_heading_and_its_remedy() -> None:
+    from headframe.daemon.monitoring.rules import WATCHDOG
     from headframe.statemachine.alerting.catalogue import ALERTS
 
-    assert alerts() == {alert.code for alert in ALERTS}
+    assert alerts() == {alert.code for alert in ALERTS} | {WATCHDOG}

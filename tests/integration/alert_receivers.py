@@ -3,6 +3,7 @@
 import email
 import json
 import socket
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,7 +18,8 @@ from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 class HookReceiver:
     """Takes what is posted to it; answers with `status`, or hangs while `hang` is set. It can be away and come back."""
 
-    def __init__(self) -> None:
+    def __init__(self, certificate: ssl.SSLContext | None = None) -> None:
+        self.certificate = certificate
         self.status, self.got, self.headers = 200, list[dict[str, Any]](), list[dict[str, str]]()
         self.asked = list[str]()
         self.came, self.hang, self.release = threading.Condition(), False, threading.Event()
@@ -27,7 +29,7 @@ class HookReceiver:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}/hook?secret=s3cret"
+        return f"{'https' if self.certificate else 'http'}://127.0.0.1:{self.port}/hook?secret=s3cret"
 
     def start(self) -> None:
         receiver = self
@@ -56,6 +58,8 @@ class HookReceiver:
 
         self.server = ThreadingHTTPServer(("127.0.0.1", self.port), Handler)
         self.server.daemon_threads = True
+        if self.certificate is not None:
+            self.server.socket = self.certificate.wrap_socket(self.server.socket, server_side=True)
         self.port = self.server.server_port
         threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
 
@@ -74,13 +78,23 @@ class HookReceiver:
 
 
 class MailReceiver:
-    """Takes mail; with `user` only after that one has signed in."""
+    """Takes mail; with `user` only after that one has signed in, with a certificate only over TLS.
 
-    def __init__(self, user: str = "", password: str = "") -> None:
+    `asked` says of each who wanted to sign in whether that was over TLS. `whole`: TLS from the first byte on.
+    """
+
+    def __init__(
+        self, user: str = "", password: str = "", certificate: ssl.SSLContext | None = None, *, whole: bool = False
+    ) -> None:
         self.user, self.password = user, password
-        self.mail = list[Message]()
+        self.mail, self.asked = list[Message](), list[bool]()
         self.refuses = ""
-        more = {"auth_required": True, "auth_require_tls": False, "authenticator": self._sign_in} if user else {}
+        more: dict[str, Any] = {}
+        if user:
+            clear = certificate is None or whole  # aiosmtpd knows of no TLS but that which it has begun itself
+            more = {"auth_required": True, "auth_require_tls": not clear, "authenticator": self._sign_in}
+        if certificate is not None:
+            more |= {"ssl_context": certificate} if whole else {"tls_context": certificate, "require_starttls": True}
         with socket.create_server(("127.0.0.1", 0)) as free:
             port = free.getsockname()[1]
         self.controller = Controller(self, hostname="127.0.0.1", port=port, **more)
@@ -90,9 +104,10 @@ class MailReceiver:
     def port(self) -> int:
         return int(self.controller.port)
 
-    def _sign_in(self, _server: SMTP, _session: Session, _envelope: Envelope, _mechanism: str, data: Any) -> AuthResult:
+    def _sign_in(self, _server: SMTP, session: Session, _envelope: Envelope, _mechanism: str, data: Any) -> AuthResult:
+        self.asked.append(session.ssl is not None)
         right = LoginPassword(self.user.encode(), self.password.encode())
-        return AuthResult(success=data == right)
+        return AuthResult(success=data == right, handled=False)
 
     async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802 (aiosmtpd asks for this name)
         if self.refuses:
@@ -116,9 +131,11 @@ def hook_receiver() -> Iterator[HookReceiver]:
 
 
 @contextmanager
-def mail_receiver(user: str = "", password: str = "") -> Iterator[MailReceiver]:
+def mail_receiver(
+    user: str = "", password: str = "", certificate: ssl.SSLContext | None = None, *, whole: bool = False
+) -> Iterator[MailReceiver]:
     """Give a mail server, and end it."""
-    made = MailReceiver(user, password)
+    made = MailReceiver(user, password, certificate, whole=whole)
     try:
         yield made
     finally:

@@ -11,6 +11,7 @@ from headframe.consumers.broker.memory import MemoryBroker
 from headframe.consumers.broker.memory_hub import MemoryHub
 from headframe.consumers.broker.topology import Names
 from headframe.daemon.sweeper.alerting import Alerting, Looking
+from headframe.daemon.sweeper.measuring import Measuring
 from headframe.daemon.sweeper.sweeper import Sweeper, SweeperSettings
 from headframe.statemachine.alerting import ALERTS, Limits
 from headframe.statemachine.store import alerts as kept
@@ -193,6 +194,26 @@ def test_leases_that_nobody_takes_back_and_failed_items_are_named(machine: Small
     machine.sql("update item set lease_until = lease_until - interval '1 day' where phase = 'executing'")
     look(machine, *CONDITIONS)
     assert {("leases-expired", "salt"), ("failed-items", "")} <= codes(machine)
+
+
+def test_what_waits_to_be_counted_for_long_is_told(machine: SmallMachine) -> None:
+    machine.arrive(1, 1, 2)
+    machine.through(1, 1)
+    look(machine, *CONDITIONS)
+    assert ("counts-behind", "") not in codes(machine)
+    machine.sql("update measure_due set at = at - interval '11 minutes'")
+    look(machine, *CONDITIONS)
+    (row,) = [row for row in listed(machine) if row.code == "counts-behind"]
+    assert (row.severity, row.name) == ("ticket", "")
+    assert "waits to be counted, for 11 min: " in row.sentence
+    measuring = Measuring(machine.engine, 100)
+    measuring.measure()
+    look(machine, *CONDITIONS)
+    assert ("counts-behind", "") not in codes(machine)
+    machine.arrive(1, 3)
+    machine.sql("update sum_delta set last_at = last_at - interval '11 minutes'")
+    look(machine, *CONDITIONS)
+    assert ("counts-behind", "") in codes(machine)
 
 
 def test_a_watcher_that_fell_silent_is_missed_for_a_week(machine: SmallMachine) -> None:

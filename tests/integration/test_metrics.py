@@ -87,6 +87,23 @@ def test_counters_say_what_happened(shift: SmallMachine) -> None:
     assert 0 <= one(found, "last_file_seconds") < 600
 
 
+def test_what_waits_to_be_folded_is_counted_with_its_age(shift: SmallMachine) -> None:
+    shift.arrive(8, 1)
+    shift.through(8, 1)
+    shift.sql("update sum_delta set last_at = last_at - interval '1 hour'")
+    found = series(families(web(shift)))
+    waiting = shift.sql_value("select count(*) from sum_delta")
+    assert one(found, "sums_waiting") == waiting > 0
+    assert one(found, "measures_waiting") > 0
+    assert 3600 <= one(found, "unfolded_seconds", what="sums") < 4200
+    assert 0 < one(found, "unfolded_seconds", what="measures") < 600
+    take(shift)
+    fold(shift)
+    found = series(families(web(shift)))
+    assert one(found, "sums_waiting") == one(found, "measures_waiting") == 0
+    assert one(found, "unfolded_seconds", what="sums") == one(found, "unfolded_seconds", what="measures") == 0
+
+
 def test_a_counter_is_there_before_anything_happened(machine: SmallMachine) -> None:
     machine.arrive(5, 1)
     found = series(families(web(machine)))

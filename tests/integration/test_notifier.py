@@ -317,6 +317,21 @@ def test_a_heartbeat_is_heard_while_the_database_answers(machine: SmallMachine, 
     stop.set()
 
 
+def test_a_heartbeat_is_missed_when_a_loop_of_the_process_stands_still(
+    machine: SmallMachine, web_hook: HookReceiver
+) -> None:
+    stop, hanging = threading.Event(), ["sweeper"]
+    beating = Notifying(instance="mine", heartbeat_url=f"http://127.0.0.1:{web_hook.port}/beat", heartbeat_s=0.05)
+    with capture_logs() as logs:
+        Notifier(machine.engine, (), beating, lambda: hanging).start(stop)
+        until(lambda: len(logs) >= 3)
+        assert web_hook.asked == []
+        hanging.clear()
+        until(lambda: "/beat" in web_hook.asked)
+    stop.set()
+    assert logs[0]["event"] == "no heartbeat, for this process stands still" and logs[0]["loops"] == ["sweeper"]
+
+
 def test_a_mail_that_nobody_may_get_is_said(mailbox: MailReceiver) -> None:
     body = {"alerts": [], "commonLabels": {"headframe": "mine"}, "externalURL": ""}
     mailbox.refuses = "554 we do not want this"

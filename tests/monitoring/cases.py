@@ -36,6 +36,8 @@ LEASES = 'headframe_leases{step="place",lease="expired"}'
 FAILED = 'headframe_attempts_last_hour{step="place",outcome="failed"}'
 DONE = 'headframe_attempts_last_hour{step="place",outcome="succeeded"}'
 BACKUP = "headframe_last_backup_seconds"
+UNFOLDED = 'headframe_unfolded_seconds{what="measures"}'
+DELTAS = "headframe_count_deltas_waiting"
 SITE = {"name": "daq", "site": "daq"}
 STEP = {"name": "place", "step": "place"}
 
@@ -56,6 +58,7 @@ CASES: dict[str, Case] = {
         {'headframe_process_silence_seconds{role="watcher"}': "0+60x300"},
         {'headframe_process_silence_seconds{role="watcher"}': "5x300"},
     ),
+    "counts-behind": Case({UNFOLDED: "0+60x300", DELTAS: "10x300"}, {UNFOLDED: "5x300", DELTAS: "10x300"}),
     "no-progress": Case({**UP, OLDEST: "0+60x300", MOVES: "100x300"}, {**UP, OLDEST: "0+60x300", MOVES: "100+5x300"}),
     "no-files": Case(
         {**UP, "headframe_last_file_seconds": "0+60x300", DETECTOR: "1x300"},
@@ -110,5 +113,6 @@ MORE_FIRES: dict[str, tuple[dict[str, str], ...]] = {
         # The same once it has been looked at for long enough.
         {"headframe_database_up": "_x60 1x240", OLDEST: "_x60 9000+60x240", MOVES: "_x60 100x240"},
     ),
+    "counts-behind": ({UNFOLDED: "0x300", DELTAS: "60000x300"},),
 }
 """Other ways in which it is so."""

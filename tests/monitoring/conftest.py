@@ -19,7 +19,7 @@ __all__ = ["centres"]
 def watching(instance: str) -> Iterator[Watch]:
     """Give who watches an instance; nothing is started yet."""
     try:
-        servers = PrometheusServer(), AlertmanagerServer(), Receiver()
+        servers = PrometheusServer(), AlertmanagerServer(), Receiver(), Receiver()
     except ServerMissing as error:
         unless_ci(str(error))
     try:

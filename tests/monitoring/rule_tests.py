@@ -36,6 +36,39 @@ def _write(folder: Path, code: str, case: Case, *, without_series: bool) -> str:
     return f"{code}.test.yml"
 
 
+def write_watchdog_test(folder: Path) -> str:
+    """Write a test of the watchdog without any series."""
+    rule = MADE["groups"][2]["rules"][0]
+    expected = {"exp_labels": rule["labels"], "exp_annotations": rule["annotations"]}
+    asked = [{"eval_time": "1m", "alertname": rule["alert"], "exp_alerts": [expected]}]
+    return _write_alone(folder, rule, {"interval": "1m", "input_series": [], "alert_rule_test": asked})
+
+
+def write_figure_test(folder: Path, series: Mapping[str, str], figure: str, expected: Mapping[str, float]) -> str:
+    """Write a test of what a rule records, from series of two replicas."""
+    (rule,) = (each for each in MADE["groups"][0]["rules"] if each["record"] == figure)
+    samples = [{"labels": labels, "value": value} for labels, value in expected.items()]
+    asked = [{"expr": figure, "eval_time": "5m", "exp_samples": samples}]
+    return _write_alone(
+        folder, rule, {"interval": "1m", "input_series": _of_replicas(series), "promql_expr_test": asked}
+    )
+
+
+def _write_alone(folder: Path, rule: dict[str, Any], test: dict[str, Any]) -> str:
+    (folder / "rule.yml").write_text(yaml.safe_dump({"groups": [{"name": "alone", "rules": [rule]}]}))
+    said = {"rule_files": ["rule.yml"], "evaluation_interval": "1m", "tests": [test]}
+    (folder / "test.yml").write_text(yaml.safe_dump(said, sort_keys=False))
+    return "test.yml"
+
+
+def _of_replicas(series: Mapping[str, str], instance: str = "headframe") -> list[dict[str, str]]:
+    return [
+        {"series": _labelled(each, instance, replica), "values": values}
+        for each, values in series.items()
+        for replica in REPLICAS
+    ]
+
+
 def _of(code: str, case: Case) -> list[dict[str, Any]]:
     name = case.labels.get("name", "")
     quiet = [case.quiet, {**case.fires, **_acknowledged(code, name, "1", AN_HOUR)}, *MORE_QUIET.get(code, ())]
@@ -66,11 +99,7 @@ def _test(
     return {
         "name": f"{code}: {what}",
         "interval": "1m",
-        "input_series": [
-            {"series": _labelled(each, instance, replica), "values": values}
-            for each, values in series.items()
-            for replica in REPLICAS
-        ],
+        "input_series": _of_replicas(series, instance),
         "alert_rule_test": [{"eval_time": at, "alertname": name_of(BY_CODE[code]), "exp_alerts": expected}],
     }
 

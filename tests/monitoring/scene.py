@@ -30,6 +30,7 @@ path = "small"
 """
 LIMITS = Limits(
     backup_hours=1,
+    counts_minutes=0.1,
     failures_least=4,
     latency_minutes=1,
     leases_minutes=0.05,
@@ -45,6 +46,7 @@ select name, date_bin('5 minutes', clock_timestamp(), 'epoch') - make_interval(m
   cast(space ->> case m when 0 then 'free' else 'total' end as bigint)
 from site, unnest(array[0, 20, 40, 60]) m where name = :site
 """)
+MEASURES = "hashtext(current_schema() || '.measure')"
 PHASE = "select count(*) from item where scope = 'file' and phase = :phase"
 
 
@@ -163,6 +165,18 @@ class Scene:
             act(number)
             number += 1
             time.sleep(0.5)
+
+    @contextmanager
+    def another_measures(self) -> Iterator[None]:
+        """Hold what one process alone may have that measures, as a session that hangs would."""
+        with self.engine.connect() as connection:
+            connection.execute(text(f"select pg_advisory_lock({MEASURES})"))
+            connection.commit()
+            try:
+                yield
+            finally:
+                connection.execute(text(f"select pg_advisory_unlock({MEASURES})"))
+                connection.commit()
 
     @contextmanager
     def frozen(self, role: str) -> Iterator[None]:

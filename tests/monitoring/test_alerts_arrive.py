@@ -5,6 +5,7 @@ from collections.abc import Callable
 from msgspec.structs import replace
 
 from headframe.daemon.monitoring.dashboards import dashboards
+from headframe.daemon.monitoring.scraping import Target
 from headframe.daemon.space import Space
 from headframe.daemon.up import Up
 from headframe.statemachine.alerting import ALERTS, Limits
@@ -25,16 +26,6 @@ retries = 0
 """
 FAR = '[site.far]\npath = "far"'
 LIMITS = Limits(failures_least=2)
-OF_DAEMONS = {
-    "headframe_loop_seconds",
-    "headframe_conductor_messages_total",
-    "headframe_conductor_batch_seconds",
-    "process_cpu_seconds_total",
-    "process_resident_memory_bytes",
-}
-"""What a daemon's own port tells, and the web does not; `up` is Prometheus' own word."""
-
-
 NOT_YET = {"headframe_last_backup_seconds"}
 """What is absent until it has happened once; `make monitoring` has one made."""
 
@@ -70,23 +61,25 @@ def knows_what_dashboards_ask(watch: Watch) -> None:
     known = watch.families()
     wanted = {family for _, made in dashboards("headframe") for each in asked(made) for family in families(each)}
     wanted |= {family for rule in watch.evaluated() for family in families(rule["query"])}
-    unknown = wanted - known - OF_DAEMONS - NOT_YET - {"up"}
+    unknown = wanted - known - NOT_YET - {"up"}  # which is Prometheus' own word
     assert not unknown, sorted(unknown)
 
 
 def test_alerts_arrive_at_a_receiver_and_clear(tree: Callable[..., Tree], watch: Watch) -> None:
-    (port,) = free_ports(1)
+    port, of_tree = free_ports(2)
     made = tree(pipeline=PIPELINE, place_at="work", sites=FAR, more=COMMAND)
-    made.config = replace(made.config, web=replace(made.config.web, port=port))
+    monitor = replace(made.config.monitor, port=of_tree)
+    made.config = replace(made.config, web=replace(made.config.web, port=port), monitor=monitor)
     work = Work(made.folder)
     with made.up() as up:
-        watch.begin(LIMITS, f"127.0.0.1:{port}")
+        watch.begin(LIMITS, f"127.0.0.1:{port}", [Target("up", f"127.0.0.1:{of_tree}")])
         watch.scraped()
         break_things(made, up, work)
         watch.fires("dead-letters", "failures", "site-down")
+        watch.barks()
         rules = watch.evaluated()
         assert [rule["name"] for rule in rules if rule["health"] != "ok"] == []
-        assert sum(rule["type"] == "alerting" for rule in rules) == len(ALERTS)
+        assert sum(rule["type"] == "alerting" for rule in rules) == len(ALERTS) + 1, "and the watchdog"
         knows_what_dashboards_ask(watch)
         mend(made, up, work)
         watch.clears("dead-letters", "failures", "site-down")

@@ -36,6 +36,13 @@ def test_files_in_one_folder_are_what_prometheus_and_alertmanager_take(config: P
     assert "127.0.0.1:8090" in (out / "prometheus.yml").read_text()
 
 
+def test_who_misses_the_watchdog_is_in_alertmanagers_configuration(config: Path) -> None:
+    done = headframe(config, "monitoring", "alertmanager", *MAIL, "--watchdog", "https://example.org/ping/1")
+    assert "https://example.org/ping/1" in done.out
+    refused = headframe(config, "monitoring", "alertmanager", *MAIL, "--watchdog", "example.org")
+    assert refused.code == 2 and "--watchdog example.org: expected http(s)://HOST/..." in refused.err
+
+
 def test_rules_lead_to_the_handbook_of_the_configuration_unless_another_is_named(config: Path) -> None:
     assert "runbook_url: docs/alerts.md#site-down" in headframe(config, "monitoring", "rules").out
     config.write_text(config.read_text() + '[alerts]\nhandbook = "https://example.org/alerts/"\n')

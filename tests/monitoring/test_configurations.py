@@ -77,7 +77,7 @@ def test_every_target_says_whose_it_is() -> None:
 
 def test_amtool_is_content_with_alertmanagers_configuration(tmp_path: Path) -> None:
     name = written(tmp_path, "alertmanager.yml", alertmanager(told(tmp_path)))
-    assert "1 receivers" in tool("amtool", "check-config", name, folder=tmp_path)
+    assert "2 receivers" in tool("amtool", "check-config", name, folder=tmp_path)
 
 
 def test_alertmanager_is_given_the_files_of_secrets_not_the_secrets(tmp_path: Path) -> None:
@@ -88,9 +88,31 @@ def test_alertmanager_is_given_the_files_of_secrets_not_the_secrets(tmp_path: Pa
 
 def test_who_is_told_by_web_hook_alone_gets_no_mail(tmp_path: Path) -> None:
     made = alertmanager(Telling(hooks=(Hook("http://localhost:1/"),)))
-    (receiver,) = made["receivers"]
-    assert "email_configs" not in receiver
+    assert not [each for each in made["receivers"] if "email_configs" in each]
     tool("amtool", "check-config", written(tmp_path, "alertmanager.yml", made), folder=tmp_path)
+
+
+@pytest.mark.parametrize("watchdog", ["", "https://example.org/ping/1"])
+def test_the_watchdog_is_told_apart_from_all_that_people_are_told(tmp_path: Path, watchdog: str) -> None:
+    made = alertmanager(Telling(hooks=(Hook("http://localhost:1/"),), watchdog=watchdog))
+    name = written(tmp_path, "alertmanager.yml", made)
+    assert "2 receivers" in tool("amtool", "check-config", name, folder=tmp_path)
+
+    def goes_to(*labels: str) -> str:
+        return tool("amtool", "config", "routes", "test", f"--config.file={name}", *labels, folder=tmp_path).strip()
+
+    assert goes_to("code=watchdog", "severity=none") == "watchdog"
+    assert goes_to("code=site-down", "severity=page") == goes_to("code=failed-items", "severity=ticket") == "people"
+    told_to = {each["name"]: str(each) for each in made["receivers"]}
+    assert ("https://example.org/ping/1" in told_to["watchdog"]) == bool(watchdog)
+
+
+def test_nothing_silences_the_watchdog() -> None:
+    for rule in alertmanager(Telling())["inhibit_rules"]:
+        (target,) = rule["target_matchers"]
+        code, excepts, values = target.partition("!~" if "!~" in target else "=~")
+        named = "watchdog" in values.strip('"').split("|")
+        assert code == "code" and named == (excepts == "!~"), target
 
 
 def test_no_two_alerts_silence_each_other() -> None:

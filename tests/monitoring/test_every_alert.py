@@ -53,7 +53,7 @@ def test_every_rule_evaluates_while_files_go_through(scene: Scene) -> None:
     scene.write(50)
     rules = scene.watch.evaluated()
     assert [(rule["name"], rule["lastError"]) for rule in rules if rule["health"] != "ok"] == []
-    assert sum(rule["type"] == "alerting" for rule in rules) == len(ALERTS)
+    assert sum(rule["type"] == "alerting" for rule in rules) == len(ALERTS) + 1, "and the watchdog"
     scene.until("done", before + 50)
     assert [rule["name"] for rule in scene.watch.evaluated() if rule["health"] != "ok"] == []
 
@@ -137,6 +137,13 @@ def test_work_that_waits_while_nobody_sends_it_or_works(scene: Scene) -> None:
     scene.watch.clears("queue-old", "no-progress")
 
 
+def test_a_sweeper_that_lives_and_does_not_get_to_count(scene: Scene) -> None:
+    with scene.another_measures():
+        scene.write(3)
+        scene.watch.fires("counts-behind")
+    scene.watch.clears("counts-behind")
+
+
 def test_a_detector_whose_files_do_not_come(scene: Scene) -> None:
     run = scene.begin_run()
     scene.watch.fires("no-files")
@@ -195,5 +202,6 @@ def test_a_database_that_is_away_is_told_and_silences_the_rest(scene: Scene) -> 
 def test_a_web_that_is_gone(scene: Scene) -> None:
     scene.kill("web")
     scene.watch.fires("web-away")
+    scene.watch.barks()
     scene.start("web")
     scene.watch.clears("web-away")

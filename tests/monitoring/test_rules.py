@@ -5,19 +5,19 @@ from pathlib import Path
 import pytest
 
 from headframe.daemon.monitoring.alertmanager import EVERYTHING, FOLLOWS, SAME
-from headframe.daemon.monitoring.rules import name_of, of_instance, rules, scaled
+from headframe.daemon.monitoring.rules import RECORDED, WATCHDOG, name_of, of_instance, rules, scaled
 from headframe.statemachine.alerting import ALERTS, Limits
 
 from ..integration.prometheus_server import tool
 from .cases import CASES, MORE_QUIET
 from .promtool import check_rules
-from .rule_tests import MADE, write_tests
+from .rule_tests import MADE, write_figure_test, write_tests, write_watchdog_test
 
 CODES = {alert.code for alert in ALERTS}
 
 
 def test_promtool_is_content_with_the_rules(tmp_path: Path) -> None:
-    assert f"{len(ALERTS) + 3} rules found" in check_rules(tmp_path, MADE)
+    assert f"{len(ALERTS) + len(RECORDED) + 1} rules found" in check_rules(tmp_path, MADE)
 
 
 def test_every_alert_of_the_catalogue_has_its_unit_test() -> None:
@@ -37,6 +37,26 @@ def test_each_alert_fires_where_it_should_and_is_silent_where_it_should_not(tmp_
 def test_a_unit_test_that_is_wrong_fails(tmp_path: Path) -> None:
     with pytest.raises(AssertionError, match="FAILED"):
         tool("promtool", "test", "rules", *write_tests(tmp_path, without_series=True)[:1], folder=tmp_path)
+
+
+def test_the_watchdog_fires_though_there_is_nothing_at_all(tmp_path: Path) -> None:
+    tool("promtool", "test", "rules", write_watchdog_test(tmp_path), folder=tmp_path)
+    assert WATCHDOG not in CODES, "nobody is asked to do anything about it"
+
+
+def test_the_hours_until_a_site_is_full_are_what_the_program_itself_says(tmp_path: Path) -> None:
+    said = {
+        'headframe_site_full_seconds{site="daq"}': "7200x10",
+        'headframe_site_bytes{site="far",what="free"}': "9-1x8",
+    }
+    wanted = {'{__name__="headframe:site_full:hours", headframe="headframe", job="headframe-web", site="daq"}': 2.0}
+    tool(
+        "promtool",
+        "test",
+        "rules",
+        write_figure_test(tmp_path, said, "headframe:site_full:hours", wanted),
+        folder=tmp_path,
+    )
 
 
 def test_an_alert_names_the_command_to_run_its_page_and_its_remedy() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from headframe.daemon.monitoring.alertmanager import Hook, Telling, alertmanager
-from headframe.daemon.monitoring.rules import name_of, rules
+from headframe.daemon.monitoring.rules import WATCHDOG, name_of, rules
 from headframe.daemon.monitoring.scraping import Scraping, Target, prometheus
 from headframe.statemachine.alerting import BY_CODE, Limits
 
@@ -19,20 +19,22 @@ from ..integration.servers import wait_until
 
 SCALE = 0.02
 EVERY_S = 1.0
+WATCHDOG_S = 2.0
 LONG_S = 150.0
 
 
 class Watch:
     """Who watches. `fires` and `clears` say what has arrived at the receiver."""
 
-    def __init__(self, servers: tuple[PrometheusServer, AlertmanagerServer, Receiver], instance: str) -> None:
-        self.prometheus, self.alertmanager, self.receiver = servers
+    def __init__(self, servers: tuple[PrometheusServer, AlertmanagerServer, Receiver, Receiver], instance: str) -> None:
+        self.prometheus, self.alertmanager, self.receiver, self.kennel = servers
         self.instance = instance
 
     def begin(self, limits: Limits, web: str, daemons: Sequence[Target] = ()) -> None:
         """Start both with what headframe makes for them, but impatient."""
         self._write("headframe.rules.yml", rules(self.instance, limits, scale=SCALE))
-        told = Telling(hooks=(Hook(self.receiver.url),), wait_s=0.2, interval_s=1)
+        hooks = (Hook(self.receiver.url),)
+        told = Telling(hooks=hooks, wait_s=0.2, interval_s=1, watchdog=self.kennel.url, watchdog_s=WATCHDOG_S)
         self.alertmanager.start(yaml.safe_dump(alertmanager(told)))
         asked = Scraping(
             instance=self.instance,
@@ -55,6 +57,13 @@ class Watch:
     def clears(self, *codes: str, seconds: float = LONG_S) -> None:
         """Wait until these were told as over."""
         self._until(lambda: all(self.receiver.last(code) == "resolved" for code in codes), f"{codes} over", seconds)
+
+    def barks(self) -> None:
+        """Wait until whoever misses the watchdog has heard it twice more. People never hear it."""
+        heard = len(self.kennel.told)
+        self._until(lambda: len(self.kennel.told) >= heard + 2, "the watchdog heard twice")
+        assert set(self.kennel.statuses()) == {WATCHDOG}
+        assert self.receiver.last(WATCHDOG) == ""
 
     def scraped(self) -> None:
         """Wait until every target answers."""

@@ -5,7 +5,8 @@ from .panels import BAD, GOOD, WARN, Panel, Query, Row
 
 DAY = 86400
 UP = (("0", "away", BAD), ("1", "answers", GOOD))
-ALERTS = own("ALERTS", 'alertstate="firing"')
+ALERTS = own("ALERTS", 'alertstate="firing"', 'severity!="none"')
+"""The watchdog, which always fires, is none."""
 
 NOW = Row(
     "Now",

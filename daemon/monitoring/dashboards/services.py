@@ -65,9 +65,10 @@ WEB = Row(
             "Not folded yet",
             (
                 Query(now("headframe_count_deltas_waiting"), "counts"),
+                Query(now("headframe_sums_waiting"), "sums"),
                 Query(now("headframe_measures_waiting"), "measures"),
             ),
-            says="The sweeper keeps both near nothing.",
+            says="The sweeper keeps all of them near nothing.",
         ),
     ),
 )

@@ -35,7 +35,7 @@ ROOM = Row(
             "Full in",
             (Query(own("headframe:site_full:hours", SITE), "{{site}}"),),
             "h",
-            says="At the pace of the last six hours; no line: it does not fill.",
+            says="At the pace of the last three hours; no line: it does not fill.",
         ),
         Panel(
             "Free inodes",

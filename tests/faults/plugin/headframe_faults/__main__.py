@@ -9,11 +9,13 @@ if __name__ == "__main__":
 
     from headframe.daemon.cli import main
 
-    from . import conducting, publishing, working
+    from . import conducting, noticing, publishing, working
 
     publishing.wrap()
     if "conductor" in sys.argv:
         conducting.wrap()
+    if "sweeper" in sys.argv:
+        noticing.wrap()
     if "worker" in sys.argv:
         working.wrap()
     sys.exit(main())
