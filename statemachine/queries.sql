@@ -716,16 +716,18 @@ select exists (select from item where phase = 'executing') or exists (select fro
 
 -- name: see_process
 -- Processes were heard of; written once a second, or where they say something new. Gives what is paused, of which a
--- worker that is heard of has to be told. Whoever takes another one's id by mistake changes nothing of another role.
+-- worker that is heard of has to be told. Whoever takes another one's id by mistake changes nothing of another role. A
+-- launcher keeps its id on its host, also when the next one is of another version.
 with seen as (
   insert into process (owner, role, host, pid, version, detail)
   select w.owner, w.role, w.host, w.pid, w.version, w.detail
   from jsonb_to_recordset(cast(:rows as jsonb))
     as w(owner text, role text, host text, pid bigint, version text, detail jsonb)
   order by w.owner
-  on conflict (owner) do update set seen_at = clock_timestamp(), detail = excluded.detail
-  where process.role = excluded.role
-    and (process.detail <> excluded.detail or process.seen_at < clock_timestamp() - interval '1 second')
+  on conflict (owner) do update
+    set seen_at = clock_timestamp(), detail = excluded.detail, version = excluded.version
+  where process.role = excluded.role and (process.detail <> excluded.detail or process.version <> excluded.version
+    or process.seen_at < clock_timestamp() - interval '1 second')
 )
 select what, name from pause where what <> 'site';
 

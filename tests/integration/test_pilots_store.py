@@ -337,6 +337,13 @@ def test_a_launcher_that_takes_the_id_of_a_worker_changes_nothing_of_it(cluster:
     assert found == f"worker {TOKEN}"
 
 
+def test_a_launcher_that_is_replaced_by_one_of_another_version_is_known_by_that(cluster: Cluster) -> None:
+    """It keeps its id on its host; an upgrade that takes something away asks for the versions that are at work."""
+    for version in ("0.1.0", "0.2.0"):
+        cluster.see(version=version)
+        assert cluster.machine.sql_value("select version from process where role = 'launcher'") == version
+
+
 def test_two_launchers_of_one_name_are_told_apart(cluster: Cluster) -> None:
     cluster.see(trouble={"reco": "invalid partition"}, cluster="perlmutter")
     with pytest.raises(RefusedError, match=r"launcher here runs on login1 \(heard of \d s ago\)"):

@@ -215,9 +215,9 @@ class System:
         assert self.rows(TWICE)[0][0] == 0, "an epoch was accepted twice"
         assert self.rows("select code, sentence from dead_letter") == []
 
-    def wait(self, statement: str, within_s: float, what: str) -> None:
+    def wait(self, statement: str, within_s: float, what: str, **values: Any) -> None:
         """Wait until a statement is true. Raises with all that may say why it is not."""
-        self._wait(lambda: bool(self.rows(statement)[0][0]), within_s, what)
+        self._wait(lambda: bool(self.rows(statement, **values)[0][0]), within_s, what)
 
     def _wait(self, true: Callable[[], bool], within_s: float, what: str) -> None:
         try:

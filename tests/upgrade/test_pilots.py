@@ -13,7 +13,7 @@ from ..cluster.ends import end_jobs
 from ..integration.servers import free_ports
 from .conftest import Make
 from .release import Release
-from .system import NOTHING, Member, System
+from .system import NOTHING, System
 
 FILES = 10
 SERVICES = ("conductor", "sweeper", "watch", "worker")
@@ -38,7 +38,8 @@ select distinct p.version, cast(p.detail ->> 'pilot' as text) from attempt a joi
   join run r on r.id = i.run_id join process p on p.owner = a.owner where a.step = 'to-third' and r.number = :run
 """
 TOKEN = "select token from pilot where id = :id"
-LAUNCHES = "select version from process where role = 'launcher' order by seen_at desc limit 1"
+HEARD = "select coalesce(max(seen_at) > :ended, false) from process where role = 'launcher'"
+VERSION = "select version from process where role = 'launcher'"
 
 
 class Centre:
@@ -64,13 +65,13 @@ class Centre:
             for member in before if role != "web" else ():
                 self.system.stop(member)
 
-    def launch(self, release: Release) -> Member:
+    def launch(self, release: Release) -> None:
         """End the launcher that is there, then start a release's; return once the service has heard of it."""
         for member in self.system.of("launcher"):
             self.system.stop(member)
-        made = self.system.start("launcher", release)
-        self.system.wait(f"select ({LAUNCHES}) = '{release.version}'", 60, f"launcher {release.version} is heard of")
-        return made
+        ended = self.system.rows("select clock_timestamp()")[0][0]
+        self.system.start("launcher", release)
+        self.system.wait(HEARD, 60, f"launcher {release.version} is heard of", ended=ended)
 
     def pilot(self) -> int:
         """Wait until one pilot runs; give its number."""
@@ -123,6 +124,8 @@ def test_pilots_go_on_with_their_code_and_the_next_launcher_takes_them_over(
             centre.serve(after)
             centre.works(pilot, before)
             centre.launch(after)
+            if after is new:
+                assert system.rows(VERSION) == [(new.version,)], "0.1.0 keeps the first one's"
             centre.works(pilot, before)
             system.command(after, "pilots", "drain", str(pilot), "--reason", "the next one has the other code")
             system.wait(f"select ended_at is not null from pilot where id = {pilot}", 60, "the pilot has left")
