@@ -71,11 +71,11 @@ class Centre:
             self.system.stop(member)
         ended = self.system.rows("select clock_timestamp()")[0][0]
         self.system.start("launcher", release)
-        self.system.wait(HEARD, 60, f"launcher {release.version} is heard of", ended=ended)
+        self.system.wait(HEARD, 120, f"launcher {release.version} is heard of", ended=ended)
 
     def pilot(self) -> int:
         """Wait until one pilot runs; give its number."""
-        self.system.wait(f"select array_agg(status) = '{{running}}' from ({OPEN}) as open", 60, "one pilot runs")
+        self.system.wait(f"select array_agg(status) = '{{running}}' from ({OPEN}) as open", 120, "one pilot runs")
         return int(self.system.rows(OPEN)[0][0])
 
     def works(self, pilot: int, release: Release) -> None:
@@ -127,8 +127,8 @@ def test_pilots_go_on_with_their_code_and_the_next_launcher_takes_them_over(
             if after is new:
                 assert system.rows(VERSION) == [(new.version,)], "0.1.0 keeps the first one's"
             centre.works(pilot, before)
-            system.command(after, "pilots", "drain", str(pilot), "--reason", "the next one has the other code")
-            system.wait(f"select ended_at is not null from pilot where id = {pilot}", 60, "the pilot has left")
+            system.command(after, "pilots", "drain", str(pilot), "--reason", "other code", "--yes")
+            system.wait(f"select ended_at is not null from pilot where id = {pilot}", 120, "the pilot has left")
             pilot = centre.pilot()
             centre.works(pilot, after)
         for release in (old, new):
