@@ -142,9 +142,11 @@ def web_settings(config: Config) -> Settings:
     """Say what the pages and the API need to know of this instance."""
     from ..web.settings import Settings
     from . import access
+    from .config.alerting import HANDBOOK
 
     return Settings(
         instance=config.instance,
+        handbook="" if config.alerts.handbook == HANDBOOK else config.alerts.handbook,
         timezone=config.timezone,
         url=config.web.url,
         reading=config.access.reading,

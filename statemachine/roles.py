@@ -1,4 +1,4 @@
-"""What somebody may do: five roles, the same words in the database, the configuration, on the pages and on the wire."""
+"""What somebody may do: six roles, the same words in the database, the configuration, on the pages and on the wire."""
 
 from collections.abc import Iterable
 from enum import StrEnum
@@ -7,7 +7,8 @@ from enum import StrEnum
 class Role(StrEnum):
     """What somebody may do. Viewer, operator and administrator each include the one before; the committee is apart.
 
-    A launcher is a program that starts workers on a cluster: it may see, and say what it starts.
+    A launcher is a program that starts workers on a cluster: it may see, and say what it starts. A detector is one that
+    says whether the detector runs; it sees nothing, for it stands where the data are taken.
     """
 
     VIEWER = "viewer"
@@ -15,14 +16,16 @@ class Role(StrEnum):
     ADMINISTRATOR = "administrator"
     COMMITTEE = "blinding-committee"
     LAUNCHER = "launcher"
+    DETECTOR = "detector"
 
 
 INCLUDES = {
     Role.VIEWER: {Role.VIEWER},
-    Role.OPERATOR: {Role.VIEWER, Role.OPERATOR},
-    Role.ADMINISTRATOR: {Role.VIEWER, Role.OPERATOR, Role.ADMINISTRATOR, Role.LAUNCHER},
+    Role.OPERATOR: {Role.VIEWER, Role.OPERATOR, Role.DETECTOR},
+    Role.ADMINISTRATOR: {Role.VIEWER, Role.OPERATOR, Role.ADMINISTRATOR, Role.LAUNCHER, Role.DETECTOR},
     Role.COMMITTEE: {Role.VIEWER, Role.COMMITTEE},
     Role.LAUNCHER: {Role.VIEWER, Role.LAUNCHER},
+    Role.DETECTOR: {Role.DETECTOR},
 }
 
 

@@ -71,6 +71,7 @@ class Settings(Record):
     `timezone` is the site's, by its IANA name. `url` is the address under which people know the pages; empty: as each
     request says. `reading` is `open` where everybody may look, `closed` where one must sign in for that too. `book`
     says which pipeline each run type follows, for what is sent to the API; none where the application only shows.
+    `handbook` is the URL of the page of alerts' remedies, where there is one.
     """
 
     instance: str
@@ -80,3 +81,4 @@ class Settings(Record):
     reading: Literal["open", "closed"] = "open"
     access: Access = Access()
     book: Book | None = None
+    handbook: str = ""

@@ -10,13 +10,14 @@ import click
 from .asking import change_options, confirm
 from .codes import Code, not_found
 from .columns import Column, field
+from .handbook import remedy
 from .links import link
 from .output import Output, output_options, write_one, write_rows
 from .session import Session, pass_session
 from .units import Duration
 
 if TYPE_CHECKING:
-    from ...statemachine.views import AlertRow
+    from ...statemachine.views import AlertRow, HoldingAck
     from ..alerting import Receiver
 
 ALERTS = (
@@ -30,6 +31,15 @@ ALERTS = (
     field("BEGIN WITH", "command", wide=True),
     field("TOLD", "told_at", "time", wide=True),
     field("OVER", "cleared_at", "time", wide=True),
+)
+ACKNOWLEDGED = (
+    field("ACKNOWLEDGED", "code"),
+    field("OF", "name"),
+    Column("KNOWS", lambda row: row.owner),
+    field("UNTIL", kind="time"),
+    Column("NOW", lambda row: "open" if row.open else "not open"),
+    field("WHY", "reason"),
+    field("SINCE", kind="time", wide=True),
 )
 
 
@@ -50,17 +60,37 @@ def list_(
     session: Session, /, every: bool = False, code: str | None = None, output: str = "table",
     no_headers: bool = False, exact: bool = False,
 ) -> int:  # fmt: skip
-    """List alerts: open ones that nobody knows of first. Ends 1 if there is one that nobody knows of."""
+    """List alerts: open ones that nobody knows of first. Ends 1 if there is one that nobody knows of.
+
+    A table also names what is acknowledged though it is not open; `headframe alerts acks` lists these for programs.
+    """
+    shown = Output(output, not no_headers, exact)
     with session.asking() as ask:
         rows = ask.alerts("all" if every else "open", code)
-    shown = Output(output, not no_headers, exact)
-    n = write_rows(iter(rows), ALERTS, shown, session.zone, lambda row: f"{row.code} {row.name}".rstrip())
+        beforehand = [ack for ack in ask.acknowledgements() if not ack.open] if shown.is_table else []
+    n = write_rows(iter(rows), ALERTS, shown, session.zone, _named)
     if not n and shown.is_table:
         click.echo("no alerts: nothing needs anybody", err=True)
+    if beforehand:
+        click.echo()
+        write_rows(iter(beforehand), ACKNOWLEDGED, shown, session.zone, _named)
     if shown.is_table:
         link(session, "/alerts", err=True)
     waits = any(row.cleared_at is None and not row.acknowledged for row in rows)
     return Code.FAILED if waits else Code.DONE
+
+
+@alerts.command()
+@output_options
+@pass_session
+def acks(session: Session, output: str, no_headers: bool, exact: bool) -> int:
+    """List the acknowledgements that hold now, those first whose alert is not open; `unack` takes one back."""
+    with session.asking() as ask:
+        rows = ask.acknowledgements()
+    shown = Output(output, not no_headers, exact)
+    if not write_rows(iter(rows), ACKNOWLEDGED, shown, session.zone, _named) and shown.is_table:
+        click.echo("nobody has acknowledged anything that is not over", err=True)
+    return Code.DONE
 
 
 @alerts.command()
@@ -82,7 +112,7 @@ def show(session: Session, code: str, name: str, output: str) -> int:
     screen.fields([("since", row.since), ("needs somebody since", row.fired_at), ("told", row.told_at)])
     screen.fields([("not so since", row.calm_since if row.cleared_at is None else None), ("over", row.cleared_at)])
     screen.fields([("knows", row.owner), ("until", row.until), ("because", row.reason)])
-    screen.text("", f"next: {row.command}", f"remedy: docs/alerts.md#{row.remedy}")
+    screen.text("", f"next: {row.command}", f"remedy: {remedy(session, row.remedy)}")
     screen.show()
     link(session, "/alerts")
     return Code.DONE
@@ -177,6 +207,10 @@ def _the_alert(session: Session, code: str, name: str) -> AlertRow:
     if found is None:
         raise not_found(f"there is no alert {code} {name}".rstrip(), "headframe alerts list --all")
     return found
+
+
+def _named(row: AlertRow | HoldingAck) -> str:
+    return f"{row.code} {row.name}".rstrip()
 
 
 def _said(session: Session, said: str, *, dry_run: bool) -> int:

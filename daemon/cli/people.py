@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from ...statemachine.roles import Role
 
-ROLES = ("viewer", "operator", "administrator", "blinding-committee", "launcher")
+ROLES = ("viewer", "operator", "administrator", "blinding-committee", "launcher", "detector")
 role_option = click.option("--role", "roles", multiple=True, type=click.Choice(ROLES), help="What they may do.")
 password_option = click.option(
     "--password-file", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="Read it there, do not ask."

@@ -8,7 +8,7 @@ import msgspec
 from ...statemachine.records import Record
 from .types import Count
 
-RoleName = Literal["viewer", "operator", "administrator", "blinding-committee", "launcher"]
+RoleName = Literal["viewer", "operator", "administrator", "blinding-committee", "launcher", "detector"]
 Hours = Annotated[float, msgspec.Meta(gt=0, le=24 * 31)]
 
 

@@ -4,7 +4,7 @@ Lists are paged by key, newest first unless a docstring says otherwise, and neve
 numbers of files come from the kept counts (`count_total` or `count_whole`, plus `count_delta`).
 """
 
-from .alerts import AckRow, AlertRow, AlertStatus, ReceiverRow, acknowledgements, alerts, receivers
+from .alerts import AckRow, AlertRow, AlertStatus, HoldingAck, ReceiverRow, acknowledgements, alerts, holding, receivers
 from .attempts import AttemptFilter, AttemptRow, attempt_of, attempts, attempts_of
 from .audit import AuditFilter, AuditRow, audit
 from .campaign_runs import CampaignRun, campaign_runs
@@ -112,6 +112,7 @@ __all__ = [
     "Gaps",
     "HistoryFilter",
     "HistoryRow",
+    "HoldingAck",
     "LateRow",
     "Latency",
     "LatencyFilter",
@@ -198,6 +199,7 @@ __all__ = [
     "forecast_run",
     "gaps",
     "history",
+    "holding",
     "is_campaign",
     "latency",
     "latency_lately",

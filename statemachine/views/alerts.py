@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from msgspec.structs import replace
-from sqlalchemy import Connection, Row, and_, func, select, true
+from sqlalchemy import Connection, Row, and_, exists, func, select, true
 
 from ..alerting import BY_CODE
 from ..schema import alert, alert_ack, alert_notice
@@ -66,6 +66,18 @@ class AckRow(View):
     ended_by: str
 
 
+class HoldingAck(View):
+    """An acknowledgement that holds now. `open`: its alert is; else it was given beforehand, or the alert is over."""
+
+    code: str
+    name: str
+    owner: str
+    reason: str
+    since: datetime
+    until: datetime
+    open: bool
+
+
 class KnownRow(View):
     """Until when somebody knows, or knew within the last day, of an alert, be it open or not; `now`: they still do."""
 
@@ -114,6 +126,17 @@ def acknowledgements(conn: Connection, code: str, name: str) -> tuple[AckRow, ..
     wanted = select(*(alert_ack.c[field] for field in AckRow.__struct_fields__))
     wanted = wanted.where(alert_ack.c.code == code, alert_ack.c.name == name)
     return tuple(AckRow(**row._mapping) for row in conn.execute(wanted.order_by(alert_ack.c.id.desc()).limit(100)))
+
+
+def holding(conn: Connection) -> tuple[HoldingAck, ...]:
+    """List the acknowledgements that hold now, those first whose alert is not open, and of them who ends first."""
+    table = alert_ack.c
+    mine = (alert.c.code == table.code) & (alert.c.name == table.name)
+    is_open = exists().where(mine, alert.c.cleared_at.is_(None), alert.c.fired_at.is_not(None)).label("open")
+    fields = [table[field] for field in HoldingAck.__struct_fields__ if field != "open"]
+    wanted = select(*fields, is_open).where(table.until > func.clock_timestamp())
+    rows = conn.execute(wanted.order_by(is_open, table.until, table.id).limit(MOST))
+    return tuple(HoldingAck(**row._mapping) for row in rows)
 
 
 def known(conn: Connection) -> tuple[KnownRow, ...]:

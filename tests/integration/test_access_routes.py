@@ -65,6 +65,7 @@ def test_every_route_that_changes_something_takes_an_operator_or_is_about_onesel
     lax = [route for route in changing(site.open) if route.role not in strict]
     assert {(route.endpoint, route.role) for route in lax} == {
         ("api_launchers.intend_pilots", Role.LAUNCHER), ("api_launchers.round_of_launcher", Role.LAUNCHER),
+        ("api_alerts.say_detector", Role.DETECTOR),
     }  # fmt: skip
 
 
@@ -103,7 +104,7 @@ def test_what_is_about_oneself_gives_a_viewer_nothing_more(site: Site, how: str)
 
 
 @pytest.mark.parametrize("how", ["session", "token"])
-@pytest.mark.parametrize("role", [Role.OPERATOR, Role.ADMINISTRATOR, Role.LAUNCHER])
+@pytest.mark.parametrize("role", [Role.OPERATOR, Role.ADMINISTRATOR, Role.LAUNCHER, Role.DETECTOR])
 def test_who_has_the_role_is_let_through_and_who_has_not_is_refused(site: Site, role: Role, how: str) -> None:
     send = by_session(site.open, role) if how == "session" else by_token(site.open, role, site)
     wrong = []

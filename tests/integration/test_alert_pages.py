@@ -6,6 +6,9 @@ import pytest
 from flask import Flask
 
 from headframe.statemachine.roles import Role
+from headframe.statemachine.store.access import tokens
+from headframe.web.app import create_app
+from headframe.web.settings import Settings
 
 from .access_help import add_person, app_over, bearer, make_token, signed_in
 from .access_routes import sent_form
@@ -50,6 +53,42 @@ def test_the_page_shows_what_is_so_and_an_operator_acknowledges_it_by_a_form(app
     assert "<strong>ada</strong>" not in client.get("/alerts").text
 
 
+def test_an_acknowledgement_of_what_is_not_open_is_shown_and_taken_back(app: Flask, machine: SmallMachine) -> None:
+    client, token = signed_in(app, "ada"), bearer(make_token(machine.engine, "daq", Role.OPERATOR)[1])
+    assert "None: whatever is not open is told when it opens." in client.get("/alerts").text
+    for code, name in (("database-away", ""), ("site-down", "work")):
+        said = {"code": code, "name": name, "hours": 4, "reason": f"{code} is planned"}
+        assert app.test_client().post("/api/v1/alerts/ack", json=said, headers=token).status_code == 200
+    rows = app.test_client().get("/api/v1/alerts/acks").json["rows"]
+    assert [(row["code"], row["owner"], row["open"]) for row in rows] == [
+        ("database-away", "daq", False),
+        ("site-down", "daq", True),
+    ]
+    shown = client.get("/alerts").text
+    assert "database-away is planned" in shown
+    form = client.get("/alerts?act=withdraw&what=database-away&name=").text
+    assert "Take back the acknowledgement of database-away" in form
+    sent = {
+        "csrf_token": sent_form(form),
+        "act": "withdraw",
+        "what": "database-away",
+        "name": "",
+        "reason": "not today",
+    }
+    assert client.post("/alerts", data=sent).status_code == 303
+    assert "database-away is planned" not in client.get("/alerts").text
+    assert len(app.test_client().get("/api/v1/alerts/acks").json["rows"]) == 1
+
+
+def test_the_page_leads_to_the_remedy_where_the_handbook_has_an_address(machine: SmallMachine) -> None:
+    look(machine, down())
+    for url, led in (("", False), ("https://example.org/handbook/alerts/", True)):
+        shown = (
+            create_app(machine.engine, Settings(instance="headframe", handbook=url)).test_client().get("/alerts").text
+        )
+        assert ('href="https://example.org/handbook/alerts/#site-down"' in shown) == led
+
+
 def test_who_only_looks_is_offered_the_command_and_no_form(app: Flask) -> None:
     shown = app.test_client().get("/alerts?act=acknowledge&what=site-down&name=work").text
     assert '<form class="act"' not in shown
@@ -77,7 +116,7 @@ def test_programs_acknowledge_with_an_end_and_a_reason(app: Flask, machine: Smal
 
 
 def test_a_program_says_that_the_detector_runs(app: Flask, machine: SmallMachine) -> None:
-    client, token = app.test_client(), bearer(make_token(machine.engine, "daq", Role.OPERATOR)[1])
+    client, token = app.test_client(), bearer(make_token(machine.engine, "daq", Role.DETECTOR)[1])
     said = {"source": "daq", "running": True, "detail": "run 12"}
     assert client.post("/api/v1/detector", json=said).status_code == 401
     assert client.post("/api/v1/detector", json=said, headers=token).status_code == 200
@@ -88,3 +127,24 @@ def test_a_program_says_that_the_detector_runs(app: Flask, machine: SmallMachine
         last = client.post("/api/v1/detector", json={**said, "source": f"daq-{number}"}, headers=token)
     assert last.status_code == 409
     assert "20 sources already" in last.text
+
+
+def test_the_token_of_a_daq_machine_says_whether_the_detector_runs_and_nothing_else(
+    machine: SmallMachine, database_url: str
+) -> None:
+    machine.arrive(1, 1)
+    said = {"source": "daq", "running": True}
+    ack = {"code": "database-away", "hours": 1, "reason": "a try"}
+    with app_over(database_url, "headframe", reading="closed") as (app, engine):
+        client = app.test_client()
+        least = bearer(make_token(engine, "daq", Role.DETECTOR)[1])
+        with engine.begin() as conn:
+            some = bearer(
+                tokens.make(conn, "daq-2", [Role.OPERATOR], 1, actor="ada", label="", resources=["detector"])[1]
+            )
+        for token, sees in ((least, 403), (some, 200)):
+            assert client.post("/api/v1/detector", json=said, headers=token).status_code == 200
+            assert client.post("/api/v1/alerts/ack", json=ack, headers=token).status_code == 403
+            assert client.post("/api/v1/runs/1/close", json={"reason": "a try"}, headers=token).status_code == 403
+            for page in ("/api/v1/runs", "/api/v1/detector", "/metrics", "/alerts"):
+                assert client.get(page, headers=token).status_code == sees, page

@@ -152,7 +152,9 @@ def test_a_detector_whose_files_do_not_come(scene: Scene) -> None:
 
 
 def test_a_launcher_that_gets_no_pilots(scene: Scene) -> None:
-    scene.launcher("nersc", trouble={"large": "QOSMaxSubmitJobPerUserLimit"})
+    refused = {"trouble": {"large": "QOSMaxSubmitJobPerUserLimit"}}  # said each round, as launchers do
+    told = scene.watch.receiver.last
+    scene.while_(lambda _: scene.launcher("nersc", **refused), lambda: told("pilots-refused") == "firing", 150)
     scene.watch.fires("pilots-refused")
     scene.launcher("nersc")
     scene.watch.clears("pilots-refused")
@@ -192,9 +194,10 @@ def test_a_broker_that_is_away(scene: Scene) -> None:
 
 
 def test_a_database_that_is_away_is_told_and_silences_the_rest(scene: Scene) -> None:
+    before = scene.watch.firing()
     scene.centre.postgres.stop()
     scene.watch.fires("database-away")
-    assert [code for code, said in scene.watch.receiver.statuses().items() if said == "firing"] == ["database-away"]
+    assert scene.watch.firing() - before == {"database-away"}
     scene.centre.postgres.start()
     scene.watch.clears("database-away")
 

@@ -65,6 +65,10 @@ class Watch:
         assert set(self.kennel.statuses()) == {WATCHDOG}
         assert self.receiver.last(WATCHDOG) == ""
 
+    def firing(self) -> set[str]:
+        """Name those that people were told of last as firing."""
+        return {code for code, said in self.receiver.statuses().items() if said == "firing"}
+
     def scraped(self) -> None:
         """Wait until every target answers."""
         self._until(lambda: set(self.prometheus.targets().values()) == {"up"}, "every target up")

@@ -13,10 +13,12 @@ from ...statemachine.store import detector
 from ...statemachine.views import (
     AlertRow,
     DetectorRow,
+    HoldingAck,
     Listed,
     ReceiverRow,
     alerts,
     detectors,
+    holding,
     receivers,
 )
 from ..access.identity import Role, needs, who
@@ -76,6 +78,16 @@ def list_alerts(query_data: dict[str, Any]) -> Response:
     return rows(Listed(found, ""), query_data["wanted"])
 
 
+@blueprint.get("/alerts/acks")
+@blueprint.input(asks.One, location="query")
+@gives(Rows[HoldingAck])
+def list_acknowledgements(query_data: dict[str, Any]) -> Response:
+    """List the acknowledgements that hold now, also of alerts that are not open; those come first."""
+    with reading() as connection:
+        found = holding(connection)
+    return rows(Listed(found, ""), query_data["wanted"])
+
+
 @blueprint.get("/alerts/receivers")
 @blueprint.input(asks.One, location="query")
 @gives(Rows[ReceiverRow])
@@ -131,7 +143,7 @@ def show_detector(query_data: dict[str, Any]) -> Response:
 @blueprint.input(asks.Changing, location="query")
 @gives(Done, refuses=(409,))
 @takes(DetectorSaid, {"source": "daq", "running": True, "valid_s": 120, "detail": "run 1201"})
-@needs(Role.OPERATOR)
+@needs(Role.DETECTOR)
 def say_detector(query_data: dict[str, Any], asked: DetectorSaid) -> Response:
     """Say, as a program of the detector, that it takes data or not; say it again before `valid_s` seconds are over."""
 

@@ -1,6 +1,7 @@
 """`/alerts`: what needs somebody and who knows of it, what was told and is over; acknowledged by a form."""
 
 import shlex
+from collections.abc import Container
 from datetime import timedelta
 from typing import NamedTuple
 
@@ -9,9 +10,9 @@ from flask import Blueprint, Response, request
 from werkzeug.exceptions import BadRequest
 
 from ...statemachine.store import alerts as store
-from ...statemachine.views import AlertRow, alerts, detectors, receivers
+from ...statemachine.views import AlertRow, alerts, detectors, holding, receivers
 from ..access.identity import Role, needs
-from ..context import changing, reading
+from ..context import changing, here, reading
 from ..live import live_page
 from . import acting
 from .acting import Act, actor, field, reason, twin
@@ -36,16 +37,19 @@ def show() -> Response:
     with reading() as connection:
         open_ones = alerts(connection)
         over = alerts(connection, "cleared")[:RECENT]
+        known = [ack for ack in holding(connection) if not ack.open]
         told = receivers(connection)
         running = detectors(connection)
     return live_page(
         "alerts",
         alerts=open_ones,
         over=[Shown(row, _lasted(row)) for row in over],
+        beforehand=known,
         receivers=told,
         detectors=running,
         operator=acting.operator(),
-        act=_offered(open_ones),
+        handbook=here().settings.handbook,
+        act=_offered({(row.code, row.name) for row in open_ones} | {(ack.code, ack.name) for ack in known}),
         lasting=LASTING,
         did=acting.did(),
     )
@@ -73,14 +77,14 @@ def _hours() -> float:
     return float(said)
 
 
-def _offered(rows: tuple[AlertRow, ...]) -> Act | None:
+def _offered(shown: Container[tuple[str, str]]) -> Act | None:
     """Give the form that the address asks for; none where it asks for none, or who looks may not."""
     verb, code, name = (request.args.get(key, "").strip()[:500] for key in ("act", "what", "name"))
     if not verb or not acting.operator():
         return None
     if verb not in VERBS or not code:
         raise BadRequest("This address asks for an action that there is not.")
-    if not any((row.code, row.name) == (code, name) for row in rows):
+    if (code, name) not in shown:
         return None
     which, word = store.said(code, name), "ack" if verb == "acknowledge" else "unack"
     ends = "Nobody is told of it until then; it stays shown, with your name." if word == "ack" else "It is told again."

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         CatalogEntry,
         DeadLetterRow,
         FileDetail,
+        HoldingAck,
         LauncherRow,
         Listed,
         OperationRow,
@@ -84,6 +85,9 @@ class Questions(Protocol):
 
     def alerts(self, status: AlertStatus, code: str | None) -> Sequence[AlertRow]:
         """Give alerts: open ones, those that are over, or all."""
+
+    def acknowledgements(self) -> Sequence[HoldingAck]:
+        """Give the acknowledgements that hold now, those first whose alert is not open."""
 
     def launchers(self) -> Sequence[LauncherRow]:
         """Give the launchers that were heard of in the last week."""

@@ -105,6 +105,12 @@ class DatabaseQuestions:
 
         return views.alerts(self.connection, status, code)
 
+    def acknowledgements(self) -> Sequence[v.HoldingAck]:
+        """Give the acknowledgements that hold now."""
+        from ....statemachine import views
+
+        return views.holding(self.connection)
+
     def launchers(self) -> Sequence[v.LauncherRow]:
         """Give the launchers that were heard of in the last week."""
         from ....statemachine import views

@@ -90,6 +90,10 @@ class ServiceQuestions:
         """Give alerts."""
         return self.client.alerts(status=status, code=code)
 
+    def acknowledgements(self) -> Sequence[v.HoldingAck]:
+        """Give the acknowledgements that hold now."""
+        return self.client.acknowledgements()
+
     def launchers(self) -> Sequence[v.LauncherRow]:
         """Give the launchers that were heard of in the last week."""
         return self.client.launchers()

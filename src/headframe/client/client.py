@@ -186,6 +186,11 @@ class Client(Acting):
         found: Rows[v.AlertRow] = self.wire.get(Rows[v.AlertRow], "/alerts", status=status, code=code)
         return found.rows
 
+    def acknowledgements(self) -> tuple[v.HoldingAck, ...]:
+        """List the acknowledgements of alerts that hold now, also of alerts that are not open; those come first."""
+        found: Rows[v.HoldingAck] = self.wire.get(Rows[v.HoldingAck], "/alerts/acks")
+        return found.rows
+
     def launchers(self) -> tuple[v.LauncherRow, ...]:
         """List the launchers that were heard of in the last week: whether they live, what they want and do not get."""
         found: Rows[v.LauncherRow] = self.wire.get(Rows[v.LauncherRow], "/launchers")

@@ -9,6 +9,7 @@ from ....integration.alert_receivers import hook_receiver, mail_receiver
 from ....integration.small_machine import SmallMachine
 from .conftest import Headframe
 
+DOCS = Path(__file__).parents[4] / "docs"
 WHY = ("--reason", "the cable is being mended", "--yes")
 
 
@@ -36,6 +37,7 @@ def test_open_alerts_are_listed_and_acknowledged_until_a_time(down: SmallMachine
     shown = headframe("alerts", "show", "site-down", "work")
     assert "the cable is being mended" in shown.out
     assert "next: headframe doctor" in shown.out
+    assert f'remedy: {DOCS / "alerts.md"}, under "site-down"' in shown.out
     assert headframe("alerts", "unack", "site-down", "work", *WHY).out.startswith("site-down work is told again")
     assert headframe("alerts", "list").code == 1
 
@@ -45,6 +47,38 @@ def test_what_is_not_open_cannot_be_acknowledged(down: SmallMachine, headframe: 
     assert headframe("alerts", "ack", "site-down", "work", *WHY).code == 2
     assert headframe("alerts", "ack", "site-down", "work", "--for", "1h", "--yes").code == 2
     assert headframe("alerts", "show", "site-down", "x").code == 4
+
+
+def test_the_remedy_is_a_link_where_the_handbook_has_an_address(
+    down: SmallMachine, headframe: Headframe, config_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("headframe.daemon.cli.handbook.BESIDE", Path("/none/alerts.md"))
+    shown = headframe("alerts", "show", "site-down", "work")
+    assert 'remedy: the handbook\'s page Alerts, under "site-down"' in shown.out
+    with config_file.open("a") as more:
+        more.write('[alerts]\nhandbook = "https://example.org/handbook/alerts/"\n')
+    shown = headframe("alerts", "show", "site-down", "work")
+    assert "remedy: https://example.org/handbook/alerts/#site-down" in shown.out
+
+
+def test_what_is_acknowledged_and_not_open_is_listed_and_taken_back(down: SmallMachine, headframe: Headframe) -> None:
+    headframe("alerts", "ack", "site-down", "work", "--for", "8h", *WHY)
+    assert "not open" not in headframe("alerts", "list").out
+    headframe("alerts", "ack", "database-away", "--for", "2h", "--reason", "a new disk", "--yes")
+    found = headframe("alerts", "list")
+    (line,) = [line for line in found.lines if "not open" in line]
+    assert line.split()[:3] == ["database-away", "-", "anna"] and line.rstrip().endswith("not open  a new disk")
+    listed = headframe("alerts", "acks", "-o", "json").json
+    assert [(each["code"], each["name"], each["open"]) for each in listed] == [
+        ("database-away", "", False),
+        ("site-down", "work", True),
+    ]
+    alerting.look(down, alerting.CALM)
+    assert [each["open"] for each in headframe("alerts", "acks", "-o", "json").json] == [False, False]
+    for of in (("database-away",), ("site-down", "work")):
+        assert headframe("alerts", "unack", *of, *WHY).code == 0
+    found = headframe("alerts", "acks")
+    assert (found.code, found.out, found.err) == (0, "", "nobody has acknowledged anything that is not over\n")
 
 
 def test_status_says_who_knows(down: SmallMachine, headframe: Headframe) -> None:
