@@ -48,6 +48,11 @@ def own_name(name: str, run: int, file: str | None, sequence: int | None) -> str
     return name if alone else f"{sequence:04d}_{name}"
 
 
+def run_name(run: int) -> str:
+    """Give the name of a run's own item."""
+    return f"run{run:06d}"
+
+
 def trace(run: int, name: str) -> str:
     """Give the id that follows a file, or a run's own item, through the logs of all processes.
 

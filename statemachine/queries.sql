@@ -1410,7 +1410,53 @@ with taken as (
   on conflict (family) do update set onset = least(m.onset, excluded.onset),
     last_at = greatest(m.last_at, excluded.last_at), n = m.n + excluded.n
 )
-select count(*) as n from taken;
+select item_id as item, version from taken;
+
+-- name: journeys
+-- The ways of items to their ends (done, or failed for good), where these changes are ends: from when they set out, with
+-- each attempt and since when its item had waited for it, and what else happened. Who was sent round again after an
+-- earlier end sets out anew.
+with ended as (
+  select h.* from jsonb_to_recordset(cast(:rows as jsonb)) as w(item bigint, version bigint)
+  join history h on h.item_id = w.item and h.version = w.version
+  where h.to_phase in ('done', 'failed') and h.from_phase not in ('done', 'failed')
+)
+select e.item_id as item, e.at as ended_at, e.to_state as state, e.to_phase as phase, e.reason_code as code, e.reason,
+  r.number as run, f.name as file, i.kind, i.lane, c.name as campaign, coalesce(again.version, 0) as again,
+  coalesce(again.at, made.at, e.at) as began_at, made.to_state as first_state,
+  case when again.version is null and c.kind = 'realtime' and f.id is not null
+    then coalesce(to_timestamp(f.closed_ns / 1e9), made.at) end as closed_at,
+  tried.attempts, between_them.events
+from ended e join item i on i.id = e.item_id join run r on r.id = i.run_id join campaign c on c.id = e.campaign_id
+left join file f on f.id = i.file_id
+left join lateral (
+  select h.version, h.at, h.epoch from history h
+  where h.item_id = e.item_id and h.version < e.version
+    and h.from_phase in ('done', 'failed') and h.to_phase not in ('done', 'failed')
+  order by h.version desc limit 1
+) again on true
+left join lateral (
+  select h.at, h.to_state from history h where h.item_id = e.item_id order by h.version limit 1
+) made on true
+cross join lateral (
+  select coalesce(jsonb_agg(jsonb_build_object('epoch', a.epoch, 'step', a.step, 'owner', a.owner, 'host', a.host,
+      'job', a.job, 'began_at', a.started_at, 'ended_at', a.ended_at, 'worked_s', a.usage -> 'wall_s',
+      'ready_at', was.ready_at, 'outcome', a.outcome, 'code', a.reason_code, 'reason', a.reason) order by a.epoch), '[]')
+    as attempts
+  from attempt a left join lateral (
+    select max(h.at) as ready_at from history h
+    where h.item_id = a.item_id and h.to_epoch = a.epoch and h.to_phase = 'ready'
+  ) was on true
+  where a.item_id = e.item_id and a.epoch > coalesce(again.epoch, 0) and a.epoch <= e.epoch and a.ended_at is not null
+) tried
+cross join lateral (
+  select coalesce(jsonb_agg(jsonb_build_object('at', h.at, 'trigger', h.trigger, 'state', h.to_state,
+      'code', h.reason_code) order by h.version), '[]') as events
+  from history h
+  where h.item_id = e.item_id and h.version >= coalesce(again.version, 0) and h.version < e.version
+    and h.trigger not in ('arrive', 'submit', 'start', 'succeed', 'skipped', 'fail', 'interrupt')
+) between_them
+order by e.item_id, e.version;
 
 -- name: name_failures
 -- Failures of before families were kept get theirs, the latest first, and are counted with them: those without a

@@ -14,7 +14,7 @@ from blake3 import blake3
 from sqlalchemy import Connection, Row, text
 
 from ..lifecycle import Phase, Trigger, sources
-from ..naming import work_folder
+from ..naming import run_name, work_folder
 from ..pipeline import Pipeline, Step
 from ..records import Checksums, Content, Events, Location, Record, Resources
 from ..turns import Turns
@@ -146,7 +146,7 @@ def _order(row: Row[Any], pipeline: Pipeline, step: Step, inputs: dict[str, tupl
         campaign=row.campaign,
         run=row.number,
         kind=row.kind,
-        name=row.name or f"run{row.number:06d}",
+        name=row.name or run_name(row.number),
         sequence=row.sequence,
         folder=Location(site=step.site, path=work_folder(row.campaign, row.number, row.id, step.name)),
         inputs=tuple(content for found in inputs.values() for content in found),

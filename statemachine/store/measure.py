@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Connection
 
+from ..records import Record
 from .core import database_time, execute
 
 FINE = {"latency": 5, "rate": 1, "failure": 5}
@@ -13,9 +14,22 @@ HOURS_AFTER = timedelta(days=2)
 DAYS_AFTER = timedelta(days=90)
 
 
+class Change(Record):
+    """A change of an item that was measured: the item came to this version."""
+
+    item: int
+    version: int
+
+
+def taken(connection: Connection, page: int) -> list[Change]:
+    """Measure a page of changes and give them. Nothing where somebody else is at it."""
+    rows = execute(connection, "take_measures", page=page) if _alone(connection) else []
+    return [Change(item=row.item, version=row.version) for row in rows]
+
+
 def take(connection: Connection, page: int) -> int:
-    """Measure a page of changes; give how many there were. Nothing where somebody else is at it."""
-    return _counted(connection, "take_measures", page)
+    """Measure a page of changes; give how many there were."""
+    return len(taken(connection, page))
 
 
 def name_failures(connection: Connection, page: int) -> int:
