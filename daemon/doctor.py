@@ -18,6 +18,7 @@ from .broker_doctor import broker_findings
 from .config import Config, ConfigError, load
 from .finding import Finding
 from .plugins import plugin_findings
+from .tracing import wired as tracing
 
 OLDEST_PYTHON = (3, 11)
 OLDEST_POSTGRES = 150000
@@ -38,6 +39,7 @@ def examine(config_file: Path | None, environ: Mapping[str, str]) -> Iterator[Fi
     yield from plugin_findings(config)
     yield from _database(config)
     yield from broker_findings(config)
+    yield from _tracing(config)
     yield from _sites(config)
     yield from _inboxes(config)
     yield _inotify(config)
@@ -117,6 +119,23 @@ def _schema(engine: Engine) -> Iterator[Finding]:
     with engine.connect() as connection:
         found = fit(connection)
     yield Finding("ok" if found.fits else "fail", "schema", found.sentence)
+
+
+def _tracing(config: Config) -> Iterator[Finding]:
+    """Ask the collector; nothing where nothing is traced."""
+    if not config.tracing.endpoint:
+        return
+    if lacking := tracing.absent(config):
+        todo = f"needed only where a sweeper or headframe up runs: {tracing.INSTALL}"
+        yield Finding("warn", "tracing", lacking, todo)
+        return
+    todo = "files go on without traces; mend tracing.endpoint, tracing.headers_file or tracing.cafile"
+    try:
+        cause = tracing.collector(config).take(())
+    except ConfigError as error:
+        cause = str(error)
+    said = f"{config.tracing.endpoint}: {cause}" if cause else f"{config.tracing.endpoint} takes traces"
+    yield Finding("warn" if cause else "ok", "tracing", said, todo)
 
 
 def _sites(config: Config) -> Iterator[Finding]:

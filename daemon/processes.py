@@ -155,6 +155,7 @@ def run_sweeper(config: Config, stop: threading.Event | None = None, monitor: Mo
     from .sweeper.alerting import Alerting
     from .sweeper.operations import Operations
     from .sweeper.sweeper import Sweeper, SweeperSettings
+    from .tracing.wired import tracing
 
     with part(config, "sweeper", stop, monitor) as here:
         engine = wiring.engine(config, "sweeper")
@@ -171,7 +172,11 @@ def run_sweeper(config: Config, stop: threading.Event | None = None, monitor: Mo
             breaker=Breaker(failures=sweeps.node_failures, window_s=sweeps.node_window_s, share=sweeps.node_share),
         )
         Space(engine, wiring.site_roots(config)).start(here.stop)
-        sweeper = Sweeper(engine, broker, wiring.names(config), settings, loop=here.monitor.loop("sweeper"))
+        traces, loop = tracing(config, engine), here.monitor.loop("sweeper")
+        told = traces.tell if traces else None
+        sweeper = Sweeper(engine, broker, wiring.names(config), settings, loop, told)
+        if traces:
+            traces.start(here.stop)
         Notifier(engine, receivers(config), notifying(config), here.monitor.hanging).start(here.stop)
         carried_out = Operations(engine, sweeper.owner, loop=here.monitor.loop("operations"))
         operations = threading.Thread(target=carried_out.run, args=(here.stop,), name="operations", daemon=True)
@@ -180,6 +185,8 @@ def run_sweeper(config: Config, stop: threading.Event | None = None, monitor: Mo
         here.started()
         sweeper.run(here.stop)
         operations.join()
+        if traces:
+            traces.finish()
         broker.close()
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from ...statemachine.wording import plural
+from ..tracing.wired import INSTALL, absent
 from .codes import Code, CommandError
 from .columns import Column, field
 from .output import Output, output_options, write_rows
@@ -51,6 +52,8 @@ def check(session: Session, against: Path | None, output: str, no_headers: bool,
         f"{found.source}: good; {plural(len(found.sites), 'site')}, {len(found.inboxes)} inboxes, "
         f"run types {', '.join(found.run_types) or 'none'}, pipelines {', '.join(found.pipeline)}"
     )
+    if lacking := absent(found):
+        click.echo(f"note: {lacking}; needed only where a sweeper or headframe up runs: {INSTALL}")
     click.echo("next: headframe doctor, or headframe config check --against listing.txt")
     return Code.DONE
 

@@ -15,6 +15,7 @@ from .alerting_checks import check_alerts
 from .errors import Mistakes
 from .launching_checks import check_launching, check_memory, with_paths
 from .model import Config, Inbox
+from .tracing import check_tracing
 from .types import NAME, absolute, program
 
 ROLE_NAME = re.compile(r"[A-Za-z0-9_-]{1,63}")
@@ -33,6 +34,7 @@ def check(config: Config, mistakes: Mistakes) -> Config:
     _broker(config, mistakes)
     check_access(config.access, mistakes)
     check_alerts(config.alerts, mistakes)
+    check_tracing(config.tracing, mistakes)
     check_launching(config.launcher, config.pilots, mistakes)
     check_memory(config.pilots, _steps(config), mistakes)
     _inboxes(config, mistakes)

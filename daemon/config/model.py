@@ -12,6 +12,7 @@ from ...statemachine.records import Record
 from .access import Access
 from .alerting import AlertsConfig, DetectorConfig
 from .launching import LauncherConfig, PilotConfig
+from .tracing import TracingConfig
 from .types import Count, FileMode, FolderMode, Port, Prefix, Seconds, Share
 
 LARGEST_RUN = 2**63 - 1
@@ -229,6 +230,7 @@ class Config(Record):
     pilots: dict[str, PilotConfig] = msgspec.field(name="pilot", default_factory=dict)
     alerts: AlertsConfig = AlertsConfig()
     detector: DetectorConfig = DetectorConfig()
+    tracing: TracingConfig = TracingConfig()
     private: dict[str, dict[str, Any]] = {}
     log: Log = Log()
     folder: Path = Path()

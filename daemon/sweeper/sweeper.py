@@ -3,7 +3,7 @@
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 import structlog
@@ -21,6 +21,7 @@ from ...statemachine.store.answered import forget as forget_answered
 from ...statemachine.store.breaker import Breaker
 from ...statemachine.store.core import database_time, notify
 from ...statemachine.store.dispatch import lock_lane
+from ...statemachine.store.measure import Change
 from ...statemachine.store.pauses import forget_drained, paused
 from ...statemachine.store.pilots import end_leases
 from ...statemachine.store.sweep import Place
@@ -54,7 +55,7 @@ class SweeperSettings(Record):
 
 
 class Sweeper:
-    """One sweeper; any number may run at once."""
+    """One sweeper; any number may run at once. `told` hears of each change that it has measured."""
 
     def __init__(
         self,
@@ -63,13 +64,14 @@ class Sweeper:
         names: Names,
         settings: SweeperSettings,
         loop: Loop | None = None,
+        told: Callable[[Sequence[Change]], None] | None = None,
     ) -> None:
         self.loop = loop or Loop()
         self.engine, self.broker, self.names, self.settings = engine, broker, names, settings
         self.owner = new_owner()
         self.outbox = Outbox(engine, broker, names, self.owner)
         self.passings = Passings(min(MOMENTS_S, settings.lost_hint_s / 2))
-        self.measuring = Measuring(engine, 4 * settings.page)
+        self.measuring = Measuring(engine, 4 * settings.page, told)
         self.nodes = Nodes(engine, settings.breaker)
         self._partition_due = self._away_s = 0.0
         self._seen: tuple[float, str] | None = None
