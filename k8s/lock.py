@@ -25,11 +25,11 @@ def wanted() -> dict[str, tuple[str, list[str]]]:
     """Give the files to write: what each is for, and what it has to satisfy."""
     described = tomllib.loads(PROJECT.read_text(encoding="utf-8"))
     project = described["project"]
-    services, tpc = project["dependencies"], project["optional-dependencies"]["tpc"]
+    base, extras = project["dependencies"], project["optional-dependencies"]
     return {
         "build": ("What makes the wheel.", [*described["build-system"]["requires"], "wheel"]),
-        "services": ("What the services are made of.", services),
-        "workers": ("What workers with the extra `tpc` are made of.", [*services, *tpc]),
+        "services": ("What the services are made of, with the extra `tracing`.", [*base, *extras["tracing"]]),
+        "workers": ("What workers with the extra `tpc` are made of.", [*base, *extras["tpc"]]),
     }
 
 

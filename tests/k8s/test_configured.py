@@ -4,6 +4,7 @@ import re
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -12,9 +13,13 @@ from headframe.daemon.config import load as load_config
 from headframe.web.api import arrivals, launchers
 
 from .manifests import Manifest, Manifests, Pod, containers
-from .test_policy import manifests
+from .test_policy import assembled, faults, manifests
 
 OVERLAYS = ("dev", "spin")
+TRACED = """
+resources: [BASE/overlays/dev]
+components: [BASE/components/tracing]
+"""
 
 
 def ours(found: Manifests) -> Iterator[tuple[Pod, Manifest]]:
@@ -76,6 +81,19 @@ def test_every_path_of_the_configuration_is_mounted_where_it_is_needed(name: str
             if variable.endswith("_FILE"):
                 wanted.add(value.rpartition("/")[0])
         assert wanted <= mounts, pod.name
+
+
+def test_traces_go_where_the_sweeper_and_nobody_else_may_reach_the_collector(tmp_path: Path) -> None:
+    found = assembled(tmp_path, TRACED)
+    assert faults(found) == []
+    path = tmp_path / "headframe.toml"
+    path.write_text(configuration(found))
+    for pod, container in ours(found):
+        port = urlsplit(load_config(path, environment(found, container)).tracing.endpoint).port
+        assert port == (4318 if (pod.name, container["name"]) == ("sweeper", "headframe") else None), pod.name
+    (policy,) = (each["spec"] for each in found.of("NetworkPolicy") if "4318" in str(each))
+    assert policy["podSelector"]["matchLabels"] == {"app.kubernetes.io/name": "sweeper"}
+    assert [each["port"] for rule in policy["egress"] for each in rule["ports"]] == [4318]
 
 
 @pytest.mark.parametrize("name", OVERLAYS)
