@@ -15,7 +15,7 @@ from packaging.utils import canonicalize_name
 
 TOP = Path(__file__).parents[2]
 PAGE = TOP / "docs" / "licences.md"
-EXTRAS = {"services": "", "embedded": "embedded", "tpc": "tpc"}
+EXTRAS = {"services": "", "embedded": "embedded", "tpc": "tpc", "tracing": "tracing"}
 """What somebody installs, and the extra that asks for it."""
 ALLOWED = re.compile(
     r"Apache|MIT\b|MIT-0|BSD|0BSD|ISC|MPL|Mozilla|PSF|Python Software Foundation|Unlicense|Zlib|CC0|HPND|LLVM",
@@ -85,7 +85,7 @@ def packages() -> list[Package]:
     done = subprocess.run(words, capture_output=True, text=True, check=True, timeout=120)
     said = {canonicalize_name(each["Name"]): each["License"] for each in json.loads(done.stdout)}
     wanted = {what: needed(extra) for what, extra in EXTRAS.items()}
-    for what in ("embedded", "tpc"):
+    for what in ("embedded", "tpc", "tracing"):
         wanted[what] -= wanted["services"]
     names = sorted(set().union(*wanted.values()) & set(said))
     return [Package(name, said[name], tuple(what for what in wanted if name in wanted[what])) for name in names]
