@@ -48,8 +48,9 @@ def check(session: Session, against: Path | None, output: str, no_headers: bool,
     found = session.config
     if against is not None:
         return _preview(session, against, Output(output, not no_headers, exact))
+    inboxes = "1 inbox" if len(found.inboxes) == 1 else f"{len(found.inboxes)} inboxes"
     click.echo(
-        f"{found.source}: good; {plural(len(found.sites), 'site')}, {len(found.inboxes)} inboxes, "
+        f"{found.source}: good; {plural(len(found.sites), 'site')}, {inboxes}, "
         f"run types {', '.join(found.run_types) or 'none'}, pipelines {', '.join(found.pipeline)}"
     )
     if lacking := absent(found):
