@@ -9,6 +9,7 @@ from typing import Any, Literal, TypeVar
 
 import msgspec
 
+from ..statemachine.meeting import met
 from ..statemachine.records import (
     ArrivedFile,
     Content,
@@ -178,7 +179,7 @@ def decode(body: bytes, *kinds: type[M]) -> M:
         raise MessageError(f"body of {len(body)} bytes is larger than {largest}")
     wanted = kinds[0] if len(kinds) == 1 else _union(kinds)
     try:
-        message: M = msgspec.json.decode(body, type=wanted)
+        message: M = msgspec.json.decode(body, type=met(wanted))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         names = " or ".join(kind.__name__ for kind in kinds)
         raise MessageError(f"not a message {names}: {error}") from error

@@ -6,6 +6,7 @@ import msgspec
 from sqlalchemy import Connection, text
 
 from ..statemachine.lifecycle import Trigger
+from ..statemachine.meeting import met
 from ..statemachine.records import Record
 from ..statemachine.store import campaign_make, campaign_operate, campaign_plan, operating
 from ..statemachine.store.campaign_make import Made
@@ -33,7 +34,7 @@ class Ended(Record):
 
 def said_of(campaign: CampaignRow) -> str:
     """Say in words which runs a campaign takes in."""
-    return said(msgspec.convert(campaign.query, RunChoice, strict=False))
+    return said(msgspec.convert(campaign.query, met(RunChoice), strict=False))
 
 
 def patiently(connection: Connection) -> None:
@@ -73,7 +74,9 @@ def left_out(connection: Connection, campaign: CampaignRow, page: Page) -> Liste
     if not campaign.left_out:
         return Listed((), "")
     patiently(connection)
-    judge = campaign_make.judge_of(connection, campaign.id, msgspec.convert(campaign.query, RunChoice, strict=False))
+    judge = campaign_make.judge_of(
+        connection, campaign.id, msgspec.convert(campaign.query, met(RunChoice), strict=False)
+    )
     after = key(page, int, str) or (0, "")
     rows = campaign_plan.left_out(connection, judge, (after[0], after[1]), size(page))
     return Listed(tuple(each for _, each in rows[: page.limit]), _next(rows, page))

@@ -13,6 +13,7 @@ from typing import BinaryIO, cast
 
 import msgspec
 
+from ...statemachine.meeting import met
 from ...statemachine.records import Usage
 from ..steps.api import InfrastructureError
 from . import child as child_module
@@ -134,7 +135,7 @@ def _read(
     ours = False
     for line in cast("BinaryIO", child.stdout):
         try:
-            answer = msgspec.json.decode(line, type=Answer)
+            answer = msgspec.json.decode(line, type=met(Answer))
             answers.put(judged(answer, answer.code in KILLED))
         except (msgspec.DecodeError, UnicodeDecodeError):
             if line.endswith(b"\n"):  # else it died in mid-answer

@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from ...statemachine.meeting import met
 from ...statemachine.records import ExpectedFile, Record, RunInfo
 
 LARGEST = 64 * 1024 * 1024
@@ -56,7 +57,7 @@ class Manifest(Record):
 def parse(body: bytes, run: int | None, max_run: int = LARGEST_NUMBER["run"]) -> Manifest:
     """Read a manifest; `run` is what its name says. Raises `ManifestError` with the key at fault."""
     try:
-        manifest = msgspec.convert(msgspec.json.decode(body), Manifest)
+        manifest = msgspec.convert(msgspec.json.decode(body), met(Manifest))
     except msgspec.ValidationError as error:
         raise ManifestError("manifest-invalid", _with_key(str(error))) from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

@@ -10,6 +10,7 @@ import msgspec
 from sqlalchemy import Connection, Engine, Row, text
 
 from ..database import first_line, is_passing
+from ..meeting import met
 from ..records import Record
 from .campaign_plan import THERE, Judge, judged, next_runs
 from .campaign_query import RunChoice
@@ -107,7 +108,7 @@ def page(connection: Connection, job: int) -> Made:
     row = execute(connection, "hold_growth", id=job)[0]
     if row.status != "running":
         return Made()
-    growth = msgspec.convert(row.selection, Growth, strict=False)
+    growth = msgspec.convert(row.selection, met(Growth), strict=False)
     if row.campaign_status == "closed":
         return _end(connection, row, growth, Made())
     made, growth = _take(connection, row, growth)

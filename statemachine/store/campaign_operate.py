@@ -7,6 +7,7 @@ import msgspec
 from sqlalchemy import Connection, Row, text
 
 from ..lanes import LANES
+from ..meeting import met
 from ..records import Record
 from .campaign_make import Growth, begin, judge_of
 from .campaign_plan import Judge, Plan, plan
@@ -195,7 +196,7 @@ def _growing(row: Row[Any]) -> Row[Any]:
 
 
 def _query(row: Row[Any]) -> RunChoice:
-    return msgspec.convert(row.query, RunChoice, strict=False)
+    return msgspec.convert(row.query, met(RunChoice), strict=False)
 
 
 def _jobs(connection: Connection, campaign_id: int) -> bool:

@@ -8,6 +8,7 @@ import msgspec
 from sqlalchemy import Connection, Engine, text
 
 from ..lifecycle import states_of
+from ..meeting import met
 from ..pipeline import Pipeline
 from ..records import Record
 
@@ -95,7 +96,7 @@ def load_pipeline(connection: Connection, pipeline_id: int) -> Pipeline:
     known = _cache.setdefault(connection.engine, {})
     if pipeline_id not in known:
         found = connection.execute(text("select definition from pipeline where id = :id"), {"id": pipeline_id})
-        known[pipeline_id] = msgspec.convert(found.scalar_one(), Pipeline)
+        known[pipeline_id] = msgspec.convert(found.scalar_one(), met(Pipeline))
     return known[pipeline_id]
 
 

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, select
 
 from .. import schema
 from ..lifecycle import KEPT, RUN_RULES, Goes, Move, Phase, Trigger, legal_moves, states_of
+from ..meeting import met
 from ..pipeline import Pipeline
 
 
@@ -33,7 +34,7 @@ class Book:
         """Give a pipeline by its id."""
         if pipeline_id not in self._known:
             wanted = select(schema.pipeline.c.definition).where(schema.pipeline.c.id == pipeline_id)
-            self._known[pipeline_id] = msgspec.convert(self._conn.execute(wanted).scalar_one(), Pipeline)
+            self._known[pipeline_id] = msgspec.convert(self._conn.execute(wanted).scalar_one(), met(Pipeline))
         return self._known[pipeline_id]
 
 

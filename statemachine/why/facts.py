@@ -7,6 +7,7 @@ import msgspec
 from sqlalchemy import ColumnElement, Connection, case, func, select, text
 
 from ..interrupts import POLITE
+from ..meeting import met
 from ..pipeline import Pipeline
 from ..records import Record
 from ..schema import attempt, campaign, item, pipeline, step_rule
@@ -156,7 +157,7 @@ def _paused_site(conn: Connection, found: Item, paused: Sequence[PauseRow]) -> P
         return None
     wanted = select(pipeline.c.definition, item.c.kind).join(item, item.c.pipeline_id == pipeline.c.id)
     row = conn.execute(wanted.where(item.c.id == found.id)).one()
-    pinned = msgspec.convert(row.definition, Pipeline)
+    pinned = msgspec.convert(row.definition, met(Pipeline))
     written = pinned.written(pinned.step(found.step), row.kind)
     return next((pause for pause in sites if pause.name in written), None)
 

@@ -84,7 +84,7 @@ class Fleet:
         done = "select count(*) from history where trigger = 'succeed' and to_state = 'third'"
         before, began = self.system.rows(done)[0][0], time.monotonic()
         while self.system.rows(done)[0][0] < before + 10:
-            self.system.all_run()
+            self.system.supervise()
             late = time.monotonic() > began + PATIENCE_S
             assert not late, f"nothing goes on\n{self.system.stands()}\n{self.system.last_words()}"
             time.sleep(0.1)

@@ -13,6 +13,7 @@ from urllib.parse import quote, urlencode, urlsplit
 import msgspec
 import urllib3
 
+from ..statemachine.meeting import met
 from ..statemachine.records import Record
 from .errors import ClientError, ProblemError, UnreachableError
 
@@ -161,7 +162,7 @@ class Wire:
             return content
         if kind != "application/problem+json":
             raise UnreachableError(f"what answers at {self.url} is no headframe: {answer.status} {kind or 'nothing'}")
-        problem = msgspec.json.decode(content, type=Problem)
+        problem = msgspec.json.decode(content, type=met(Problem))
         members = msgspec.json.decode(content)
         raise ProblemError(answer.status, problem.title, problem.detail, members)
 
@@ -208,7 +209,7 @@ def _written(value: Any) -> str:
 
 def _decoded(content: bytes, record: type[T]) -> T:
     try:
-        return msgspec.json.decode(content, type=record)
+        return msgspec.json.decode(content, type=met(record))
     except msgspec.DecodeError as error:
         line = f"the service answers what this version of headframe does not know ({error}); take the service's version"
         raise ClientError(line) from error

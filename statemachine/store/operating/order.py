@@ -7,6 +7,7 @@ from sqlalchemy import Connection, text
 
 from ...lanes import LANES
 from ...lifecycle import Phase, Trigger
+from ...meeting import met
 from ...records import Record
 from ..errors import RefusedError
 from .selection import Selection, check
@@ -70,7 +71,7 @@ def stored(action: str, actor: str, reason: str, asked: dict[str, Any], lane: st
     fields = {name: asked[name] for name in Selection.__struct_fields__ if name in asked}
     return Order(
         trigger=Trigger(action),
-        selection=msgspec.convert(fields, Selection),
+        selection=msgspec.convert(fields, met(Selection)),
         actor=actor,
         reason=reason,
         state=asked.get("to_state"),
