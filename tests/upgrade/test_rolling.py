@@ -131,5 +131,6 @@ def test_an_upgrade_under_load_is_seen_by_nobody(systems: Make, old: Release, ne
 def _until(system: System, there: Callable[[], bool]) -> None:
     end = time.monotonic() + 120
     while not there():
+        system.supervise()
         assert time.monotonic() < end, f"nothing begins\n{system.last_words()}"
         time.sleep(0.1)
