@@ -7,6 +7,7 @@ from typing import Literal
 import msgspec
 from sqlalchemy import Connection
 
+from ..meeting import met
 from ..records import Record
 from ..store.core import execute
 from ..store.measure import Change
@@ -70,4 +71,4 @@ class Journey(Record):
 def journeys(connection: Connection, changes: Iterable[Change]) -> list[Journey]:
     """Give the ways that ended with these changes; most changes are no end, and give nothing."""
     rows = execute(connection, "journeys", [{"item": each.item, "version": each.version} for each in changes])
-    return [msgspec.convert(dict(row._mapping), Journey) for row in rows]
+    return [msgspec.convert(dict(row._mapping), met(Journey)) for row in rows]
