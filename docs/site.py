@@ -14,6 +14,9 @@ FOLDERS = ("examples", "k8s")
 """What pages link to that is kept where people look for it in a checkout."""
 MERMAID = TOP / "build" / "mermaid" / "package" / "dist" / "mermaid.min.js"
 """The diagrams' script, which `make docs` takes from npm. Without it the site shows their source instead."""
+DIAGRAM = "```mermaid\n"
+AS_LARGE_AS_IT_IS = "%%{init: {'flowchart': {'useMaxWidth': false}}}%%"
+"""Else a wide diagram is made as narrow as the page, and nobody can read it; so it scrolls (site.css)."""
 LIST = re.compile(r"\s*([-*]|\d+\.) ")
 FENCE = re.compile(r"\s*```")
 
@@ -48,6 +51,7 @@ def on_page_markdown(markdown: str, page: Page, **_: Any) -> str:
         markdown = re.sub(rf"\]\({re.escape(up)}docs/", f"]({up}", markdown)
     else:
         markdown = markdown.replace("](../", "](")
+    markdown = markdown.replace(DIAGRAM, f"{DIAGRAM}{AS_LARGE_AS_IT_IS}\n")
     return "\n".join(_spaced(markdown.splitlines()))
 
 

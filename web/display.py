@@ -20,8 +20,14 @@ def install(app: Flask) -> None:
     app.add_template_filter(size)
     app.add_template_filter(count)
     app.add_template_filter(lasting)
+    app.add_template_filter(command)
     app.add_template_global(elsewhere)
     app.context_processor(lambda: {"site": here()})
+
+
+def command(said: str) -> Markup:
+    """Show a command that breaks between its words only: a browser breaks `--phase` after its hyphens."""
+    return Markup(" ").join(Markup('<span class="word">{}</span>').format(word) for word in said.split())
 
 
 def elsewhere(**changed: str | None) -> str:

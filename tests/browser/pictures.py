@@ -23,6 +23,7 @@ from headframe.web.serve import Listener
 from headframe.web.settings import Settings
 
 from ..integration.access_help import LOOSE
+from ..integration.alerts_filled import fill_alerts
 from ..integration.pilots_filled import fill_pilots
 from ..integration.servers import PostgresServer
 from ..integration.service_filled import fill_service
@@ -47,6 +48,8 @@ PAGES = {
     "failures": "/failures?span=week",
     "latency": "/latency",
     "status": "/status",
+    "alerts": "/alerts",
+    "alerts-acknowledge": "/alerts?act=acknowledge&what=site-down&name=UKDC",
     "workers": "/workers",
     "worker": "/workers/w-3",
     "pilots": "/pilots",
@@ -154,6 +157,8 @@ def of_the_docs(browser: "Browser", site: Pages, cookies: Any, folder: Path) -> 
     page = opened(browser, cookies, "light", *wide)
     page.goto(known["runs"])
     keep(page, folder / "runs.png", 700)
+    page.goto(known["pilots"])
+    keep(page, folder / "pilots.png", 900)
     page.goto(known["run"])
     keep(page, folder / "run.png", 1480)
     page.get_by_role("button", name="3 failed").click()
@@ -166,6 +171,11 @@ def of_the_docs(browser: "Browser", site: Pages, cookies: Any, folder: Path) -> 
     phone.goto(known["runs"])
     keep(phone, folder / "phone.png", 1100)
     phone.context.close()
+    fill_alerts(site.engine)
+    page = opened(browser, cookies, "light", *wide)
+    page.goto(known["alerts-acknowledge"])
+    keep(page, folder / "alerts.png", 700)
+    page.context.close()
 
 
 def opened(browser: "Browser", cookies: Any, scheme: Any, width: int, height: int) -> "Page":
@@ -199,6 +209,7 @@ def main() -> None:
             if words.docs:
                 of_the_docs(browser, site, cookies, words.folder)
             else:
+                fill_alerts(site.engine)
                 in_every_look(browser, site, cookies, words.folder, words.only)
             browser.close()
     finally:

@@ -2,13 +2,14 @@
 
 import threading
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from headframe.statemachine.database import connect
 from headframe.web.serve import Listener
 
+from ..integration.alerts_filled import fill_alerts
 from ..integration.pilots_filled import fill_pilots
 from ..integration.servers import PostgresServer
 from ..integration.service_filled import fill_service
@@ -24,6 +25,8 @@ PAGES = (
     "/status",
     "/workers",
     "/workers/w-3",
+    "/alerts",
+    "/alerts?act=acknowledge&what=site-down&name=UKDC",
     "/pilots",
     "/pilots?show=over",
     "/pilots/4",
@@ -36,6 +39,8 @@ PAGES = (
     "/dead-letters/1",
     "/operations",
 )
+SMALL_DESK: Any = {"width": 1280, "height": 800}
+TOPS = "all => all.map((e) => e.getBoundingClientRect().top)"
 GRAVE = ("serious", "critical")
 
 
@@ -47,6 +52,7 @@ def base(browser: "Browser", postgres: PostgresServer, database_template: str, i
         fill(engine, runs=8, files=300)
         fill_service(engine)
         fill_pilots(engine)
+        fill_alerts(engine)
         listener, stop = Listener(signed_app(engine, timezone="Asia/Tokyo"), "127.0.0.1", 0), threading.Event()
         server = threading.Thread(target=listener.run, args=(stop,))
         server.start()
@@ -89,6 +95,15 @@ def test_each_page_fits_the_screen_and_has_no_serious_accessibility_fault(
         assert faults == [], address
     context.close()
     assert wrong == []
+
+
+def test_the_line_on_top_is_one_line_on_a_small_desk(browser: "Browser", base: str) -> None:
+    context = browser.new_context(extra_http_headers={"X-Test-Operator": "guglielmina"}, viewport=SMALL_DESK)
+    page = context.new_page()
+    page.goto(f"{base}/alerts")
+    tops = page.locator("header :is(.brand, nav a, .who a, .clock)").evaluate_all(TOPS)
+    assert max(tops) - min(tops) < 10, tops
+    context.close()
 
 
 def test_an_operator_pauses_a_step_with_the_keyboard_alone(page: "Page", base: str) -> None:
