@@ -14,9 +14,6 @@ FOLDERS = ("examples", "k8s")
 """What pages link to that is kept where people look for it in a checkout."""
 MERMAID = TOP / "build" / "mermaid" / "package" / "dist" / "mermaid.min.js"
 """The diagrams' script, which `make docs` takes from npm. Without it the site shows their source instead."""
-DIAGRAM = "```mermaid\n"
-AS_LARGE_AS_IT_IS = "%%{init: {'flowchart': {'useMaxWidth': false}}}%%"
-"""Else a wide diagram is made as narrow as the page, and nobody can read it; so it scrolls (site.css)."""
 LIST = re.compile(r"\s*([-*]|\d+\.) ")
 FENCE = re.compile(r"\s*```")
 
@@ -24,13 +21,18 @@ FENCE = re.compile(r"\s*```")
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
     """Have diagrams drawn by a script of our own site."""
     if MERMAID.is_file():
-        from pymdownx.superfences import fence_code_format
-
         config.mdx_configs["pymdownx.superfences"] = {
-            "custom_fences": [{"name": "mermaid", "class": "mermaid", "format": fence_code_format}]
+            "custom_fences": [{"name": "mermaid", "class": "mermaid", "format": _diagram}]
         }
         config.extra_javascript.append("mermaid.min.js")
     return config
+
+
+def _diagram(*fence: Any, **more: Any) -> str:
+    """Put a diagram into a box that scrolls: as narrow as a phone nobody could read it."""
+    from pymdownx.superfences import fence_code_format
+
+    return f'<div class="diagram">{fence_code_format(*fence, **more)}</div>'
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
@@ -51,7 +53,6 @@ def on_page_markdown(markdown: str, page: Page, **_: Any) -> str:
         markdown = re.sub(rf"\]\({re.escape(up)}docs/", f"]({up}", markdown)
     else:
         markdown = markdown.replace("](../", "](")
-    markdown = markdown.replace(DIAGRAM, f"{DIAGRAM}{AS_LARGE_AS_IT_IS}\n")
     return "\n".join(_spaced(markdown.splitlines()))
 
 
