@@ -1,12 +1,17 @@
-"""Tokens that an issuer has signed: whose they are is taken from nowhere but what its keys prove (RFC 9068, WLCG)."""
+"""Tokens that an issuer has signed: whose they are is taken from nowhere but what its keys prove (RFC 9068, WLCG).
+
+joserfc is imported where a token is looked at: a web without an issuer starts without it.
+"""
+
+from __future__ import annotations
 
 import json
-from typing import Any
-
-from joserfc import jws, jwt
-from joserfc.errors import InvalidKeyIdError, JoseError
+from typing import TYPE_CHECKING, Any
 
 from .provider import Provider
+
+if TYPE_CHECKING:
+    from joserfc import jwt
 
 ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "Ed25519")
 """Signatures by a private key only: never `none`, and never a secret that who checks could sign with too."""
@@ -19,6 +24,9 @@ class BadTokenError(Exception):
 
 def issuer_of(token: str) -> str:
     """Give the issuer that a token names, unproved. Raises `BadTokenError`."""
+    from joserfc import jws
+    from joserfc.errors import JoseError
+
     try:
         claims = json.loads(jws.extract_compact(token.encode("ascii")).payload)
         return str(claims["iss"])
@@ -31,6 +39,8 @@ def proved(token: str, provider: Provider, audience: tuple[str, ...]) -> dict[st
 
     A key that is not known is looked for once more at the issuer. Raises `BadTokenError`, `ProviderError`.
     """
+    from joserfc.errors import JoseError
+
     try:
         claims = _signed(token, provider)
         _registry(provider.issuer, audience).validate(claims)
@@ -40,6 +50,9 @@ def proved(token: str, provider: Provider, audience: tuple[str, ...]) -> dict[st
 
 
 def _signed(token: str, provider: Provider) -> dict[str, Any]:
+    from joserfc import jws, jwt
+    from joserfc.errors import InvalidKeyIdError
+
     registry = jws.JWSRegistry(algorithms=ALGORITHMS, strict_check_header=False)
     try:
         return dict(jwt.decode(token, provider.keys(), registry=registry).claims)
@@ -48,6 +61,8 @@ def _signed(token: str, provider: Provider) -> dict[str, Any]:
 
 
 def _registry(issuer: str, audience: tuple[str, ...]) -> jwt.JWTClaimsRegistry:
+    from joserfc import jwt
+
     return jwt.JWTClaimsRegistry(
         leeway=LEEWAY_S,
         iss={"essential": True, "value": issuer},

@@ -1,14 +1,16 @@
-"""Sign-in at an OpenID provider: the code flow with PKCE, state and nonce (OpenID Connect Core 1.0, RFC 7636, 9207)."""
+"""Sign-in at an OpenID provider: the code flow with PKCE, state and nonce (OpenID Connect Core 1.0, RFC 7636, 9207).
+
+authlib and requests are imported where somebody signs in: a web without a provider starts without them.
+"""
+
+from __future__ import annotations
 
 import hmac
 import secrets
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from authlib.integrations.base_client import OAuthError
-from authlib.integrations.requests_client import OAuth2Session
 from flask import Flask, request, session, url_for
-from requests import RequestException
 
 from ...statemachine.records import Record
 from ...statemachine.roles import Role
@@ -17,6 +19,9 @@ from ..settings import Oidc
 from .bearer import groups_of, roles_of
 from .jwts import BadTokenError, proved
 from .provider import Provider, ProviderError
+
+if TYPE_CHECKING:
+    from authlib.integrations.requests_client import OAuth2Session
 
 PROVIDER = "headframe-oidc"
 BEGUN = "oidc"
@@ -87,6 +92,9 @@ def _check_answer(begun: dict[str, Any], settings: Oidc) -> None:
 
 
 def _claims(settings: Oidc, provider: Provider, begun: dict[str, Any]) -> dict[str, Any]:
+    from authlib.integrations.base_client import OAuthError
+    from requests import RequestException
+
     try:
         with _client(settings) as client:
             answer = client.fetch_token(
@@ -137,6 +145,8 @@ def _provider(app: Flask) -> tuple[Oidc, Provider]:
 
 
 def _client(settings: Oidc) -> OAuth2Session:
+    from authlib.integrations.requests_client import OAuth2Session
+
     base = here().settings.url.rstrip("/") or request.host_url.rstrip("/")
     client = OAuth2Session(
         client_id=settings.client_id,

@@ -1,14 +1,18 @@
-"""What an issuer says of itself: its discovery document and its keys, kept for an hour, asked again for a new key."""
+"""What an issuer says of itself: its discovery document and its keys, kept for an hour, asked again for a new key.
+
+urllib3 and joserfc are imported where they are used: a web without an issuer starts without them.
+"""
+
+from __future__ import annotations
 
 import json
 import threading
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-import urllib3
-from joserfc.errors import JoseError
-from joserfc.jwk import JWKRegistry, KeySet
+if TYPE_CHECKING:
+    from joserfc.jwk import KeySet
 
 DISCOVERY = "/.well-known/openid-configuration"
 KEPT_S = 3600.0
@@ -29,6 +33,8 @@ class Provider:
     """One issuer, by its exact name. Safe to use from several threads."""
 
     def __init__(self, issuer: str, cafile: str = "") -> None:
+        import urllib3
+
         self.issuer = issuer
         self._http = urllib3.PoolManager(num_pools=4, ca_certs=cafile or None, timeout=TIMEOUT_S)
         self._lock = threading.Lock()
@@ -68,6 +74,8 @@ class Provider:
             self._lock.release()
 
     def _fetched(self) -> KeySet:
+        from joserfc.jwk import KeySet
+
         listed = self._get(self.endpoint("jwks_uri")).get("keys")
         if not isinstance(listed, list):
             raise ProviderError(f"{self.issuer} gives no keys")
@@ -83,12 +91,14 @@ class Provider:
             raise
 
     def _read(self, url: str) -> dict[str, Any]:
+        from urllib3.exceptions import HTTPError
+
         try:
             answer = self._http.request("GET", url, preload_content=False, redirect=False, retries=False)
             body = answer.read(LARGEST, decode_content=True)
             answer.release_conn()
             found = json.loads(body)
-        except (urllib3.exceptions.HTTPError, ValueError) as error:
+        except (HTTPError, ValueError) as error:
             raise ProviderError(f"{self.issuer} does not answer at {url}: {type(error).__name__}") from error
         if answer.status != 200 or not isinstance(found, dict):
             raise ProviderError(f"{self.issuer} answers {answer.status} at {url}")
@@ -97,6 +107,9 @@ class Provider:
 
 def _public(key: Any) -> Any:
     """Read one key; none for one that we do not know, or that is a shared secret and proves nothing."""
+    from joserfc.errors import JoseError
+    from joserfc.jwk import JWKRegistry
+
     try:
         return JWKRegistry.import_key(key) if key.get("kty") in ("RSA", "EC", "OKP") else None
     except (JoseError, ValueError, AttributeError):

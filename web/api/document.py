@@ -1,6 +1,6 @@
 """The OpenAPI document: inputs from their marshmallow schemas, answers from the records that the views give."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from http import HTTPStatus
 from typing import Any, TypeVar
 
@@ -63,8 +63,7 @@ def gives(record: Any, *, status: int = 200, refuses: tuple[int, ...] = ()) -> C
 
     The problems that every call can meet are added to the document by themselves; `refuses` are further ones.
     """
-    content = {"application/json": {"schema": _schema_of(record)}}
-    return _says(status, content, refuses, record)
+    return _says(status, {"application/json": {"schema": {}}}, refuses, record)  # described when somebody asks
 
 
 def gives_bytes(mimetype: str, said: str, refuses: tuple[int, ...] = ()) -> Callable[[View], View]:
@@ -113,8 +112,10 @@ def _schema_of(record: Any) -> dict[str, Any]:
 def _completed(spec: dict[str, Any]) -> dict[str, Any]:
     views = current_app.view_functions
     bodies = {_operation_id(endpoint): getattr(view, BODY) for endpoint, view in views.items() if hasattr(view, BODY)}
-    records = [each for view in views.values() for each in getattr(view, RECORDS, ())]
+    answers = {_operation_id(endpoint): getattr(view, RECORDS, ()) for endpoint, view in views.items()}
+    records = [each for given in answers.values() for each in given]
     _, components = msgspec.json.schema_components([*records, *(body[0] for body in bodies.values())], ref_template=REF)
+    _add_answers(spec, answers)
     _add_bodies(spec, bodies)
     return completed(spec, components)
 
@@ -124,11 +125,23 @@ def _operation_id(endpoint: str) -> str:
     return endpoint.replace(".", "_")
 
 
+def _add_answers(spec: dict[str, Any], answers: dict[str, Any]) -> None:
+    for operation, (record,) in _operations(spec, answers):
+        for code, response in operation["responses"].items():
+            if int(code) < 400:
+                response["content"] = {"application/json": {"schema": _schema_of(record)}}
+
+
 def _add_bodies(spec: dict[str, Any], bodies: dict[str, Any]) -> None:
+    for operation, (record, example, _) in _operations(spec, bodies):
+        content = {"application/json": {"schema": _schema_of(record), "example": example}}
+        operation["requestBody"] = {"required": True, "content": content}
+
+
+def _operations(spec: dict[str, Any], said: dict[str, Any]) -> Iterator[tuple[dict[str, Any], Any]]:
+    """Give each operation of which something is said, with that."""
     for operations in spec.get("paths", {}).values():
         for operation in operations.values():
             name = operation.get("operationId", "") if isinstance(operation, dict) else ""
-            if (found := bodies.get(name.partition("_")[2])) is not None:
-                record, example, _ = found
-                content = {"application/json": {"schema": _schema_of(record), "example": example}}
-                operation["requestBody"] = {"required": True, "content": content}
+            if found := said.get(name.partition("_")[2]):
+                yield operation, found
