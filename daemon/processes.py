@@ -55,7 +55,7 @@ def part(config: Config, role: str, stop: threading.Event | None, monitor: Monit
     """
     own = stop is None
     stop = stop or alone(config)
-    monitor = monitor or Monitor(role)
+    monitor = monitor or Monitor(role, config.monitor.hang_s)
     if own:
         monitor.open(config)
     try:

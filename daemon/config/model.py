@@ -186,10 +186,14 @@ class Log(Record):
 
 
 class MonitorConfig(Record):
-    """Where each daemon tells how it is: /livez, /readyz and /metrics. Port 0: nowhere. The pages have their own."""
+    """Where each daemon tells how it is: /livez, /readyz and /metrics. Port 0: nowhere. The pages have their own.
+
+    A loop that has been at one turn for `hang_s` hangs; the launcher's may take five times as long.
+    """
 
     host: str = "127.0.0.1"
     port: Port = 0
+    hang_s: Seconds = 180.0
 
 
 DEFAULT_STEPS = (

@@ -20,8 +20,9 @@ from .service import Renewed, Service
 
 log = structlog.get_logger("headframe.launcher")
 
-ALLOW_S = 900.0
-"""How long a round may take: it asks the batch system many things, each of which may take until its time is over."""
+TURNS = 5
+"""A round may take as long as so many turns of other loops: it asks the batch system many things, each of which may
+take until its time is over."""
 LEAVE_S = 5.0
 """So long a round may go on once it is told to stop. One that is cut off loses nothing: what it had written down is
 looked up by the next launcher."""
@@ -35,10 +36,8 @@ def run(config: Config, stop: threading.Event, *, token_file: Path | None = None
     # It would tell of each try; the launcher says once that the service is away.
     logging.getLogger("urllib3").setLevel(logging.ERROR)
     with Lock(config) as lock:
-        monitor = Monitor("launcher")
-        launcher = make(
-            config, stop, lock.owner(), token_file=token_file, loop=monitor.loop("launcher", allow_s=ALLOW_S)
-        )
+        monitor = Monitor("launcher", TURNS * config.monitor.hang_s)
+        launcher = make(config, stop, lock.owner(), token_file=token_file, loop=monitor.loop("launcher"))
         monitor.needs("round", lambda: launcher.waits or ("" if launcher.rounds else "the first round is under way"))
         monitor.open(config)
         monitor.started()

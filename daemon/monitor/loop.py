@@ -1,5 +1,6 @@
 """One loop of a daemon, as its monitor sees it: since when it is at its present turn, and for how long it may be."""
 
+import math
 import random
 import threading
 import time
@@ -7,9 +8,6 @@ from collections.abc import Callable
 
 from .waiting import Waiting
 
-ALLOW_S = 180.0
-"""How long a turn may take. A server that is frozen holds one for a minute (`wiring.ANSWER_S`), and then it is given
-up; what takes three of them hangs."""
 FIRST_S, LONGEST_S = 0.1, 10.0
 
 
@@ -20,7 +18,7 @@ class Loop:
         self,
         name: str = "",
         waiting: Waiting | None = None,
-        allow_s: float = ALLOW_S,
+        allow_s: float = math.inf,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.name, self.allow_s, self.waiting = name, allow_s, waiting or Waiting()

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from .loop import ALLOW_S, Loop
+from .loop import Loop
 from .readiness import Check, Need
 from .waiting import Waiting
 
@@ -23,10 +23,13 @@ Conducted = Callable[[str, Sequence[str], float], None]
 
 
 class Monitor:
-    """Any thread may add loops and needs. Without an end point it costs nothing but the clock."""
+    """Any thread may add loops and needs. Without an end point it costs nothing but the clock.
 
-    def __init__(self, role: str) -> None:
-        self.role, self.waiting = role, Waiting()
+    A loop that has been at one turn for `hang_s` hangs.
+    """
+
+    def __init__(self, role: str, hang_s: float) -> None:
+        self.role, self.hang_s, self.waiting = role, hang_s, Waiting()
         self.conducted: Conducted = lambda *_: None
         self._loops: dict[str, Loop] = {}
         self._needs: dict[str, Need] = {}
@@ -34,9 +37,9 @@ class Monitor:
         self._over = threading.Event()
         self._endpoint: Endpoint | None = None
 
-    def loop(self, name: str, allow_s: float = ALLOW_S) -> Loop:
+    def loop(self, name: str) -> Loop:
         """Add a loop; it counts from its first beat on."""
-        made = self._loops[name] = Loop(name, self.waiting, allow_s)
+        made = self._loops[name] = Loop(name, self.waiting, self.hang_s)
         return made
 
     def needs(self, name: str, check: Check) -> None:

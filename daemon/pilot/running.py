@@ -59,7 +59,7 @@ def run(
 
 def _monitor(config: Config) -> Monitor:
     """Give the pilot's monitor. Several pilots may share a node, and so the port: the first one has it."""
-    monitor = Monitor("pilot")
+    monitor = Monitor("pilot", config.monitor.hang_s)
     try:
         monitor.open(config)
     except OSError as error:

@@ -60,7 +60,7 @@ class PilotBench:
         upgrade(self.engine, self.config.instance)
         self.broker = wiring.broker(self.config, "test", self.stop)
         conductors = conducting.conductors(
-            self.config, self.engine, self.broker, ("live", "bulk"), Monitor("conductor")
+            self.config, self.engine, self.broker, ("live", "bulk"), Monitor("conductor", hang_s=180)
         )
         self.thread = threading.Thread(target=conducting.run, args=(conductors, self.stop), daemon=True)
         self.thread.start()

@@ -33,14 +33,14 @@ def port() -> int:
 
 @pytest.fixture
 def monitor(port: int) -> Iterator[Monitor]:
-    made = Monitor("conductor")
+    made = Monitor("conductor", hang_s=180)
     made.open(config(port))
     yield made
     made.close()
 
 
 def test_without_a_port_nothing_listens_and_nothing_is_imported() -> None:
-    monitor = Monitor("watch")
+    monitor = Monitor("watch", hang_s=180)
     monitor.open(Config())
     monitor.needs("broker", lambda: "")
     assert not any(thread.name == "needs broker" for thread in threading.enumerate())
@@ -49,7 +49,8 @@ def test_without_a_port_nothing_listens_and_nothing_is_imported() -> None:
 
 def test_a_hung_loop_turns_livez_to_503_with_its_name(monitor: Monitor, port: int) -> None:
     assert asked(port, "/livez")[0] == 200
-    monitor.loop("conductor live", allow_s=-1).beat()
+    monitor.hang_s = -1
+    monitor.loop("conductor live").beat()
     status, body = asked(port, "/livez")
     assert status == 503
     assert json.loads(body)["hangs"] == ["conductor live"]
@@ -103,4 +104,4 @@ def test_another_address_is_not_there(monitor: Monitor, port: int) -> None:
 
 def test_a_taken_port_is_named_with_what_to_do(port: int) -> None:
     with socket.create_server(("127.0.0.1", port)), pytest.raises(OSError, match="HEADFRAME_MONITOR__PORT"):
-        Monitor("sweeper").open(config(port))
+        Monitor("sweeper", hang_s=180).open(config(port))

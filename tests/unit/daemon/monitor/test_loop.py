@@ -59,18 +59,19 @@ def test_tries_come_ever_more_slowly_and_at_moments_of_ones_own() -> None:
 
 
 def test_a_process_is_alive_while_no_loop_hangs_and_names_the_one_that_does() -> None:
-    monitor = Monitor("watch")
+    monitor = Monitor("watch", hang_s=180)
     for name in ("scan daq", "events daq"):
         monitor.loop(name).beat()
     assert monitor.alive()[0]
-    monitor.loop("rundb shifts", allow_s=-1).beat()
+    monitor.hang_s = -1
+    monitor.loop("rundb shifts").beat()
     well, said = monitor.alive()
     assert not well
     assert said["hangs"] == ["rundb shifts"]
 
 
 def test_a_process_is_ready_once_it_has_started_and_has_all_that_it_needs() -> None:
-    monitor = Monitor("watch")
+    monitor = Monitor("watch", hang_s=180)
     assert not monitor.ready()[0]
     monitor.started()
     assert monitor.ready()[0]
