@@ -31,7 +31,7 @@ class Hand:
         self.number = number
         self.process: Any = None
         self.pipe: Connection[Any, Any] | None = None
-        self.busy, self.left, self.cause = False, False, ""
+        self.busy, self.left, self.killed, self.cause = False, False, False, ""
         self.since = time.monotonic()
         self.deaths: list[float] = []
 
@@ -97,8 +97,10 @@ class Crew:
     def kill(self) -> None:
         """End at once those that still live; their leases end by themselves."""
         for hand in self.living:
-            log.error("a worker did not leave in time and is killed", worker=self._name(hand))
-            hand.process.kill()
+            if not hand.killed:
+                log.error("a worker did not leave in time and is killed", worker=self._name(hand))
+                hand.process.kill()
+                hand.killed = True
 
     def _fill(self, hand: Hand) -> None:
         ours, theirs = self._context.Pipe()
@@ -112,7 +114,7 @@ class Crew:
             return
         finally:
             theirs.close()
-        hand.process, hand.pipe, hand.busy, hand.cause = process, ours, False, ""
+        hand.process, hand.pipe, hand.busy, hand.killed, hand.cause = process, ours, False, False, ""
         if self._shared:
             _send(hand, Order(what="takes", takes=self._shared))
 

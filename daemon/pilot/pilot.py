@@ -28,7 +28,7 @@ log = structlog.get_logger("headframe.pilot")
 LOOK_S = 1.0
 BEGIN_S = 60.0
 """So long workers may take to reach the broker, or for as long as an idle pilot stays, if that is longer."""
-KILL_S = 5.0
+KILL_S = 4.0
 """Workers that were told to end hand back at once; those that cannot are killed after so long. SLURM kills everything
 after 30 s (its KillWait), others after 10."""
 DRAIN_SHARE = 0.25

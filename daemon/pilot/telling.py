@@ -14,7 +14,7 @@ from ..config import Config
 log = structlog.get_logger("headframe.pilot")
 PRESENCE_S = 10.0
 AGAIN_S = 1.0
-LAST_WORD_S = 2.0
+LAST_WORD_S = 1.5
 """How long a pilot that leaves waits for a broker that is away; its batch system tells of its end as well."""
 
 
