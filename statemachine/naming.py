@@ -4,7 +4,22 @@ An attempt's folder has the epoch and the owner in its name: two workers with on
 Readable links carry campaign and version. Names of files come from a detector, so each is checked for one level.
 """
 
+import re
+from typing import NamedTuple
+
 from .records import Location
+
+ATTEMPT_PATH = re.compile(
+    r"attempts/.+/run\d{6,}/\d{3}/(?P<item>\d{1,18})-(?P<step>[^/]+)/e(?P<epoch>\d{1,18})-[^/]+(/.*)?"
+)
+
+
+class AttemptPlace(NamedTuple):
+    """Which attempt a place belongs to."""
+
+    item: int
+    epoch: int
+    step: str
 
 
 def work_folder(campaign: str, run: int, item: int, step: str) -> str:
@@ -20,6 +35,12 @@ def attempt_name(epoch: int, owner: str) -> str:
 def attempt_folder(folder: Location, epoch: int, owner: str) -> Location:
     """Give the folder in which one attempt writes."""
     return Location(site=folder.site, path=f"{folder.path}/{attempt_name(epoch, owner)}")
+
+
+def attempt_at(path: str) -> AttemptPlace | None:
+    """Give the attempt in whose folder a path lies; nothing for any other path."""
+    found = ATTEMPT_PATH.fullmatch(path)
+    return AttemptPlace(int(found["item"]), int(found["epoch"]), found["step"]) if found else None
 
 
 def log_path(folder: str, epoch: int, owner: str) -> str:

@@ -1017,7 +1017,7 @@ join attempt a on a.item_id = w.item and a.epoch = w.epoch and a.owner = w.owner
 where a.outcome in ('succeeded', 'skipped');
 
 -- name: item_names
-select i.id as item, run.number, c.name as campaign, s.owned_by, f.name as file, f.sequence
+select i.id as item, i.lane, run.number, c.name as campaign, s.owned_by, f.name as file, f.sequence
 from item i join run on run.id = i.run_id join campaign c on c.id = i.campaign_id
 left join file f on f.id = i.file_id
 left join step_rule s on s.pipeline_id = i.pipeline_id and s.to_state = i.state
@@ -1287,7 +1287,8 @@ returning s.id, s.action, s.site, s.path, s.link;
 
 -- name: settle_failed
 update settle s set error = w.error
-from jsonb_to_recordset(cast(:rows as jsonb)) as w(id bigint, error text) where s.id = w.id;
+from jsonb_to_recordset(cast(:rows as jsonb)) as w(id bigint, error text) where s.id = w.id
+returning s.action, s.site, s.path, s.error;
 
 -- name: settle_done
 with gone as (

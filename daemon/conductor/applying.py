@@ -20,13 +20,14 @@ from ...statemachine.store.pilots_heard import heard
 from ...statemachine.store.pin import hold_runs, items_to_pin
 from ...statemachine.store.reports import Stale, apply_reports, renew
 from ...statemachine.store.runs import campaigns_of, inform
-from ...statemachine.store.settling import settled
+from ...statemachine.store.settling import Unsettled, settled
 from ...statemachine.store.sweep import Mark, mark_applied
 from .sorting import Sorted
 
 
 class Effects(Record):
-    """What a batch led to: work to send, owners and workers to tell, runs that may move, runs that moved.
+    """What a batch led to: work to send, owners and workers to tell, runs that may move, runs that moved, settle work
+    that could not be done.
 
     `reported`: workers have begun or ended something, so that more may go out to them.
     """
@@ -36,6 +37,7 @@ class Effects(Record):
     told: tuple[Told, ...] = ()
     touched: frozenset[tuple[int, int]] = frozenset()
     moved: tuple[RunMoved, ...] = ()
+    unsettled: tuple[Unsettled, ...] = ()
     reported: bool = False
 
     def joined(self, other: "Effects") -> "Effects":
@@ -46,6 +48,7 @@ class Effects(Record):
             told=self.told + other.told,
             touched=self.touched | other.touched,
             moved=self.moved + other.moved,
+            unsettled=self.unsettled + other.unsettled,
             reported=self.reported or other.reported,
         )
 
@@ -69,7 +72,7 @@ def apply(connection: Connection, batch: Sorted, book: Book, reign: str = "") ->
     bury(connection, arrived.troubles)
     reports = apply_reports(connection, batch.said, locked=True)
     stale = [*reports.stale, *renew(connection, batch.beats)]
-    settled(connection, [(entry.id, entry.done, entry.error) for entry in batch.settled])
+    unsettled = settled(connection, [(entry.id, entry.done, entry.error) for entry in batch.settled])
     told = see(connection, batch.workers.values())
     heard(connection, batch.pilots)
     mark_applied(connection, _marks(batch, reign))
@@ -78,6 +81,7 @@ def apply(connection: Connection, batch: Sorted, book: Book, reign: str = "") ->
         stale=tuple(stale),
         told=tuple(told),
         touched=frozenset(touched) | arrived.touched | reports.touched,
+        unsettled=unsettled,
         reported=bool(batch.said),
     )
 

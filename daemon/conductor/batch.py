@@ -59,6 +59,7 @@ class Batch:
         trail.arrived(batch.files)
         for lane, said in batch.by_lane.items():
             trail.reported(said, lane)
+        trail.unsettled(effects.unsettled)
         return effects
 
     def _isolate(self, parts: Sequence[Part]) -> Effects:
@@ -100,7 +101,8 @@ class Batch:
         return self._halve(parts[:half], poison).joined(self._halve(parts[half:], poison))
 
     def _refuse(self, part: Part, cause: Exception) -> Effects:
-        log.error("put aside", queue=part.delivery.queue, cause=first_line(cause))
+        about = trail.about(part.message)
+        log.error("put aside", **about, queue=part.delivery.queue, cause=first_line(cause))
         try:
             with self.engine.begin() as connection:
                 written = letter(connection, part, cause)

@@ -233,6 +233,7 @@ class Outbox:
                     reason_code=each.code,
                     reason=each.reason,
                     permanent=True,
+                    trace=trace(each.order.run, each.order.name),
                 ),
                 reporter=reporter,
             )
@@ -240,6 +241,8 @@ class Outbox:
         ]
         if said:
             apply_reports(connection, said, locked=True)
+        for each, entry in zip(refused, said, strict=True):
+            trail.reported([entry], each.order.lane)
 
 
 def _told_apart(orders: Iterable[Order]) -> tuple[list[Order], list[Refusal]]:

@@ -21,10 +21,11 @@ UNDELIVERED = "undelivered"
 
 
 class Parked(Record):
-    """A dead letter, and the items of lost work in it."""
+    """A dead letter, the items of lost work in it, and the message that says whose they are."""
 
     letter: Letter
     items: tuple[Undelivered, ...] = ()
+    work: Work | None = None
 
 
 def read(delivery: Delivery, names: Names) -> Parked:
@@ -49,7 +50,7 @@ def read(delivery: Delivery, names: Names) -> Parked:
         )
         same = f"{work.step} of items {', '.join(str(each.item) for each in items)}"
         letter = _letter(delivery, queue, code, sentence, same=same, dealt_with=by_broker)
-        return Parked(letter=letter, items=items)
+        return Parked(letter=letter, items=items, work=work)
     return Parked(letter=_letter(delivery, queue, code, sentence, dealt_with=by_broker and isinstance(work, Settle)))
 
 

@@ -14,6 +14,7 @@ from ...statemachine.store import letters
 from ...statemachine.store.letters import Asked, keep
 from ...statemachine.store.undelivered import take_back
 from ..monitor.loop import Loop
+from . import trail
 from .parked import Parked, read
 
 log = structlog.get_logger("headframe.parking")
@@ -74,7 +75,7 @@ class Parking:
             raise
         self.subscription.ack(deliveries)
         for each in parked:
-            log.warning("dead letter", queue=each.letter.queue, code=each.letter.code, cause=each.letter.sentence)
+            trail.dead(each)
 
     def _commit(self, parked: Sequence[Parked]) -> None:
         with self.engine.begin() as connection:

@@ -25,6 +25,7 @@ from ...statemachine.store.measure import Change
 from ...statemachine.store.pauses import forget_drained, paused
 from ...statemachine.store.pilots import end_leases
 from ...statemachine.store.sweep import Place
+from ..conductor import trail
 from ..conductor.applying import Effects, follow, see_self
 from ..conductor.outbox import Outbox
 from ..monitor.loop import Loop
@@ -124,9 +125,11 @@ class Sweeper:
         after: int | None = 0
         while after is not None:
             with self.engine.begin() as connection:
-                after = sweep.expire(connection, after, self.settings.page)
-                if after is not None:
+                page = sweep.expire(connection, after, self.settings.page)
+                if page.taken:
                     notify(connection, "expired")
+            trail.taken_back(page.taken)
+            after = page.after
 
     def end_pilots(self) -> None:
         """End leases of workers that went with their pilot: reports that were under way then may have renewed them."""

@@ -11,19 +11,38 @@ from ..queries import query
 from ..records import Record
 from .core import Ready, execute
 from .folders import order_cleaning
+from .named import Named, named
 from .reports import interrupt
 
 
-def expire(connection: Connection, after: int, page: int) -> int | None:
-    """Interrupt executing items whose lease is over; give where the next page begins, none at the end.
+class TakenBack(Record):
+    """An attempt that was taken from its worker, and why."""
+
+    named: Named
+    item: int
+    epoch: int
+    step: str
+    owner: str
+    code: str
+    reason: str
+
+
+class Expired(Record):
+    """What a page of expired leases came to, and where the next page begins: none at the end."""
+
+    taken: tuple[TakenBack, ...] = ()
+    after: int | None = None
+
+
+def expire(connection: Connection, after: int, page: int) -> Expired:
+    """Interrupt executing items whose lease is over.
 
     The refiller sends them out again. Where a worker was lost with its pilot, the pilot's end is what is said.
     """
     rows = execute(connection, "expired_leases", after=after, page=page, over=list(OVER))
     if not rows:
-        return None
-    take_back(connection, [_lost(row) for row in rows])
-    return int(rows[-1].item)
+        return Expired()
+    return Expired(taken=take_back(connection, [_lost(row) for row in rows]), after=int(rows[-1].item))
 
 
 def _lost(row: Row[Any]) -> dict[str, Any]:
@@ -51,14 +70,26 @@ def _pilot(row: Row[Any]) -> str:
     return f"pilot {row.pilot}" + (f" ({' '.join(known)})" if known else "")
 
 
-def take_back(connection: Connection, lost: list[dict[str, Any]]) -> int:
-    """Interrupt attempts whose worker is gone, end them in the record, order their folders removed."""
+def take_back(connection: Connection, lost: list[dict[str, Any]]) -> tuple[TakenBack, ...]:
+    """Interrupt attempts whose worker is gone, end them in the record, order their folders removed; give them."""
     changed = interrupt(connection, lost, "sweeper")
     done = {row.item for row in changed}
-    ended = [{**row, "outcome": "interrupted"} for row in lost if row["item"] in done]
-    execute(connection, "end_attempts", ended)
+    ended = {row["item"]: {**row, "outcome": "interrupted"} for row in lost if row["item"] in done}
+    execute(connection, "end_attempts", list(ended.values()))
     order_cleaning(connection, [(row.item, row.epoch, row.step, row.owner) for row in changed if row.owner])
-    return len(changed)
+    names = named(connection, done)
+    return tuple(
+        TakenBack(
+            named=names[row.item],
+            item=row.item,
+            epoch=row.epoch,
+            step=row.step,
+            owner=row.owner or "",
+            code=ended[row.item]["reason_code"],
+            reason=ended[row.item]["reason"],
+        )
+        for row in changed
+    )
 
 
 class Place(NamedTuple):
@@ -208,7 +239,7 @@ def forget_changes(connection: Connection, seen: str, page: int) -> int:
     return connection.execute(query("forget_changes"), {"snapshot": seen, "page": page}).rowcount
 
 
-def restart_local(connection: Connection) -> int:
+def restart_local(connection: Connection) -> tuple[TakenBack, ...]:
     """Take back all that was submitted or executing, when every worker is known to be gone.
 
     Only for a single process tree that holds the instance's lock: its own restart proves its old workers dead.

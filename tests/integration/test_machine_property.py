@@ -329,7 +329,7 @@ class TwoConductors(RuleBasedStateMachine, StoreBesideModel):
         after: int | None = 0
         while after is not None:
             with self.engine.begin() as conn:
-                after = sweep.expire(conn, after, 2)
+                after = sweep.expire(conn, after, 2).after
         with self.taking():
             self.model.expire(self.model.items[key] for key in chosen if applied)
         self.sql("update item set lease_until = now() + interval '1 hour' where phase = 'executing'")

@@ -259,9 +259,9 @@ def test_a_lease_that_is_being_renewed_does_not_expire(machine: SmallMachine) ->
     with machine.engine.begin() as conductor:
         assert renew(conductor, [(found.id, found.epoch, "anna")]) == []
         with machine.engine.begin() as sweeper:
-            assert sweep.expire(sweeper, 0, 10) is None
+            assert sweep.expire(sweeper, 0, 10) == sweep.Expired()
     with machine.engine.begin() as sweeper:
-        assert sweep.expire(sweeper, 0, 10) is None
+        assert sweep.expire(sweeper, 0, 10) == sweep.Expired()
     assert machine.item(1, 1).phase == "executing"
 
 
@@ -271,10 +271,10 @@ def test_a_lease_expires_only_when_all_that_was_sent_before_has_been_applied(mac
     machine.sql("update item set lease_until = now() - interval '1 minute'")
     machine.sql("insert into watermark (lane, applied_at) values ('live', now() - interval '2 minutes')")
     with machine.engine.begin() as conn:
-        assert sweep.expire(conn, 0, 10) is None
+        assert sweep.expire(conn, 0, 10) == sweep.Expired()
     machine.sql("update watermark set applied_at = now()")
     with machine.engine.begin() as conn:
-        assert sweep.expire(conn, 0, 10) == machine.item(1, 1).id
+        assert sweep.expire(conn, 0, 10).after == machine.item(1, 1).id
     taken = machine.item(1, 1)
     assert (taken.phase, taken.epoch, taken.reason_code) == ("ready", 2, "lost-lease")
 
