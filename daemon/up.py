@@ -18,8 +18,9 @@ from ..statemachine.store import sweep
 from ..web.app import create_app
 from ..web.serve import Listener
 from . import access, embedded, processes, wiring
+from .conductor import trail
 from .config import Config, ConfigError
-from .fitting import bring_up
+from .fitting import await_server, bring_up
 from .monitor.monitor import Monitor
 
 log = structlog.get_logger("headframe.up")
@@ -44,13 +45,15 @@ class Up:
         self._session: dict[str, Any] = {}
         self.address = ""
         self.failure: BaseException | None = None
-        self.monitor = Monitor("up")
+        self.monitor = Monitor("up", config.monitor.hang_s)
 
     def start(self) -> None:
-        """Bring everything up, in the order in which the parts need each other."""
+        """Bring everything up, in the order in which the parts need each other, or nothing where `stop` comes first."""
         self.monitor.open(self.config)
         make_folders(self.config)
         self._engine = wiring.engine(self.config, "up", pool=8)
+        if not await_server(self.engine, self.stop):
+            return
         bring_up(self.engine, self.config.instance)
         self._take_back()
         self._web()
@@ -90,8 +93,9 @@ class Up:
         self._hold()
         with self.engine.begin() as connection:
             taken = sweep.restart_local(connection)
+        trail.taken_back(taken)
         if taken:
-            log.info("took back what the last process tree left undone", items=taken)
+            log.info("took back what the last process tree left undone", items=len(taken))
 
     def _hold(self) -> None:
         """Hold the instance's lock in the database. Raises `ConfigError` where another tree has it."""
@@ -194,6 +198,8 @@ def run(config: Config) -> None:
     """Run until SIGTERM or Ctrl-C."""
     stop = processes.standalone(config)
     with running(config, stop) as up:
+        if stop.is_set():
+            return
         if access.nobody_may_act(up.engine, config):
             log.info("nobody can act on the pages yet; headframe user add NAME --role operator makes somebody")
         log.info("up", address=up.address, workers=config.worker.count, config=str(config.source or "(none)"))
