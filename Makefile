@@ -39,7 +39,7 @@ monitoring: .venv/.dev servers  ## a real Prometheus and Alertmanager: every ale
 	$(PYTEST) tests/monitoring -m "long or not long" -s -v $(ARGS)
 
 manners: .venv/.dev servers  ## every process starts soon, waits politely, leaves in time, servers frozen, away, refusing; what each took is printed
-	$(PYTEST) tests/integration/test_manners.py -m "long or not long" -s -v $(ARGS)
+	$(PYTEST) tests/integration/test_manners.py tests/integration/test_manners_away.py tests/integration/test_hangs.py tests/integration/test_log_trail.py -m "long or not long" -s -v $(ARGS)
 
 fuzz: .venv/.dev servers  ## every REST call with much valid and invalid input: make fuzz FUZZ_EXAMPLES=1000
 	FUZZ_EXAMPLES=$(or $(FUZZ_EXAMPLES),100) $(PYTEST) tests/integration/test_schemathesis.py --timeout 14400 $(ARGS)

@@ -5,6 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from .manners_house import House
+from .rabbit_server import RabbitServer
+from .servers import PostgresServer
 from .small_machine import SmallMachine
 from .tree import Tree
 
@@ -29,3 +32,20 @@ def tree(database_url: str, tmp_path: Path) -> Iterator[Callable[..., Tree]]:
     yield make
     for one in made:
         one.close()
+
+
+@pytest.fixture
+def house(
+    tmp_path: Path, rabbit_instance: str, empty_database_url: str, postgres: PostgresServer, rabbit: RabbitServer
+) -> Iterator[House]:
+    """Give a house of real processes, with no schema yet."""
+    made = House(tmp_path, rabbit_instance, empty_database_url, postgres, rabbit)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def home(house: House) -> House:
+    """Give a house whose schema is there."""
+    house.command("db", "upgrade")
+    return house

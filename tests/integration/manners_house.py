@@ -1,12 +1,14 @@
 """A house of real processes: each with its monitor, and a line to each server that can be cut or stalled."""
 
 import contextlib
+import functools
 import http.client
 import json
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -14,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+
+import headframe
 
 from .proxy import TcpProxy
 from .rabbit_server import RabbitServer
@@ -62,6 +66,18 @@ max = 1
 """
 TOLERATED_S = 10.0
 """What is asked of a process that is told to leave."""
+INSTALLED = {"PYTHONDONTWRITEBYTECODE": ""}
+"""Processes find their byte code, as installed ones do; without it a start is for a good part compiling."""
+
+
+@functools.cache
+def compiled() -> None:
+    """Have the byte code of this checkout written; its folders are links, which `compileall` does not follow."""
+    package = Path(headframe.__file__).parent
+    folders = [str(each) for each in (package, *package.iterdir()) if each.is_dir()]
+    subprocess.run(
+        [sys.executable, "-m", "compileall", "-q", *folders], env={**os.environ, **INSTALLED}, check=True, timeout=300
+    )
 
 
 class Resident:
@@ -118,6 +134,7 @@ class House:
     def __init__(
         self, folder: Path, instance: str, database: str, postgres: PostgresServer, rabbit: RabbitServer
     ) -> None:
+        compiled()
         self.folder, self.instance, self.postgres, self.rabbit = folder, instance, postgres, rabbit
         self.to_database, self.to_broker = TcpProxy(postgres.port), TcpProxy(rabbit.port)
         (self.web_port,) = free_ports(1)
@@ -137,7 +154,7 @@ class House:
 
     def command(self, *words: str) -> str:
         """Run a command to its end, past the proxies."""
-        env = {**os.environ, "HEADFRAME_DATABASE__URL": self.direct}
+        env = {**os.environ, **INSTALLED, "HEADFRAME_DATABASE__URL": self.direct}
         line = [sys.executable, "-m", "headframe", "--config", str(self.config), *words]
         done = subprocess.run(line, capture_output=True, text=True, check=False, timeout=120, env=env)
         assert done.returncode == 0, done.stderr
@@ -146,7 +163,8 @@ class House:
     def start(self, *words: str, settings: Mapping[str, str] | None = None) -> Resident:
         """Start a process: its role, and what else is on its command line."""
         (port,) = free_ports(1)
-        env = {**os.environ, "HEADFRAME_MONITOR__PORT": str(port), "HEADFRAME_LOG__FORMAT": "json", **(settings or {})}
+        told = {"HEADFRAME_MONITOR__PORT": str(port), "HEADFRAME_LOG__FORMAT": "json"}
+        env = {**os.environ, **INSTALLED, **told, **(settings or {})}
         line = [sys.executable, "-m", "headframe", "--config", str(self.config), *words]
         log = self.folder / f"{words[0]}-{port}.log"
         made = Resident(words[0], Process(line, env, log, self.folder), port if words[0] != "web" else self.web_port)
@@ -156,6 +174,10 @@ class House:
     def start_all(self) -> list[Resident]:
         """Start one of each that speaks to both servers, and a worker."""
         return [self.start(role) for role in ("conductor", "sweeper", "watch", "worker", "web")]
+
+    def start_pilot(self) -> Resident:
+        """Start a pilot, as a job script does."""
+        return self.start("pilot", "--name", "reco", "--token", "hf-1")
 
     def make_token(self) -> None:
         """Give the launcher its token."""
@@ -173,7 +195,7 @@ class House:
 
 
 @contextmanager
-def frozen(server: PostgresServer | RabbitServer) -> Iterator[None]:
+def frozen(server: PostgresServer | RabbitServer | Resident) -> Iterator[None]:
     """Have a server stand still, with all its processes: connections to it are taken, and never answered."""
     assert server.process is not None
     top = psutil.Process(server.process.pid)
@@ -186,3 +208,24 @@ def frozen(server: PostgresServer | RabbitServer) -> Iterator[None]:
         for each in every:
             with contextlib.suppress(psutil.NoSuchProcess):
                 each.resume()
+
+
+def leave_together(residents: list[Resident]) -> dict[str, float]:
+    """Tell all to leave at once; give how long each took."""
+    took: dict[str, float] = {}
+
+    def leave(resident: Resident) -> None:
+        took[resident.name] = resident.leave()
+
+    threads = [threading.Thread(target=leave, args=(each,)) for each in residents]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert set(took) == {each.name for each in residents}, "one did not end with 0"
+    return took
+
+
+def no_stack_traces(residents: list[Resident]) -> None:
+    for each in residents:
+        assert "Traceback" not in each.said(), each.said()
