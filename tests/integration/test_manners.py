@@ -18,7 +18,7 @@ from .servers import wait_until
 from .yardstick import Yardstick
 
 START_CPU_S = 2.0
-"""What is promised of a start on an idle machine, in CPU seconds as well; `Yardstick` says how slow this one is now."""
+"""What is promised of a start on an idle machine, in CPU seconds as well; a slower processor has more (`Yardstick`)."""
 TREE_CPU_S = 2.5
 """The same of the whole tree, which is five processes in one."""
 IN_TREE = {"HEADFRAME_BROKER__URL": "memory:", "HEADFRAME_BROKER__USER": ""}
