@@ -15,6 +15,7 @@ from .. import __version__
 from .database import MIGRATIONS, DatabaseUnavailableError, SchemaNewerError, explained
 from .queries import query
 from .schema import compatibility
+from .store.backups import UNFINISHED, unfinished
 
 FIRST = "0.1.0"
 """The oldest version that there is."""
@@ -51,6 +52,10 @@ class SchemaTooNewError(Exception):
     """The schema is of a later headframe than this one can work with. The text says which and what to do."""
 
 
+class HalfRestoredError(Exception):
+    """An upgrade of a schema that is not restored wholly. The text says what to do."""
+
+
 class StillNeededError(Exception):
     """An upgrade that takes away what processes that run still use. The text says which and what to do."""
 
@@ -78,7 +83,10 @@ def fit(conn: Connection, version: str = __version__) -> Fit:
     present = _present(conn) if tables.versioned else None
     wanted = known()[-1]
     if present is None:
-        return Fit(standing=Standing.OLD, sentence=f"there is no schema of headframe; {UPGRADE}")
+        missing = (
+            f"the schema is not whole: {UNFINISHED}" if _half(conn) else f"there is no schema of headframe; {UPGRADE}"
+        )
+        return Fit(standing=Standing.OLD, sentence=missing)
     if present == wanted:
         return Fit(standing=Standing.FITS, sentence=f"at revision {present}", present=present)
     if present in known():
@@ -122,6 +130,12 @@ def refuse_newer(conn: Connection) -> None:
     )
 
 
+def refuse_half(conn: Connection) -> None:
+    """Make no new schema of what a restore has brought in so far. Raises `HalfRestoredError`."""
+    if _half(conn):
+        raise HalfRestoredError(f"the schema is not whole: {UNFINISHED}. Nothing changed")
+
+
 def refuse_while_needed(conn: Connection) -> None:
     """Take nothing away that a process still uses. Raises `StillNeededError` naming those that were seen lately."""
     present = fit(conn).present
@@ -147,6 +161,10 @@ def note(conn: Connection) -> None:
     if _present(conn) != known()[-1]:
         return
     conn.execute(query("note_compatibility"), {"oldest": oldest(), "revision": known()[-1], "by": __version__})
+
+
+def _half(conn: Connection) -> bool:
+    return unfinished(conn, conn.execute(text("select current_setting('search_path')")).scalar_one())
 
 
 def _newer(present: str, told: tuple[str, str] | None, version: str) -> Fit:

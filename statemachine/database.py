@@ -60,17 +60,19 @@ def connect(
     *,
     pool: int = 5,
     password: str | None = None,
-    role: str = "headframe",
+    role: str = "",
     answer_s: float | None = None,
 ) -> Engine:
     """Make an engine for an instance. Nothing is connected yet. Raises `ValueError` for a bad instance name.
+
+    Its sessions say in PostgreSQL whose they are: `headframe/web` is of the instance headframe, with the role web.
 
     `answer_s` is how long a statement may take, on the server and on the way; a transaction in which nothing
     happens for half of it is ended by the server. Without it, both may last for ever.
     """
     if not INSTANCE.fullmatch(instance):
         raise ValueError(f"instance {instance!r}: allowed are lower-case letters, digits and _, a letter first")
-    settings = f"-c search_path={instance} -c timezone=UTC -c application_name={role}"
+    settings = f"-c search_path={instance} -c timezone=UTC -c application_name={session_name(instance, role)}"
     if answer_s is not None:
         half_ms = int(answer_s * 500)
         settings += f" -c statement_timeout={half_ms} -c idle_in_transaction_session_timeout={half_ms}"
@@ -83,6 +85,11 @@ def connect(
     patience.replace_lost(engine)
     patience.install()
     return engine
+
+
+def session_name(instance: str, role: str) -> str:
+    """Give the name under which PostgreSQL shows a session: several instances may share a database."""
+    return f"{instance}/{role}" if role else instance
 
 
 class SchemaNewerError(Exception):
@@ -101,14 +108,15 @@ def upgrade(
 
     The machine may run meanwhile: nobody waits behind a migration for longer than `LOCK_S`. `tell` gets a line when
     it has to try again. Raises `SchemaNewerError` where a later headframe has brought the schema further than this
-    code knows, `StillNeededError` where processes run that could not go on, and `OperationalError` where others were
-    in the way for longer than `patience_s`.
+    code knows, `HalfRestoredError` where a restore was killed, `StillNeededError` where processes run that could not go
+    on, and `OperationalError` where others were in the way for longer than `patience_s`.
     """
     from . import compatibility  # it reads the schema through this module
 
     with engine.connect() as connection, _one_at_a_time(connection, f"upgrade-{instance}"):
         connection.execute(text(f'create schema if not exists "{instance}"'))
         connection.commit()
+        compatibility.refuse_half(connection)
         compatibility.refuse_newer(connection)
         compatibility.refuse_while_needed(connection)
         connection.commit()

@@ -2123,11 +2123,40 @@ where role not in ('worker', 'pilot', 'launcher') and seen_at > clock_timestamp(
 order by role, host;
 
 -- name: daemon_sessions
--- Sessions of processes that work on this database: a web writes itself down nowhere else.
-select application_name, min(pid) as pid from pg_stat_activity
+-- Sessions of processes that work on a schema of this database: a web writes itself down nowhere else. Each says of
+-- which instance it is (headframe/web), but those of 0.1.0 only what they are (web).
+select application_name as name, min(pid) as pid, application_name = any(:ours) as ours from pg_stat_activity
 where datname = current_database() and pid <> pg_backend_pid()
-  and application_name in ('conductor', 'sweeper', 'watch', 'web', 'up')
+  and (application_name = any(:ours) or application_name = any(:unsaid))
 group by application_name order by application_name;
+
+-- name: hold_schema
+-- Who restores, or makes safe what was recovered: nobody else does meanwhile, and none upgrades or takes a backup.
+select pg_try_advisory_lock(hashtext('restore-' || :instance))
+  and pg_try_advisory_lock(hashtext('upgrade-' || :instance)) as mine;
+
+-- name: keep_schema
+-- Who takes a backup: nobody restores meanwhile.
+select pg_try_advisory_lock_shared(hashtext('restore-' || :instance)) as mine;
+
+-- name: schema_holders
+-- Who has the schema for himself.
+select l.pid, case when l.mode = 'ShareLock' then 'a backup' when k.name like 'upgrade%' then 'an upgrade'
+  else 'a restore' end as what
+from (values ('restore-' || :instance), ('upgrade-' || :instance)) as k(name)
+join pg_locks l on l.locktype = 'advisory' and l.granted and l.objsubid = 1 and l.pid <> pg_backend_pid()
+  and l.objid = cast(cast(hashtext(k.name) as bigint) & 4294967295 as oid)
+join pg_database d on d.oid = l.database and d.datname = current_database()
+order by k.name, l.pid;
+
+-- name: take_your_time
+-- Limits that a role or a database has for those who answer people: not for who reads or writes everything.
+select set_config(name, '0', true) from pg_settings
+where name in ('statement_timeout', 'transaction_timeout', 'idle_in_transaction_session_timeout');
+
+-- name: last_moment
+-- The latest change of an item that the database knows, beside its clock.
+select clock_timestamp() as now, max(changed_at) as last from item;
 
 -- name: other_instances
 -- How many other schemas in this database are of headframe; one that a restore put aside is none.
@@ -2137,3 +2166,11 @@ where c.relname = 'alembic_version' and c.relkind = 'r' and s.nspname <> current
 
 -- name: schemas_aside
 select nspname from pg_namespace where nspname ~ :pattern order by nspname;
+
+-- name: tables_of_schema
+-- Those to be analyzed: that of a parted table goes into its parts.
+select relname from pg_class
+where relnamespace = to_regnamespace(:name) and relkind in ('r', 'p') and not relispartition order by relname;
+
+-- name: schema_comment
+select obj_description(oid, 'pg_namespace') from pg_namespace where nspname = :name;

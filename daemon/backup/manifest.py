@@ -1,5 +1,6 @@
 """What is known of a backup besides its bytes: written last, so that a backup with a manifest is a complete one."""
 
+import re
 from datetime import datetime
 from pathlib import Path
 
@@ -7,9 +8,11 @@ import msgspec
 from blake3 import blake3
 
 from ...statemachine.records import Record
+from ...statemachine.wording import plural
 
 FORMAT = 1
 CHUNK = 1 << 20
+MANIFEST_LOST = "docs/backup.md says what can be done with such a one"
 
 
 class BackupError(Exception):
@@ -44,18 +47,46 @@ def found(place: Path, instance: str) -> tuple[Path, Manifest]:
     Raises `BackupError`.
     """
     if place.is_dir():
-        complete = of_instance(place, instance)
-        if not complete:
-            raise BackupError(f"{place}: there is no complete backup of {instance} in this folder")
-        return complete[-1]
+        return _newest(place, instance)
     file = place.with_suffix(".json")
     if not file.exists():
-        raise BackupError(f"{place}: there is no manifest {file.name} beside it, so this is no complete backup")
+        raise BackupError(
+            f"{place}: there is no manifest {file.name} beside it, so nothing says that it is whole ({MANIFEST_LOST})"
+        )
     return file, read(file)
 
 
+def _newest(folder: Path, instance: str) -> tuple[Path, Manifest]:
+    """Give the newest backup of a folder; one that cannot be read may be newer, and then somebody has to choose."""
+    try:
+        names = sorted(each.name for each in folder.iterdir())
+    except OSError as error:
+        raise BackupError(f"{folder}: cannot be read: {error.strerror}") from error
+    complete = of_instance(folder, instance)
+    for file in (folder / name for name in names if is_ours(name, instance, "json")):
+        if file not in {each for each, _ in complete}:
+            raise BackupError(f"{_why_not(file)}; it may be the newest: to use another one, name that one's file")
+    if not complete:
+        lonely = sum(is_ours(name, instance, "dump") for name in names)
+        besides = f", only {plural(lonely, 'dump')} without manifest ({MANIFEST_LOST})" if lonely else ""
+        raise BackupError(f"{folder}: there is no complete backup of {instance} in this folder{besides}")
+    return complete[-1]
+
+
+def _why_not(file: Path) -> str:
+    try:
+        return f"{file}: is of the instance {read(file).instance}"
+    except BackupError as error:
+        return str(error)
+
+
+def is_ours(name: str, instance: str, kind: str) -> bool:
+    """Say whether a name is one that we give to a dump, or a manifest, of this instance."""
+    return re.fullmatch(rf"{instance}-\d{{8}}T\d{{6}}Z(-\d+)?\.{kind}", name) is not None
+
+
 def of_instance(folder: Path, instance: str) -> list[tuple[Path, Manifest]]:
-    """Give the complete backups of an instance in a folder, the oldest first; what is none of ours is passed over."""
+    """Give the backups of an instance in a folder whose manifests can be read, the oldest first."""
     there = []
     for file in folder.glob(f"{instance}-*.json"):
         try:
@@ -71,8 +102,10 @@ def read(file: Path) -> Manifest:
     """Read a manifest. Raises `BackupError`."""
     try:
         manifest = msgspec.json.decode(file.read_bytes(), type=Manifest)
-    except (OSError, msgspec.MsgspecError) as error:
-        raise BackupError(f"{file}: cannot be read as the manifest of a backup: {error}") from error
+    except OSError as error:
+        raise BackupError(f"{file}: cannot be read: {error.strerror}") from error
+    except msgspec.MsgspecError as error:
+        raise BackupError(f"{file}: is no manifest of a backup: {error}") from error
     if manifest.format > FORMAT:
         raise BackupError(f"{file}: is of a later headframe ({manifest.version}); restore it with that one")
     return manifest
@@ -94,7 +127,7 @@ def compare(dump: Path, manifest: Manifest) -> None:
                 digest.update(chunk)
                 size += len(chunk)
     except OSError as error:
-        raise BackupError(f"{dump}: cannot be read: {error.strerror}; take another backup") from error
+        raise BackupError(f"{dump}: cannot be read: {error.strerror}; it belongs beside its manifest") from error
     if (size, digest.hexdigest()) != (manifest.size, manifest.blake3):
         said = f"{size} bytes, expected {manifest.size}" if size != manifest.size else "its blake3 is another one"
-        raise BackupError(f"{dump}: is not what was written ({said}); nothing was changed; take another backup")
+        raise BackupError(f"{dump}: is not what was written ({said}); nothing was changed; another backup is needed")

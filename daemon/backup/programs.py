@@ -5,13 +5,13 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from sqlalchemy.engine import make_url
 
-from ...statemachine.database import DatabaseUnavailableError
+from ...statemachine.database import DatabaseUnavailableError, session_name
 from .. import embedded
 from ..config import Config, read_secret
 from .manifest import BackupError
@@ -42,9 +42,11 @@ def find(least: int, names: Sequence[str] = ("pg_dump", "pg_restore")) -> tuple[
 def _installed(names: Sequence[str]) -> Iterator[tuple[Path, int]]:
     for folder in dict.fromkeys(_folders()):
         if all((folder / name).exists() for name in names):
-            said = subprocess.run([folder / names[0], "--version"], capture_output=True, text=True, check=False).stdout
-            if match := VERSION.search(said):
-                yield folder, int(match[1])
+            with suppress(OSError):  # of another machine, or not for us
+                asked = [str(folder / names[0]), "--version"]
+                said = subprocess.run(asked, capture_output=True, text=True, check=False).stdout
+                if match := VERSION.search(said):
+                    yield folder, int(match[1])
 
 
 def _folders() -> Iterator[Path]:
@@ -69,18 +71,26 @@ def address(config: Config) -> dict[str, str]:
 
 
 @contextmanager
-def surroundings(where: Mapping[str, str]) -> Iterator[dict[str, str]]:
-    """Give the environment in which a program finds the server by `-d service=headframe`.
+def surroundings(config: Config, role: str) -> Iterator[dict[str, str]]:
+    """Give the environment in which a program finds the server by `-d service=headframe`, with sessions of that role.
 
     Nothing of it is a word of the command, which everybody on the host can read: the address is in a file that only
     its user can, the password in the child's environment.
     """
+    where = address(config)
     with tempfile.TemporaryDirectory(prefix="headframe-") as folder:
         file = Path(folder) / "service"
         file.touch(mode=0o600)
+        named = session_name(config.instance, role)
         lines = [f"{key}={value}" for key, value in where.items() if key != "password"]
-        file.write_text("\n".join([f"[{SERVICE}]", *lines, "application_name=headframe-backup"]) + "\n")
+        file.write_text("\n".join([f"[{SERVICE}]", *lines, f"application_name={named}"]) + "\n")
         known = {**os.environ, "PGSERVICEFILE": str(file), "PGCONNECT_TIMEOUT": "15"}
         if "password" in where:
             known["PGPASSWORD"] = where["password"]
         yield known
+
+
+def complaint(said: str) -> str:
+    """Give the line that matters of what a program said: its first error, for details follow it."""
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    return next((line for line in lines if "error:" in line), lines[-1] if lines else "it said nothing")

@@ -1,14 +1,13 @@
 """Takes a backup: one snapshot of the schema, streamed to a file that has its name only when it is complete."""
 
+import errno
 import os
-import re
 import socket
 import subprocess
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
+from datetime import datetime
 from itertools import count
 from pathlib import Path
 from typing import IO, cast
@@ -16,24 +15,35 @@ from typing import IO, cast
 import msgspec
 from blake3 import blake3
 from sqlalchemy import Connection, Engine, text
+from sqlalchemy.exc import DBAPIError
 
 from ... import __version__
-from ...statemachine.store.backups import Made, counted, note, revision
+from ...statemachine.database import first_line
+from ...statemachine.store.backups import Made, counted, moment, note, revision, take_your_time
 from ..config import Config
-from .manifest import CHUNK, BackupError, Manifest, compare, of_instance
-from .programs import SERVICE, address, find, surroundings
+from .alone import kept, leaving_in_order
+from .keeping import is_left
+from .manifest import CHUNK, BackupError, Manifest, compare
+from .programs import SERVICE, complaint, find, surroundings
 
 MODE = 0o600
-LEFT_S = 86_400
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def take(config: Config, engine: Engine, folder: Path, actor: str, tell: Callable[[str], None]) -> Path:
     """Make a backup in a folder and check it; give its manifest. Raises `BackupError`."""
-    _make(folder, config.instance)
-    with _snapshot(engine) as (connection, snapshot):
+    with leaving_in_order(), _written_to(folder):
+        _make(folder, config.instance)
+        file, manifest = _taken(config, engine, folder, tell)
+    _note(engine, file, manifest, actor)
+    return file
+
+
+def _taken(config: Config, engine: Engine, folder: Path, tell: Callable[[str], None]) -> tuple[Path, Manifest]:
+    with _snapshot(engine, config.instance) as (connection, snapshot):
         server = int(connection.exec_driver_sql("show server_version_num").scalar_one()) // 10_000
         programs, program = find(server)
-        started = datetime.now(UTC)
+        started = moment(connection)
         dump, part = _reserved(folder, config.instance, started)
         tell(f"taking a backup of {config.instance} to {dump}")
         with _removed_where_it_fails(part):
@@ -48,24 +58,34 @@ def take(config: Config, engine: Engine, folder: Path, actor: str, tell: Callabl
                 size=size,
                 blake3=digest,
                 started=started,
-                ended=datetime.now(UTC),
+                ended=moment(connection),
                 counts=counted(connection),
             )
-    with _removed_where_it_fails(part):
+    with _removed_where_it_fails(part, _part(dump.with_suffix(".json"))):
         compare(part, manifest)
         contents(programs, part)
-        file = _named(part, dump, manifest)
-    _note(engine, file, manifest, actor)
-    return file
+        return _named(part, dump, manifest), manifest
 
 
 @contextmanager
-def _snapshot(engine: Engine) -> Iterator[tuple[Connection, str]]:
-    """Hold one moment of the database, and give its name for pg_dump."""
-    with engine.connect() as connection:
+def _written_to(folder: Path) -> Iterator[None]:
+    """Say of a disk that is full, and of a folder that is not ours, what came of the backup and what to do."""
+    try:
+        yield
+    except OSError as error:
+        place = error.filename or folder
+        todo = "make room there, or give another folder by --to" if error.errno in FULL else "give another one by --to"
+        said = f"{place}: {error.strerror}; no backup was made, and older ones are as they were; {todo}"
+        raise BackupError(said) from error
+
+
+@contextmanager
+def _snapshot(engine: Engine, instance: str) -> Iterator[tuple[Connection, str]]:
+    """Hold one moment of the database, and give its name for pg_dump; nobody restores meanwhile."""
+    with engine.connect() as connection, kept(connection, instance):
         connection.exec_driver_sql("set transaction isolation level repeatable read, read only")
         # It holds the snapshot while pg_dump works, for hours perhaps: a server that ends such sessions shall wait.
-        connection.exec_driver_sql("set local idle_in_transaction_session_timeout = 0")
+        take_your_time(connection)
         yield connection, connection.execute(text("select pg_export_snapshot()")).scalar_one()
 
 
@@ -73,33 +93,9 @@ def contents(programs: Path, dump: Path) -> list[str]:
     """Give what is in a dump, a line each, as pg_restore reads it. Raises `BackupError`."""
     done = subprocess.run([programs / "pg_restore", "--list", dump], capture_output=True, text=True, check=False)
     if done.returncode != 0:
-        raise BackupError(f"{dump}: pg_restore cannot read it: {_last(done.stderr)}; take another backup")
+        said = complaint(done.stderr)
+        raise BackupError(f"{dump}: pg_restore cannot read it: {said}; another backup is needed")
     return done.stdout.splitlines()
-
-
-def forget_old(folder: Path, instance: str, keep: int) -> list[Path]:
-    """Remove all but the newest complete backups of an instance, the manifest first; give what went.
-
-    So does a dump of ours that has had no manifest for a day: whoever made it was killed.
-    """
-    gone = [file for file, _ in of_instance(folder, instance)[:-keep]]
-    for file in gone:
-        dump = file.parent / _dump_of(file)
-        file.unlink()  # without it the dump is no backup any more
-        dump.unlink(missing_ok=True)
-    lonely = [dump for dump in folder.glob(f"{instance}-*.dump") if _is_lonely(dump, instance)]
-    for dump in lonely:
-        dump.unlink(missing_ok=True)
-    return gone + lonely
-
-
-def _is_lonely(dump: Path, instance: str) -> bool:
-    ours = re.fullmatch(rf"{instance}-\d{{8}}T\d{{6}}Z(-\d+)?\.dump", dump.name) is not None
-    return ours and not dump.with_suffix(".json").exists() and time.time() - dump.stat().st_mtime > LEFT_S
-
-
-def _dump_of(file: Path) -> str:
-    return file.with_suffix(".dump").name
 
 
 def _reserved(folder: Path, instance: str, started: datetime) -> tuple[Path, Path]:
@@ -107,7 +103,7 @@ def _reserved(folder: Path, instance: str, started: datetime) -> tuple[Path, Pat
     for again in count(1):
         second = f"{instance}-{started:%Y%m%dT%H%M%SZ}"
         dump = folder / (f"{second}.dump" if again == 1 else f"{second}-{again}.dump")
-        part = dump.with_name(f".{dump.name}.part")
+        part = _part(dump)
         try:
             os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, MODE))
         except FileExistsError:
@@ -120,12 +116,13 @@ def _reserved(folder: Path, instance: str, started: datetime) -> tuple[Path, Pat
 
 
 @contextmanager
-def _removed_where_it_fails(part: Path) -> Iterator[None]:
-    """Leave no part of a dump behind."""
+def _removed_where_it_fails(*parts: Path) -> Iterator[None]:
+    """Leave no part of a backup behind."""
     try:
         yield
     except BaseException:
-        part.unlink(missing_ok=True)
+        for part in parts:
+            part.unlink(missing_ok=True)
         raise
 
 
@@ -152,7 +149,7 @@ def _stream(config: Config, programs: Path, snapshot: str, write: Callable[[byte
     command = [str(programs / "pg_dump"), "--format=custom", f"--schema={config.instance}", f"--snapshot={snapshot}"]
     digest, size = blake3(), 0
     with (
-        surroundings(address(config)) as known,
+        surroundings(config, "backup") as known,
         tempfile.TemporaryFile("w+") as said,
         subprocess.Popen(
             [*command, "--no-password", "--dbname", f"service={SERVICE}"],
@@ -173,7 +170,7 @@ def _stream(config: Config, programs: Path, snapshot: str, write: Callable[[byte
             raise
         if child.wait() != 0:
             said.seek(0)
-            raise BackupError(f"pg_dump did not make the backup: {_last(said.read())}")
+            raise BackupError(f"pg_dump did not make the backup: {complaint(said.read())}")
     return size, digest.hexdigest()
 
 
@@ -195,29 +192,35 @@ def _note(engine: Engine, file: Path, manifest: Manifest, actor: str) -> None:
         blake3=manifest.blake3,
         size=manifest.size,
     )
-    with engine.begin() as connection:
-        note(connection, made)
+    try:
+        with engine.begin() as connection:
+            note(connection, made)
+    except DBAPIError as error:
+        line = first_line(error)
+        said = f"{file}: is complete, but the database could not write down that it is there, so its age is not watched"
+        raise BackupError(f"{said}: {line}") from error
 
 
 def _make(folder: Path, instance: str) -> None:
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        raise BackupError(f"{folder}: cannot be made: {error.strerror}; give another one by --to") from error
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     # A killed backup leaves its part behind; one that is still written to is younger.
     for part in folder.glob(f".{instance}-*.part"):
-        if time.time() - part.stat().st_mtime > LEFT_S:
+        if is_left(part):
             part.unlink(missing_ok=True)
 
 
 def _write(file: Path, content: bytes) -> Path:
     """Write a file that has not its name yet; give the name that it has."""
-    part = file.with_name(f".{file.name}.part")
+    part = _part(file)
     with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, MODE), "wb") as stream:
         stream.write(content)
         stream.flush()
         os.fsync(stream.fileno())
     return part
+
+
+def _part(file: Path) -> Path:
+    return file.with_name(f".{file.name}.part")
 
 
 def _sync(folder: Path) -> None:
@@ -228,8 +231,3 @@ def _sync(folder: Path) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
-
-
-def _last(said: str) -> str:
-    lines = [line for line in said.strip().splitlines() if line.strip()]
-    return lines[-1].strip() if lines else "it said nothing"

@@ -16,7 +16,7 @@ from .units import human_size
 if TYPE_CHECKING:
     from ...statemachine.store.backups import Restored
     from ..backup.manifest import Manifest
-    from ..backup.restore import Present
+    from ..backup.present import Present
 
 FOLDER = click.Path(path_type=Path, file_okay=False)
 
@@ -34,26 +34,30 @@ def backup(session: Session, folder: Path, keep: int | None) -> int:
     broker needs none, and files on the sites are not in it.
     """
     from ...statemachine.database import explained
+    from ..backup.keeping import forget_old
     from ..backup.manifest import read
-    from ..backup.take import forget_old, take
+    from ..backup.take import take
 
     with explained():
         file = take(session.config, session.engine, folder, session.actor, click.echo)
     made = read(file)
     rows = f"{plural(made.counts['run'], 'run')}, {plural(made.counts['file'], 'file')}"
     click.echo(f"{file}: complete, {human_size(made.size)}, checked; as of {made.called}: {rows}")
-    for gone in forget_old(folder, session.config.instance, keep) if keep else ():
-        click.echo(f"removed {gone}")
+    for line in forget_old(folder, session.config.instance, keep) if keep else ():
+        click.echo(line)
     return Code.DONE
 
 
 @click.command()
 @click.argument("source", metavar="FROM", type=click.Path(path_type=Path, exists=True))
 @click.option("--replace", is_flag=True, help="Drop what the database has of this instance.")
+@click.option(
+    "--jobs", type=click.IntRange(min=1), metavar="N", help="Tables and indexes at once; else one a core, 4 at most."
+)
 @click.option("--dry-run", is_flag=True, help="Check the backup and say what would happen; change nothing.")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 @pass_session
-def restore(session: Session, source: Path, replace: bool, dry_run: bool, yes: bool) -> int:
+def restore(session: Session, source: Path, replace: bool, jobs: int | None, dry_run: bool, yes: bool) -> int:
     """Bring a backup back into the database: FROM is its file, or a folder, of which the newest.
 
     Stop every process of the instance first, workers can stay. What was done after the backup is done again: files
@@ -61,26 +65,34 @@ def restore(session: Session, source: Path, replace: bool, dry_run: bool, yes: b
     """
     from ...statemachine.database import explained
     from ..backup import restore as module
+    from ..backup.alone import alone
     from ..backup.manifest import found
+    from ..backup.present import present
+    from ..backup.queues import purge
 
-    file, manifest = found(source, session.config.instance)
+    instance = session.config.instance
+    file, manifest = found(source, instance)
     dump = module.check(file, manifest, session.config)
     click.echo(f"{dump}: whole, {human_size(manifest.size)}, of headframe {manifest.version} as of {manifest.called}")
-    with explained():
+    with explained(), alone(session.engine, instance):
         module.fitting(session.engine, manifest)
-        there = module.present(session.engine, session.config.instance)
-    _warn(there, session.config.instance)
-    _refuse(there, session.config.instance, replace=replace)
-    if dry_run:
-        click.echo(
-            "would restore it" + (f" in place of {_rows(there)}" if there.rows else "") + "; nothing was changed"
+        there = present(session.engine, instance)
+        _warn(there, instance)
+        _refuse(there, instance, replace=replace)
+        if dry_run:
+            click.echo(
+                "would restore it" + (f" in place of {_rows(there)}" if there.rows else "") + "; nothing was changed"
+            )
+            return Code.DONE
+        _ask(there, instance, yes=yes)
+        did = module.restore(
+            session.config, session.engine, file, manifest, session.actor, tell=_tell_beside, jobs=jobs or module.JOBS
         )
-        return Code.DONE
-    _ask(there, session.config.instance, yes=yes)
-    with explained():
-        did = module.restore(session.config, session.engine, file, manifest, session.actor)
-    module.purge(session.config, click.echo)
-    return _tell(did, manifest)
+    purge(session.config, click.echo)
+    _tell(did, manifest)
+    _tell_rights(session)
+    click.echo("next: headframe db upgrade, start everything, then headframe verify --deep")
+    return Code.DONE
 
 
 @click.command()
@@ -94,20 +106,35 @@ def recovered(session: Session, yes: bool) -> int:
     """
     from ...statemachine.database import explained
     from ...statemachine.store.backups import begin_again
-    from ..backup import restore as module
+    from ..backup.alone import alone
+    from ..backup.present import present
+    from ..backup.queues import purge
 
-    with explained():
-        there = module.present(session.engine, session.config.instance)
-        _warn(there, session.config.instance)
-        _refuse_alive(there, session.config.instance)
+    instance = session.config.instance
+    with explained(), alone(session.engine, instance):
+        there = present(session.engine, instance)
+        _warn(there, instance)
+        _refuse_alive(there, instance)
+        _refuse_early(session)
         confirm("take back all that is with workers, and give every item a new epoch?", yes=yes)
         with session.engine.begin() as connection:
             did = begin_again(connection, "the database was recovered to an earlier moment", session.actor)
-    module.purge(session.config, click.echo)
+    purge(session.config, click.echo)
     click.echo(f"{plural(did.items, 'item')} have new epochs; {plural(did.attempts, 'attempt')} that ran begin anew")
     click.echo(_LATE.format(floor=did.floor))
     click.echo("next: start everything, then headframe verify --deep")
     return Code.DONE
+
+
+def _refuse_early(session: Session) -> None:
+    from ...statemachine.store.backups import goes_back
+    from ..backup.manifest import BackupError
+    from ..backup.restore import behind
+
+    with session.engine.connect() as connection:
+        found = goes_back(connection)
+    if found is not None:
+        raise BackupError(behind(*found))
 
 
 def _warn(there: Present, instance: str) -> None:
@@ -116,7 +143,9 @@ def _warn(there: Present, instance: str) -> None:
         click.echo(left_sentence(name, instance), err=True)
     if there.perhaps:
         which = f"of {instance} or of another instance in this database: {', '.join(there.perhaps)}"
-        click.echo(f"headframe: processes are running, {which}; stop those of {instance} first", err=True)
+        click.echo(
+            f"headframe: processes of headframe 0.1.0 are running, {which}; stop those of {instance} first", err=True
+        )
 
 
 def left_sentence(name: str, instance: str) -> str:
@@ -162,15 +191,32 @@ def _rows(there: Present) -> str:
     return f"{plural(there.runs, 'run')} and {plural(there.files, 'file')}"
 
 
-def _tell(did: Restored, manifest: Manifest) -> int:
+def _tell_beside(line: str) -> None:
+    click.echo(f"headframe: {line}", err=True)
+
+
+def _tell(did: Restored, manifest: Manifest) -> None:
     click.echo(f"restored the database as of {manifest.called}: {plural(did.items, 'item')}")
     if did.attempts:
         click.echo(f"{plural(did.attempts, 'attempt')} that ran at that moment begin anew")
     click.echo(_LATE.format(floor=did.floor))
     click.echo("everybody signs in again; tokens that were revoked since are good again: headframe token list")
-    click.echo("roles of the database have no rights yet, if there are any: headframe db roles --apply")
-    click.echo("next: headframe db upgrade, start everything, then headframe verify --deep")
-    return Code.DONE
+
+
+def _tell_rights(session: Session) -> None:
+    """Give the roles of the database back what a backup does not carry, as far as whoever restores may."""
+    from sqlalchemy.exc import DBAPIError
+
+    from .dbroles import hand_over
+
+    try:
+        there = hand_over(session.engine, session.config)
+    except DBAPIError as error:
+        line = str(error.orig).strip().split("\n", 1)[0]
+        click.echo(f"the roles of the database have no rights yet ({line}): headframe db roles --apply", err=True)
+    else:
+        if there:
+            click.echo(f"the database's roles have their rights again: {', '.join(there)}")
 
 
 _LATE = "epochs go on at {floor}: what workers still say of the time after that counts as late"

@@ -13,7 +13,7 @@ from .session import Session, pass_session
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from sqlalchemy import Engine
+    from sqlalchemy import Connection, Engine
 
     from ...statemachine.grants import Names
     from ..config import Config
@@ -62,19 +62,32 @@ def renew(engine: Engine, config: Config) -> tuple[list[str], list[str]]:
 
     Where not all are there, those that are still need the new tables.
     """
+    names = names_of(config)
+    with engine.begin() as connection:
+        there = _renewed(connection, config, names, owner=False)
+    return there, [name for role, name in names._asdict().items() if role not in there]
+
+
+def hand_over(engine: Engine, config: Config) -> list[str]:
+    """Give a schema that was made by who restored it to its owner, and everybody's rights; give the roles there."""
+    with engine.begin() as connection:
+        return _renewed(connection, config, names_of(config), owner=True)
+
+
+def _renewed(connection: Connection, config: Config, names: Names, *, owner: bool) -> list[str]:
     from sqlalchemy import text
 
     from ...statemachine import grants
 
-    names = names_of(config)
-    with engine.begin() as connection:
-        known = text("select rolname from pg_roles where rolname = any(:names)")
-        found = set(connection.execute(known, {"names": list(names)}).scalars())
-        there = [role for role, name in names._asdict().items() if name in found]
-        database = connection.execute(text("select current_database()")).scalar_one()
-        for statement in grants.granting(names, config.instance, database, there) if there else ():
-            connection.execute(text(statement))
-    return there, [name for name in names if name not in found]
+    known = text("select rolname from pg_roles where rolname = any(:names)")
+    found = set(connection.execute(known, {"names": list(names)}).scalars())
+    there = [role for role, name in names._asdict().items() if name in found]
+    database = connection.execute(text("select current_database()")).scalar_one()
+    owning = grants.owning(names, config.instance, database) if owner and "owner" in there else ()
+    granting = grants.granting(names, config.instance, database, there) if there else ()
+    for statement in (*owning, *granting):
+        connection.execute(text(statement))
+    return there
 
 
 def _print(config: Config, names: Names) -> int:

@@ -214,6 +214,7 @@ EXPECTED = {
     "SchemaTooNewError": Code.FAILED,
     "SchemaNewerError": Code.FAILED,
     "StillNeededError": Code.FAILED,
+    "HalfRestoredError": Code.FAILED,
 }
 BY_STATUS = {
     400: Code.USAGE,

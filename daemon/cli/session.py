@@ -70,7 +70,7 @@ class Session:
             url = embedded_url(config)
         if config.database.password_file is not None:
             password = read_secret(config.database.password_file)
-        return connect(url, config.instance, pool=1, password=password, role="headframe-cli")
+        return connect(url, config.instance, pool=1, password=password, role="command")
 
     @cached_property
     def client(self) -> Client:

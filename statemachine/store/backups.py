@@ -1,7 +1,7 @@
 """What is written down of backups, and what a restored schema needs before anything may work on it again."""
 
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import Connection, func, select, text
 
@@ -13,6 +13,9 @@ from .folders import order_cleaning
 from .sweep import next_partitions
 
 COUNTED = ("run", "file", "item", "history", "product", "replica", "attempt", "dead_letter", "person")
+
+UNFINISHED = "a restore of it is under way, or was killed, and then headframe restore is to be said again"
+"""The comment on a schema that is not restored wholly yet."""
 
 
 class Made(Record):
@@ -26,6 +29,22 @@ class Made(Record):
     version: str
     blake3: str
     size: int
+
+
+def moment(connection: Connection) -> datetime:
+    """Give what the database's clock says."""
+    return cast("datetime", connection.execute(text("select clock_timestamp()")).scalar_one())
+
+
+def take_your_time(connection: Connection) -> None:
+    """Let this transaction last for as long as it takes."""
+    execute(connection, "take_your_time")
+
+
+def goes_back(connection: Connection) -> tuple[datetime, datetime] | None:
+    """Give what the database's clock says and its latest change, if that is later: numbers are made of the clock."""
+    found = execute(connection, "last_moment")[0]
+    return (found.now, found.last) if found.last is not None and found.last > found.now else None
 
 
 def note(connection: Connection, made: Made) -> None:
@@ -59,6 +78,11 @@ def left_aside(connection: Connection, instance: str) -> tuple[str, ...]:
     return tuple(found.scalars())
 
 
+def unfinished(connection: Connection, instance: str) -> bool:
+    """Say whether a schema is what a restore that was killed, or is under way, has brought in so far."""
+    return connection.execute(query("schema_comment"), {"name": instance}).scalar() == UNFINISHED
+
+
 class Restored(Record):
     """What was done to a restored schema: where epochs go on, items, attempts that ran when the backup was taken."""
 
@@ -71,7 +95,6 @@ def restored(connection: Connection, made: Made, revision: str, actor: str) -> R
     """Make a schema that pg_restore brought in fit for work. At the end of this transaction it has its revision."""
     next_partitions(connection)
     did = begin_again(connection, f"restored from the backup of {made.started:%Y-%m-%d %H:%M:%S} UTC", actor)
-    execute(connection, "forget_all_changes")
     note(connection, made)
     execute(connection, "begin_revision", revision=revision)
     return did
@@ -83,13 +106,14 @@ def begin_again(connection: Connection, reason: str, actor: str) -> Restored:
     It knows nothing of what happened after that moment, but workers, queues and folders do. So no number that was given
     out then is given out again: each item gets an epoch, and each table goes on with ids, far above.
     """
+    take_your_time(connection)
     floor = int(execute(connection, "restored_number")[0].floor)
     execute(connection, "restore_sequences", floor=floor)
     taken = execute(connection, "restored_attempts", reason=reason)
     items = _restore_items(connection, floor, actor, reason)
     order_cleaning(connection, [(row.item, row.epoch, row.step, row.owner) for row in taken if row.owner])
     execute(connection, "restored_operations", reason=f"{reason}; order it again")
-    for name in ("forget_processes", "forget_watermarks", "forget_all_depths", "forget_sessions"):
+    for name in ("forget_all_changes", "forget_processes", "forget_watermarks", "forget_all_depths", "forget_sessions"):
         execute(connection, name)
     said: dict[str, Any] = {"actor": actor, "action": "restore", "selection": "{}", "reason": reason}
     connection.execute(query("note_operation"), {**said, "total": items, "changed": items})

@@ -6,7 +6,6 @@ import stat
 import time
 from datetime import UTC, datetime
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,63 +15,9 @@ from headframe.daemon.backup.manifest import BackupError
 from headframe.statemachine.database import connect
 from headframe.statemachine.verify import verify
 
-from ..integration.cli_help import Ended, headframe
+from ..integration.cli_help import headframe
 from ..integration.small_machine import SmallMachine
-
-
-class Place:
-    """A configuration for a database, and the folder of its backups."""
-
-    def __init__(self, folder: Path, url: str, name: str = "headframe") -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        self.config, self.backups = folder / "headframe.toml", folder / "backups"
-        self.config.write_text(f'instance = "{name}"\n[database]\nurl = "{url}"\n')
-        self.url = url
-
-    def backup(self, *more: str) -> Ended:
-        return headframe(self.config, "backup", "--to", str(self.backups), *more)
-
-    def restore(self, source: Path, *more: str) -> Ended:
-        return headframe(self.config, "restore", str(source), *more)
-
-    def rows(self, statement: str, **values: Any) -> Any:
-        engine = connect(self.url, "headframe")
-        with engine.begin() as connection:
-            result = connection.execute(text(statement), values)
-            found = result.all() if result.returns_rows else []
-        engine.dispose()
-        return found
-
-
-@pytest.fixture
-def machine(database_url: str, tmp_path: Path) -> Any:
-    made = SmallMachine(database_url, tmp_path / "files")
-    made.arrive(1, 1, 2, 3)
-    made.through(1, 1)
-    found = made.item(1, 2)
-    made.submit(1, 2)
-    made.say(1, 2, "start")
-    assert found.epoch == 1
-    yield made
-    made.engine.dispose()
-
-
-@pytest.fixture
-def here(machine: SmallMachine, database_url: str, tmp_path: Path) -> Place:
-    return Place(tmp_path / "here", database_url)
-
-
-@pytest.fixture
-def fresh(empty_database_url: str, tmp_path: Path) -> Place:
-    return Place(tmp_path / "fresh", empty_database_url)
-
-
-def names(place: Place) -> list[str]:
-    return sorted(each.name for each in place.backups.iterdir())
-
-
-def manifests(place: Place) -> list[Path]:
-    return sorted(place.backups.glob("*.json"))
+from .place import Place, manifests, names
 
 
 def test_a_backup_is_two_files_that_only_their_owner_reads_and_a_row(here: Place) -> None:
@@ -114,14 +59,16 @@ def test_a_server_that_ends_idle_transactions_waits_for_a_long_dump(
     counted = take.counted
 
     def asking(connection: Connection) -> dict[str, int]:
-        allowed.append(connection.execute(text("show idle_in_transaction_session_timeout")).scalar_one())
+        for limit in ("idle_in_transaction_session_timeout", "statement_timeout"):
+            allowed.append(connection.execute(text(f"show {limit}")).scalar_one())
         return counted(connection)
 
     monkeypatch.setattr(take, "counted", asking)
     database = machine.sql_value("select current_database()")
     machine.sql(f'alter database "{database}" set idle_in_transaction_session_timeout = 600000')
+    machine.sql(f'alter database "{database}" set statement_timeout = 600000')
     assert here.backup().code == 0
-    assert allowed == ["0"]
+    assert allowed == ["0", "0"]
 
 
 def test_only_the_newest_are_kept_and_other_files_are_left_alone(here: Place) -> None:
@@ -186,7 +133,7 @@ def test_backups_of_one_second_have_names_of_their_own(here: Place, monkeypatch:
     from headframe.daemon.backup import take
 
     moment = datetime(2026, 11, 22, 8, tzinfo=UTC)
-    monkeypatch.setattr(take, "datetime", SimpleNamespace(now=lambda _: moment))
+    monkeypatch.setattr(take, "moment", lambda _: moment)
     for _ in range(2):
         done = here.backup()
         assert done.code == 0, done.err
@@ -289,7 +236,7 @@ def test_a_web_that_only_has_a_session_is_seen(here: Place) -> None:
         connection.rollback()
         refused = here.restore(here.backups, "--replace", "--yes")
         assert refused.code == 1
-        assert f"web (process {number} of PostgreSQL)" in refused.err
+        assert f"headframe/web (process {number} of PostgreSQL)" in refused.err
         assert "pg_terminate_backend" in refused.err
         assert headframe(here.config, "db", "recovered", "--yes").code == 1
     web.dispose()
@@ -299,10 +246,10 @@ def test_a_web_that_may_be_another_instances_is_named(here: Place) -> None:
     here.backup()
     here.rows("create schema another")
     here.rows("create table another.alembic_version (version_num text)")
-    web = connect(here.url, "another", role="web")
+    web = connect(here.url, "another")
     with web.connect() as connection:
-        connection.execute(text("select 1"))
-        connection.rollback()
+        connection.execute(text("set application_name = 'web'"))  # as 0.1.0 has it
+        connection.commit()
         done = here.restore(here.backups, "--replace", "--yes")
     web.dispose()
     assert done.code == 0, done.err

@@ -241,6 +241,21 @@ def test_the_backup_role_takes_backups_and_the_owner_restores_them(roles: Roles,
         assert done.code == 0, done.err
 
 
+def test_who_restores_gives_the_schema_to_its_owner_and_all_roles_their_rights(
+    roles: Roles, tmp_path: Path, ask: Ask
+) -> None:
+    config, backups = tmp_path / "headframe.toml", str(tmp_path / "backups")
+    assert headframe(config, "backup", "--to", backups).code == 0
+    done = headframe(config, "restore", backups, "--replace", "--yes")
+    assert done.code == 0, done.err
+    assert "the database's roles have their rights again: owner, service, watcher, web, reader, backup" in done.out
+    for role in ("service", "web", "reader", "backup"):
+        assert ask(role, "select count(*) from item") == [(2,)]
+    ask("owner", "alter table item add column another integer")
+    with pytest.raises(errors.InsufficientPrivilege):
+        ask("web", "select make_history_month(current_date)")
+
+
 def test_what_is_printed_is_what_is_applied(roles: Roles, tmp_path: Path) -> None:
     config = tmp_path / "printed.toml"
     config.write_text(f'[database]\nurl = "{roles.url}"\n{roles.table}')
