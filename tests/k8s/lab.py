@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -111,7 +112,7 @@ class Lab:
         try:
             yield
         finally:
-            process.end()
+            process.end(signal.SIGTERM)
 
     @contextmanager
     def worker(self, image: Image) -> Iterator[None]:
@@ -126,7 +127,7 @@ class Lab:
         try:
             yield
         finally:
-            process.end()
+            process.end(signal.SIGKILL)
 
     def take(self, files: int) -> None:
         """Take a run."""
