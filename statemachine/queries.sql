@@ -1419,7 +1419,7 @@ select item_id as item, version from taken;
 -- earlier end sets out anew.
 with ended as (
   select h.* from jsonb_to_recordset(cast(:rows as jsonb)) as w(item bigint, version bigint)
-  join history h on h.item_id = w.item and h.version = w.version
+  cross join lateral (select * from history h where h.item_id = w.item and h.version = w.version limit 1) h
   where h.to_phase in ('done', 'failed') and h.from_phase not in ('done', 'failed')
 )
 select e.item_id as item, e.at as ended_at, e.to_state as state, e.to_phase as phase, e.reason_code as code, e.reason,

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
+import msgspec
 import pytest
 from sqlalchemy import Connection, Engine, event, text
 
@@ -81,6 +82,16 @@ def whole_tables(told: str) -> list[str]:
 def test_a_page_is_measured_by_index(full: tuple[Engine, Filled], name: str) -> None:
     with full[0].connect() as conn:
         assert whole_tables(plan(conn, query(name).text, page=20)) == []
+
+
+def test_ways_to_an_end_are_found_by_index(full: tuple[Engine, Filled]) -> None:
+    with full[0].connect() as conn:
+        rows = conn.execute(text("select item_id as item, version from history where to_phase = 'done' limit 20")).all()
+        assert len(rows) == 20
+        told = plan(
+            conn, query("journeys").text, rows=msgspec.json.encode([dict(row._mapping) for row in rows]).decode()
+        )
+    assert whole_tables(told) == [], told
 
 
 @pytest.mark.parametrize("what", ["latency", "rate", "failure"])

@@ -17,8 +17,8 @@ from .test_policy import assembled, faults, manifests
 
 OVERLAYS = ("dev", "spin")
 TRACED = """
-resources: [BASE/overlays/dev]
-components: [BASE/components/tracing]
+resources: [BASE/base]
+components: [BASE/components/postgres, BASE/components/rabbitmq, BASE/components/sites, BASE/components/tracing]
 """
 
 
