@@ -4,6 +4,8 @@ ARGS ?=
 # One more than CI has cores: much of the time a test waits for a lease, a server or a page.
 WORKERS ?= 3
 PYTEST = .venv/bin/python -m pytest
+# Hundreds of processes are started: each would compile every module again where the environment forbids to keep what was compiled.
+export PYTHONDONTWRITEBYTECODE =
 
 .PHONY: demo test check format slow long faults cluster monitoring manners fuzz docs audit licences upgrade drills container lock disaster servers clean
 
