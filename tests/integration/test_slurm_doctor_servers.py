@@ -2,6 +2,7 @@
 
 import http.server
 import json
+import re
 import shutil
 import ssl
 import subprocess
@@ -115,7 +116,8 @@ def test_a_service_of_another_instance_is_said(lab: Service, tmp_path: Path) -> 
 def test_clocks_that_differ_are_said(lab: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(service, "DRIFT_S", -1.0)  # so that any two clocks differ
     (said,) = clock_findings(lab.url, None)
-    assert (said.level, said.sentence) == ("warn", "0.0 s from the service's")
+    assert said.level == "warn"
+    assert re.fullmatch(r"0\.\d s from the service's", said.sentence)  # how far follows from how long it takes to ask
 
 
 @pytest.mark.skipif(not shutil.which("openssl"), reason="no openssl here to make a certificate")
