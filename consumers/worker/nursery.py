@@ -120,6 +120,7 @@ def main() -> None:
     """Serve at the listening socket given first, with the modules named after it. The keeper is standard input."""
     for name in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
         signal.signal(name, signal.SIG_IGN)  # the pilot decides when it ends, not who signals to all of a job
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGTERM, signal.SIGUSR1))  # for those that are forked from here
     listening, *modules = sys.argv[1:]
     nursery = Nursery(socket.socket(fileno=int(listening)), os.dup(0))
     child.preload(modules)

@@ -4,7 +4,7 @@ import multiprocessing
 import signal
 import time
 from collections.abc import Iterable
-from multiprocessing import connection, forkserver
+from multiprocessing import connection, forkserver, resource_tracker
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -22,6 +22,15 @@ from .signals import deaf
 log = structlog.get_logger("headframe.pilot")
 DEATHS, WITHIN_S = 3, 60.0
 """One worker that died so often within so many seconds will die again: something is wrong with the node."""
+
+
+def prepare() -> None:
+    """Start the process that workers are forked from. Before there are threads, which would take our signals."""
+    forkserver.set_forkserver_preload([member.__name__])
+    with deaf(signal.SIGUSR1):  # it guards itself against SIGTERM, and lets that through to us
+        resource_tracker.ensure_running()
+    with deaf():
+        forkserver.ensure_running()
 
 
 class Hand:
@@ -51,12 +60,9 @@ class Crew:
         self.ready = False
         self._shared: dict[str, float] = {}
         self._context = multiprocessing.get_context("forkserver")
-        self._context.set_forkserver_preload([member.__name__])
 
     def start(self) -> None:
         """Start all workers."""
-        with deaf():
-            forkserver.ensure_running()
         for hand in self.hands:
             self._fill(hand)
 

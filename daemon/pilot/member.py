@@ -67,6 +67,7 @@ class Member:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGTERM, lambda *_: self.orders.put(Order(what="end")))
         signal.signal(signal.SIGUSR1, lambda *_: self.orders.put(Order(what="drain")))
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGTERM, signal.SIGUSR1))
 
     def _listen(self) -> None:
         try:

@@ -11,6 +11,7 @@ from ..config import Config, ConfigError
 from ..config.launching import PilotConfig
 from ..config.surroundings import Surroundings, few_threads, look
 from ..monitor.monitor import Monitor
+from . import crew
 from .nursing import nursery_of
 from .pilot import Pilot, PilotSettings
 from .signals import catch_signals
@@ -38,6 +39,7 @@ def run(
     few_threads(os.environ, max(1, around.cpus // asked.workers))
     workers = settings(config, asked, around, name=name, token=token, large=large, expected=expected)
     signals = catch_signals()
+    crew.prepare()
     with nursery_of(workers.preload) as nursery:
         workers = msgspec.structs.replace(workers, nursery=nursery)
         monitor = _monitor(config)

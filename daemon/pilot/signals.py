@@ -29,14 +29,19 @@ def pending(descriptor: int) -> bytes:
 
 
 @contextmanager
-def deaf() -> Iterator[None]:
+def deaf(*names: signal.Signals) -> Iterator[None]:
     """Let what is started here ignore the batch system's signals until it has handlers of its own.
 
     The processes that workers and steps are forked from would die of them, and with them all news of their children.
+    What comes for us meanwhile waits, and is heard afterwards: as long as no other thread is there to take it. Who is
+    started has them blocked, and unblocks them once it has its handlers.
     """
-    before = {name: signal.signal(name, signal.SIG_IGN) for name in (signal.SIGTERM, signal.SIGUSR1)}
+    names = names or (signal.SIGTERM, signal.SIGUSR1)
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, names)
+    before = {name: signal.signal(name, signal.SIG_IGN) for name in names}
     try:
         yield
     finally:
         for name, handler in before.items():
             signal.signal(name, handler)
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
