@@ -18,7 +18,8 @@ from .servers import PostgresServer
 from .small_machine import SmallMachine
 from .web_filled import cloned
 
-TIMES = ("_seconds", "_seconds_sum", "_seconds_bucket")
+TIMES = ("_seconds", "_seconds_sum", "_seconds_bucket", "_sums_waiting")
+"""What depends on how long something took; rows of sums are one for all files that took alike."""
 
 
 class Salting(SmallMachine):
