@@ -103,7 +103,7 @@ def test_roles_include_those_below_and_the_committee_stands_apart() -> None:
     assert not allowed(Role.ADMINISTRATOR, [Role.OPERATOR])
     assert not allowed(Role.OPERATOR, [Role.COMMITTEE])
     assert not allowed(Role.COMMITTEE, [Role.ADMINISTRATOR])
-    assert within(Role, [Role.OPERATOR]) == {Role.VIEWER, Role.OPERATOR}
+    assert within(Role, [Role.OPERATOR]) == {Role.VIEWER, Role.OPERATOR, Role.DETECTOR}
     assert known(["viewer", "king"]) == {Role.VIEWER}
 
 
