@@ -108,7 +108,7 @@ def test_nobody_queues_behind_a_migration_that_waits_for_a_long_transaction(
         end = time.monotonic() + 3 * database.LOCK_S
         assert longest_wait(engine, "item", lambda: time.monotonic() < end) < 4 * database.LOCK_S
         assert upgrading.is_alive()
-        assert "a transaction of headframe (process " in upgrading.told[0]
+        assert "a transaction of mine (process " in upgrading.told[0]
         long.rollback()
     upgrading.join(30)
     assert upgrading.error is None
