@@ -1929,6 +1929,17 @@ update alert_notice set error = :error,
   given_up_at = case when :give_up then clock_timestamp() end
 where id = :id and sent_at is null;
 
+-- name: deaf_receivers
+-- Who has not taken what was made so long ago, nor anything since; what was given up counts for a day.
+select r.name from unnest(cast(:receivers as text[])) as r (name)
+where exists (
+  select from alert_notice n
+  where n.receiver = r.name and n.sent_at is null and n.tries > 0
+    and n.made_at < clock_timestamp() - make_interval(secs => :after_s)
+    and (n.given_up_at is null or n.given_up_at > clock_timestamp() - interval '1 day')
+    and not exists (select from alert_notice s where s.receiver = r.name and s.sent_at > n.made_at)
+);
+
 -- name: drop_notices
 -- Those of receivers that are no longer configured.
 update alert_notice set given_up_at = clock_timestamp(), error = 'the receiver is no longer configured'

@@ -22,7 +22,10 @@ AGAIN_S, LONGEST_AGAIN_S = 5.0, 900.0
 
 
 class Notifying(Record):
-    """How it is told. What one sender has taken nobody else sends for `claim_s`; nobody waits so long for an answer."""
+    """How it is told. What one sender has taken nobody else sends for `claim_s`; nobody waits so long for an answer.
+
+    There is no heartbeat while every receiver has refused for `deaf_s` what it was told.
+    """
 
     instance: str
     url: str = ""
@@ -33,6 +36,7 @@ class Notifying(Record):
     heartbeat_url: str = ""
     heartbeat_s: float = 60.0
     again_s: float = AGAIN_S
+    deaf_s: float = 900.0
 
 
 class Notifier:
@@ -92,11 +96,15 @@ class Notifier:
         """Say that somebody is there who would tell: who watches this URL misses it. Raises `UndeliveredError`."""
         post(self.settings.heartbeat_url, None, {"User-Agent": "headframe"})
 
-    def _beat_if_well(self) -> None:
-        """Only who reaches the database would see an alert: without it the heartbeat is missed, rightly."""
+    def beat_if_well(self) -> None:
+        """Who does not reach the database would not see an alert, and whom nobody hears tells none: both are missed."""
+        names = [receiver.name for receiver in self.receivers]
         with self.engine.begin() as connection:
-            connection.exec_driver_sql("select 1")
-        self.beat()
+            deaf = notices.deaf(connection, names, self.settings.deaf_s)
+        if names and len(deaf) == len(names):
+            log.error("no heartbeat, for no receiver takes alerts", receivers=deaf)
+        else:
+            self.beat()
 
     def _not_taken(self, found: Notice, error: UndeliveredError) -> None:
         give_up = isinstance(error, RefusedNoticeError) or found.old
@@ -135,7 +143,7 @@ class Notifier:
                 if hanging := self.hanging():
                     log.error("no heartbeat, for this process stands still", at=place(url), loops=list(hanging))
                 else:
-                    self._beat_if_well()
+                    self.beat_if_well()
             except UndeliveredError as error:
                 log.warning("the heartbeat was not taken", at=place(url), cause=str(error))
             except Exception as error:

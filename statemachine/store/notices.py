@@ -77,6 +77,11 @@ def failed(connection: Connection, number: int, error: str, again_s: float, *, g
     execute(connection, "notice_failed", id=number, error=error[:500], again_s=again_s, give_up=give_up)
 
 
+def deaf(connection: Connection, receivers: Sequence[str], after_s: float) -> list[str]:
+    """Name those that have refused, or not answered to, what is older than that, and have taken nothing since."""
+    return [row.name for row in execute(connection, "deaf_receivers", receivers=list(receivers), after_s=after_s)]
+
+
 def drop_others(connection: Connection, receivers: Sequence[str]) -> None:
     """Give up what waits for receivers that are no longer there."""
     execute(connection, "drop_notices", receivers=list(receivers))

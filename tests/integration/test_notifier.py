@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from structlog.testing import capture_logs
 
 from headframe.daemon.alerting import Notifier, Notifying, RefusedNoticeError, UndeliveredError
@@ -330,6 +331,31 @@ def test_a_heartbeat_is_missed_when_a_loop_of_the_process_stands_still(
         until(lambda: "/beat" in web_hook.asked)
     stop.set()
     assert logs[0]["event"] == "no heartbeat, for this process stands still" and logs[0]["loops"] == ["sweeper"]
+
+
+@pytest.mark.parametrize("status", [503, 404])
+def test_a_heartbeat_is_missed_while_no_receiver_takes_what_it_is_told(
+    machine: SmallMachine, web_hook: HookReceiver, mailbox: MailReceiver, status: int
+) -> None:
+    web_hook.status, mailbox.refuses = status, "452 the disk is full"
+    look(machine, down())
+    both = hook(web_hook), mail(mailbox)
+    told(machine, *both)
+    with hook_receiver() as missed:
+        url = f"http://127.0.0.1:{missed.port}/beat"
+        one = notifier(machine, *both, settings=replace(SETTINGS, heartbeat_url=url, heartbeat_s=0.05))
+        one.beat_if_well()
+        machine.sql("update alert_notice set made_at = made_at - interval '16 minutes'")
+        with capture_logs() as logs:
+            one.beat_if_well()
+        assert missed.asked == ["/beat"]
+        assert logs[0]["event"] == "no heartbeat, for no receiver takes alerts"
+        assert sorted(logs[0]["receivers"]) == ["hook.ops", "mail"]
+        mailbox.refuses = ""
+        machine.sql("update alert_notice set due_at = clock_timestamp()")
+        told(machine, mail(mailbox))
+        one.beat_if_well()
+        assert missed.asked == ["/beat", "/beat"]
 
 
 def test_a_mail_that_nobody_may_get_is_said(mailbox: MailReceiver) -> None:
