@@ -81,6 +81,8 @@ servers:  ## what the tests need besides Python: installed when root, named when
 
 .venv/.dev: pyproject.toml
 	@sh tests/venv.sh "$(PYTHON)" dev
+	@echo "compiling the reconstruction, once: every process of a test would, beside all others (a minute)"
+	@.venv/bin/python -c "from headframe.consumers.tpc.reconstruction import warm_up; warm_up()"
 	@touch .venv/.demo .venv/.dev
 
 clean:

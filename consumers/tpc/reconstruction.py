@@ -17,7 +17,7 @@ from .simulate import write_raw
 
 
 def warm_up() -> None:
-    """Reconstruct a small file, so that strax's functions are compiled and cached (15 to 20 s once a user)."""
+    """Reconstruct a small file, so that strax's functions are compiled and cached (20 to 50 s once a user)."""
     with TemporaryDirectory() as folder:
         raw = Path(folder) / "warm.h5"
         write_raw(raw, run=0, sequence=0, kind="science", seed=0, events=5)

@@ -76,7 +76,7 @@ def page(browser: "Browser") -> "Iterator[Page]":
     assert wrong == []
 
 
-@pytest.mark.parametrize(("scheme", "width"), LOOKS)
+@pytest.mark.parametrize(("scheme", "width"), [pytest.param(*LOOKS[0], marks=pytest.mark.long), LOOKS[1]])
 def test_each_page_fits_the_screen_and_has_no_serious_accessibility_fault(
     browser: "Browser", base: str, scheme: str, width: int
 ) -> None:

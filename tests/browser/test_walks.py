@@ -88,6 +88,7 @@ def by_mouse(page: "Page", name: str) -> None:
     page.wait_for_url(signed_in)
 
 
+@pytest.mark.long
 def test_with_the_keyboard_alone(browser: "Browser", up: Instance) -> None:
     walk = Walk(browser, up, KEYS, "dark", 1280)
     page, press = walk.page, walk.page.keyboard.press

@@ -104,6 +104,7 @@ def test_while_slurmctld_is_down_pilots_work_on_and_none_is_given_up(clusters: M
         idle(cluster)
 
 
+@pytest.mark.long
 def test_what_somebody_cancelled_with_scancel_is_handed_back_and_done_by_others(clusters: Make, slurm: Slurm) -> None:
     with clusters(slurm) as cluster:
         begin(cluster, FILES, 2)
@@ -192,6 +193,7 @@ def test_a_launcher_killed_and_started_again_takes_up_the_pilots_that_are_there(
         check(cluster)
 
 
+@pytest.mark.long
 def test_a_pilot_is_drained_and_another_cancelled_by_command(clusters: Make, slurm: Slurm) -> None:
     with clusters(slurm) as cluster:
         begin(cluster, FILES, 2)

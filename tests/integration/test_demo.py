@@ -2,6 +2,7 @@
 
 import base64
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -19,7 +20,7 @@ from headframe.daemon import embedded, wiring
 from headframe.daemon.config import Config, load
 from headframe.statemachine.records import SealedSalt
 
-pytestmark = pytest.mark.timeout(900)  # in a fresh checkout the reconstruction is compiled meanwhile
+pytestmark = pytest.mark.timeout(900)  # where nobody compiled the reconstruction before, that is done meanwhile
 SALT = """
 select run.kind, f.path as raw, r.site, r.path, s.key_id, s.sealed
 from file f join run on run.id = f.run_id
@@ -39,9 +40,10 @@ where p.type = 'reconstructed' order by p.id
 
 
 def headframe(*words: str) -> subprocess.CompletedProcess[str]:
-    """Run the command line as a user does."""
+    """Run the command line as a user does, for whom the reconstruction has been compiled before."""
+    env = {**os.environ, "NUMBA_CACHE_DIR": ""}
     return subprocess.run(
-        [sys.executable, "-m", "headframe", *words], capture_output=True, text=True, timeout=800, check=False
+        [sys.executable, "-m", "headframe", *words], capture_output=True, text=True, timeout=800, check=False, env=env
     )
 
 
