@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from headframe.statemachine.alerting import ALERTS
+from headframe.statemachine.alerting import ALERTS, BY_CODE
 from headframe.statemachine.piloting import PilotSeen
 
 from ..faults.conftest import Make
@@ -208,3 +208,14 @@ def test_a_web_that_is_gone(scene: Scene) -> None:
     scene.watch.barks()
     scene.start("web")
     scene.watch.clears("web-away")
+
+
+def test_no_alert_of_the_catalogue_was_left_out(scene: Scene) -> None:
+    """What goes before has caused and ended each of them."""
+    told = scene.watch.receiver.statuses()
+    for code in told:
+        alert = scene.watch.receiver.alert(code)
+        print(f"{code}: fired {alert['startsAt'][11:19]}, over {alert['endsAt'][11:19]}")
+    unmade = set() if may_mount(scene.centre.folder / "tried") else {"site-full", "buffer-full-soon"}
+    assert set(told) == set(BY_CODE) - unmade
+    scene.watch.clears(*told)
