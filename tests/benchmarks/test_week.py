@@ -48,9 +48,9 @@ def two(postgres: PostgresServer, database_template: str, instance: str) -> Iter
         on_server(postgres, f"DROP DATABASE {name} WITH (FORCE)")
 
 
-def test_2000_files_of_two_months(two: Callable[[], Engine]) -> None:
+def test_5000_files_of_two_months(two: Callable[[], Engine]) -> None:
     full = two()
-    show(full, week.fill(full, 2_000, a_run=100), two(), strict=False)
+    show(full, week.fill(full, 5_000, a_run=250), two(), strict=False)
 
 
 @pytest.mark.slow
