@@ -43,6 +43,7 @@ def server() -> Iterator[PostgresServer]:
     made.remove()
 
 
+@pytest.mark.long
 def test_4000_files_backed_up_and_restored(server: PostgresServer, tmp_path: Path) -> None:
     show(server, tmp_path, runs=40, a_run=100, alone_s=0.5)
 

@@ -45,6 +45,7 @@ def up(
             yield made
 
 
+@pytest.mark.long
 def test_with_a_mouse(browser: "Browser", up: Instance) -> None:
     walk = Walk(browser, up, MOUSE, "light", 1280)
     page = walk.page

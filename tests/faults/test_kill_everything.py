@@ -43,7 +43,7 @@ def compiled(tmp_path_factory: pytest.TempPathFactory) -> None:
 
 @pytest.mark.timeout(900)
 def test_a_tree_killed_again_and_again_catalogs_every_file_once(tree: Tree) -> None:
-    _kill_and_recover(tree, files=40, kills=3)
+    _kill_and_recover(tree, files=25, kills=2)
 
 
 @pytest.mark.slow

@@ -67,6 +67,7 @@ def test_a_worker_that_dies_when_it_acknowledges_a_long_step_early_is_replaced(c
 
 
 @pytest.mark.timeout(400)
+@pytest.mark.long
 def test_postgresql_away_for_three_leases_kills_no_running_step(centre: Centre) -> None:
     long = LongStep(centre)
     due = centre.value("select lease_until from item where id = :item", item=long.first.item)

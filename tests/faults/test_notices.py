@@ -67,7 +67,8 @@ def told(centres: Make) -> Iterator[Told]:
 
 
 @pytest.mark.parametrize(
-    ("point", "most"), [("sweeper before telling", 1), ("sweeper between telling and its mark", 2)]
+    ("point", "most"),
+    [pytest.param("sweeper before telling", 1, marks=pytest.mark.long), ("sweeper between telling and its mark", 2)],
 )
 def test_who_is_told_hears_of_it_though_the_sweeper_is_killed(told: Told, point: str, most: int) -> None:
     told.rest()

@@ -56,7 +56,7 @@ def steps(pace_s: float) -> str:
 def test_everything_comes_to_rest_after_a_storm_of_faults(
     centres: Make, option: Callable[[str, Any], Any], seed: int
 ) -> None:
-    seconds, files = option("seconds", 30.0), option("files", 150)
+    seconds, files = option("seconds", 20.0), option("files", 100)
     pace_s = 0.9 * seconds / files
     with centres(steps=steps(pace_s), scan_s=5) as centre:
         disk = Disk(centre.folder / "center", centre.orders, 200 + files // 20)

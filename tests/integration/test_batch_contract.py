@@ -38,6 +38,10 @@ def batch(request: pytest.FixtureRequest) -> Batch:
 every_kind = pytest.mark.parametrize("batch", KINDS, indirect=True)
 every_slurm = pytest.mark.parametrize("batch", OF_SLURM, indirect=True)
 every_name = pytest.mark.parametrize("kind", OF_SLURM)
+every_name_in_time = pytest.mark.parametrize(
+    "kind", [OF_SLURM[0], *(pytest.param(kind, marks=pytest.mark.long) for kind in OF_SLURM[1:])]
+)
+"""What waits for half a minute each time: in the test command only by SLURM's commands."""
 
 
 def seen(batch: Batch, job: str) -> JobSeen | None:
@@ -250,7 +254,7 @@ def test_reservations_are_told(kind: str, slurm: Slurm, request: pytest.FixtureR
     assert (one.ends_at - one.begins_at).total_seconds() == 3600
 
 
-@every_name
+@every_name_in_time
 def test_without_slurmctld_everything_is_away(kind: str, slurm: Slurm, request: pytest.FixtureRequest) -> None:
     batch = over_slurm(kind, slurm, request)
     batch.version()
@@ -278,7 +282,7 @@ def test_a_lost_answer_is_unclear_and_the_job_is_found_by_its_token(
     wait_until(lambda: len(batch.find("hf-a-1")) == 1, 60, "the job is found")
 
 
-@every_name
+@every_name_in_time
 def test_accounting_tells_of_time_and_memory_and_knows_jobs_that_slurmctld_forgot(
     kind: str, start_slurm: Callable[..., Slurm], request: pytest.FixtureRequest
 ) -> None:

@@ -83,6 +83,7 @@ def test_the_shell_becomes_the_pilot_and_a_drain_reaches_it(cluster: Cluster) ->
     assert last.endswith("told to drain")
 
 
+@pytest.mark.long
 def test_slurm_tells_the_pilot_before_its_walltime_ends(cluster: Cluster) -> None:
     # SLURM looks at times now and then, so a signal due from the beginning on is the quickest.
     config = cluster.configured(walltime="0:02:00", drain_s=119)

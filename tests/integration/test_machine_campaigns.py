@@ -75,7 +75,7 @@ def test_two_campaigns_share_what_belongs_to_the_file_and_both_end(
     monkeypatch.setattr(campaign_make, "PAGE", 1)
 
     @settings(
-        max_examples=300 if LONG else 15,
+        max_examples=300 if LONG else 8,
         deadline=None,
         print_blob=True,
         suppress_health_check=list(HealthCheck),

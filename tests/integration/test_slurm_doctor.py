@@ -99,9 +99,16 @@ def _is_over(slurm: Slurm) -> bool:
 @pytest.mark.parametrize(
     ("limit", "pilot", "said"),
     [
-        ("MaxWall=00:05:00", "", "FAIL QOS tight allows 0-00:05:00, less than 0-00:10:00"),
+        pytest.param(
+            "MaxWall=00:05:00", "", "FAIL QOS tight allows 0-00:05:00, less than 0-00:10:00", marks=pytest.mark.long
+        ),
         ("MaxSubmitJobsPerUser=0", "", "FAIL QOS tight allows 0 jobs of a user at a time, waiting or running"),
-        ("MaxSubmitJobsPerUser=2", "max = 5", "warn QOS tight allows 2 jobs of a user at a time, waiting or running"),
+        pytest.param(
+            "MaxSubmitJobsPerUser=2",
+            "max = 5",
+            "warn QOS tight allows 2 jobs of a user at a time, waiting or running",
+            marks=pytest.mark.long,
+        ),
     ],
 )
 def test_limits_of_a_qos_are_said(

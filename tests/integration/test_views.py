@@ -22,7 +22,7 @@ from ..patience import quickest, within
 from .servers import PostgresServer
 from .small_machine import SmallMachine, pipeline
 
-RUNS, FILES = 200, 500
+RUNS, FILES = 100, 500
 LARGE = {"item", "file", "history", "attempt", "replica", "product", "operation", "run_operation", "access_event"}
 
 

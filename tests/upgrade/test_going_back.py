@@ -37,6 +37,7 @@ def promised(line: str) -> bool:
     return re.sub(r"\d{4}_\w+", "…", line) in re.sub(r"\d{4}_\w+", "…", page)
 
 
+@pytest.mark.long
 def test_those_of_its_commands_that_do_not_know_the_schema_say_so_and_change_nothing(
     systems: Make, old: Release, new: Release
 ) -> None:
