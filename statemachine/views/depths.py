@@ -39,10 +39,13 @@ def depths(conn: Connection) -> tuple[DepthRow, ...]:
 def broker_silent(conn: Connection, seen: Around) -> datetime | None:
     """Give since when the broker has not answered a conductor that is alive; none where it does.
 
-    Who has just started has not looked yet, so only those count that have had the time.
+    Who has just started has not looked yet, so only those count that have had the time: where none of them has ever
+    heard from it, since the first of them started.
     """
     had_time = [each for each in seen.alive if each.role == "conductor" and each.started_at < seen.now - FRESH]
     if not had_time:
         return None
     last: datetime | None = conn.execute(select(func.max(queue_depth.c.at))).scalar_one()
-    return last if last is not None and last < seen.now - FRESH else None
+    if last is None:
+        return min(each.started_at for each in had_time)
+    return last if last < seen.now - FRESH else None

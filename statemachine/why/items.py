@@ -81,7 +81,7 @@ def _nothing_moves(facts: Facts) -> Why | None:
         return _answer(facts, "no-conductor", sentence, Who.ADMINISTRATOR, evidence=(seen,), does="headframe conductor")
     if machine.broker_silent is not None:
         sentence = "the broker does not answer, so no work goes out and no report comes in"
-        seen = f"a conductor last heard from the broker: {at(machine.broker_silent)}"
+        seen = f"no conductor has heard from the broker since {at(machine.broker_silent)}"
         who, since = Who.ADMINISTRATOR, machine.broker_silent
         return _answer(facts, "broker-away", sentence, who, evidence=(seen,), since=since, does="headframe doctor")
     return None

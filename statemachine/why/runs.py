@@ -209,7 +209,7 @@ def _no_conductor(found: RunDetail, around: Machine, lines: tuple[str, ...]) -> 
 
 def _no_broker(found: RunDetail, since: datetime, lines: tuple[str, ...]) -> Why:
     sentence = "the broker does not answer, so no work goes out and no report comes in"
-    evidence = (f"a conductor last heard from the broker: {at(since)}", *lines)
+    evidence = (f"no conductor has heard from the broker since {at(since)}", *lines)
     who = Who.ADMINISTRATOR
     return _answer(found, "broker-away", sentence, who, evidence=evidence, since=since, does="headframe doctor")
 

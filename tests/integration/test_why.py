@@ -211,18 +211,23 @@ def test_what_waits_for_a_site_that_is_down_names_it_and_who_must_act(machine: S
         assert (answer.who, answer.command) == (Who.ADMINISTRATOR, "headframe doctor")
 
 
-def test_a_broker_that_does_not_answer_is_named_by_the_first_page_and_by_why(machine: SmallMachine) -> None:
+@pytest.mark.parametrize("heard", [True, False], ids=["any more", "and never did"])
+def test_a_broker_that_does_not_answer_is_named_by_the_first_page_and_by_why(
+    machine: SmallMachine, heard: bool
+) -> None:
     machine.arrive(5, 1)
     machine.sql("update process set started_at = now() - interval '1 hour' where role = 'conductor'")
     machine.sql("update run set closed_at = now(), expected = 1, source = 'manifests' where number = 5")
-    machine.sql("insert into queue_depth (queue, kind, at) values ('work', 'work', now() - interval '2 min')")
+    if heard:
+        machine.sql("insert into queue_depth (queue, kind, at) values ('work', 'work', now() - interval '2 min')")
     for answer in (of_file(machine, "5/1"), of_run(machine, 5)):
         assert (answer.who, answer.command) == (Who.ADMINISTRATOR, "headframe doctor")
     assert of_file(machine, "5/1").code == "broker-away"
     with machine.engine.connect() as conn:
         codes = [need.code for need in service_needs(conn)]
         assert codes == [problem.code for problem in status(conn).problems] == ["broker-away"]
-    machine.sql("update queue_depth set at = now()")
+    machine.sql("delete from queue_depth")
+    machine.sql("insert into queue_depth (queue, kind) values ('work', 'work')")
     assert of_file(machine, "5/1").code == "ready"
 
 
