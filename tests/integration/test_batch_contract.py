@@ -44,6 +44,12 @@ every_name_in_time = pytest.mark.parametrize(
 """What waits for half a minute each time: in the test command only by SLURM's commands."""
 
 
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A job without a log of its own leaves one where it was submitted."""
+    monkeypatch.chdir(tmp_path)
+
+
 def seen(batch: Batch, job: str) -> JobSeen | None:
     return next((each for each in batch.poll("hf-") if each.job == job), None)
 
