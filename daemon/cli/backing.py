@@ -115,7 +115,7 @@ def recovered(session: Session, yes: bool) -> int:
         there = present(session.engine, instance)
         _warn(there, instance)
         _refuse_alive(there, instance)
-        _refuse_early(session)
+        _refuse_unfit(session)
         confirm("take back all that is with workers, and give every item a new epoch?", yes=yes)
         with session.engine.begin() as connection:
             did = begin_again(connection, "the database was recovered to an earlier moment", session.actor)
@@ -126,12 +126,14 @@ def recovered(session: Session, yes: bool) -> int:
     return Code.DONE
 
 
-def _refuse_early(session: Session) -> None:
+def _refuse_unfit(session: Session) -> None:
+    from ...statemachine.compatibility import refuse_too_new
     from ...statemachine.store.backups import goes_back
     from ..backup.manifest import BackupError
     from ..backup.restore import behind
 
     with session.engine.connect() as connection:
+        refuse_too_new(connection)
         found = goes_back(connection)
     if found is not None:
         raise BackupError(behind(*found))

@@ -114,10 +114,12 @@ def _apply(engine: Engine, instance: str, names: Names, passwords: dict[str, str
     from sqlalchemy import text
 
     from ...statemachine import grants
+    from ...statemachine.compatibility import refuse_too_new
 
     with engine.begin() as connection:
         if connection.execute(text("select to_regclass('alembic_version')")).scalar() is None:
             raise CommandError(f"there is no schema {instance} yet", next_step="headframe db upgrade")
+        refuse_too_new(connection)
         database = connection.execute(text("select current_database()")).scalar_one()
         for statement in _all(grants, names, instance, database):
             connection.execute(text(statement))

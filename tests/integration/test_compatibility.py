@@ -224,15 +224,24 @@ def test_a_wait_tells_each_thing_once_and_ends_when_told(engine: Engine) -> None
     ]
 
 
-@pytest.mark.parametrize("name", ["conductor", "sweeper", "watch", "web"])
-def test_a_process_refuses_a_schema_that_is_too_new(
-    engine: Engine, name: str, tmp_path: Path, empty_database_url: str, rabbit: RabbitServer, rabbit_instance: str
+@pytest.mark.parametrize(
+    "words",
+    [("conductor",), ("sweeper",), ("watch",), ("web",), ("db", "recovered", "--yes"), ("db", "roles", "--apply")],
+    ids=" ".join,
+)
+def test_who_would_work_on_a_schema_that_is_too_new_refuses_it(
+    engine: Engine,
+    words: tuple[str, ...],
+    tmp_path: Path,
+    empty_database_url: str,
+    rabbit: RabbitServer,
+    rabbit_instance: str,
 ) -> None:
     database.upgrade(engine, "mine")
     do(engine, CONTRACTED)
     config = tmp_path / "headframe.toml"
     config.write_text(server_tables(tmp_path, "mine", empty_database_url, rabbit) + "[[pipeline.default.step]]\n")
     config.write_text(config.read_text() + 'name = "catalog"\nto = "cataloged"\nmakes = "nothing"\n[web]\nport = 0\n')
-    done = command(config, name)
+    done = command(config, *words)
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1].startswith("headframe: the schema is at revision 0099_later of headframe 9.1.0")
