@@ -50,7 +50,7 @@ def test_4000_files_backed_up_and_restored(server: PostgresServer, tmp_path: Pat
 
 @pytest.mark.slow
 @pytest.mark.timeout(7200)
-@pytest.mark.parametrize("thousands", [100, 1000])
+@pytest.mark.parametrize("thousands", [100, 1000], ids=["100k", "1000k"])
 def test_many_files_backed_up_and_restored(server: PostgresServer, tmp_path: Path, thousands: int) -> None:
     show(server, tmp_path, runs=thousands, a_run=1000, alone_s=ALONE_S)
 
