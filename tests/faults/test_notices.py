@@ -24,7 +24,8 @@ from = "headframe@example.org"
 to = ["ops@example.org"]
 """
 WAITING = "select count(*) from alert_notice where sent_at is null and given_up_at is null"
-LONG_AGO = "update alert set since = since - interval '2 minutes' where fired_at is null returning id"
+LONG_AGO = """update alert set since = since - interval '2 minutes'
+where code = 'dead-letters' and fired_at is null returning id"""
 CLAIM_OVER = "update alert_notice set due_at = clock_timestamp() where sent_at is null returning id"
 
 
@@ -83,7 +84,7 @@ def test_who_is_told_hears_of_it_though_the_sweeper_is_killed(told: Told, point:
     for each in heard:
         assert len(set(each)) == 1, "one notice"
         assert 1 <= len(each) <= most
-    assert sum(map(len, heard)) == 1 + most, "only who was just being told was told again"
+    assert most in map(len, heard), "who was just being told was told again; each receiver has a thread, so both may be"
 
     (told.centre.inbox / f"{point}.raw").unlink()
     told.centre.command("dead", "forget", "--all-of", "bad-name", "--reason", "a test", "--yes")
