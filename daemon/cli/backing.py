@@ -127,13 +127,11 @@ def recovered(session: Session, yes: bool) -> int:
 
 
 def _refuse_unfit(session: Session) -> None:
-    from ...statemachine.compatibility import refuse_too_new
     from ...statemachine.store.backups import goes_back
     from ..backup.manifest import BackupError
     from ..backup.restore import behind
 
-    with session.engine.connect() as connection:
-        refuse_too_new(connection)
+    with session.looking() as connection:
         found = goes_back(connection)
     if found is not None:
         raise BackupError(behind(*found))

@@ -34,16 +34,13 @@ def roles(session: Session, applied: bool, passwords: Sequence[str]) -> int:
 
     It takes a superuser, or whoever owns the schema and may create roles. A password is never a word of the command.
     """
-    from ...statemachine.database import explained
-
     names = names_of(session.config)
     if not applied:
         if passwords:
             raise CommandError("--password-file sets passwords only with --apply", Code.USAGE)
         return _print(session.config, names)
     chosen = dict(_password(each) for each in passwords)
-    with explained():
-        _apply(session.engine, session.config.instance, names, chosen)
+    _apply(session, names, chosen)
     for role, name in names._asdict().items():
         click.echo(f"{role}: {name}" + (" (password set)" if role in chosen else ""))
     click.echo("next: each process its own [database] url; who has no password yet gets one by \\password in psql")
@@ -108,18 +105,17 @@ def _all(grants: Any, names: Names, instance: str, database: str) -> Iterator[st
     yield from grants.granting(names, instance, database)
 
 
-def _apply(engine: Engine, instance: str, names: Names, passwords: dict[str, str]) -> None:
+def _apply(session: Session, names: Names, passwords: dict[str, str]) -> None:
     """Do all of it in one transaction. A password goes to the server as its SCRAM verifier, so no log has it."""
     from psycopg2.extensions import encrypt_password, quote_ident
     from sqlalchemy import text
 
     from ...statemachine import grants
-    from ...statemachine.compatibility import refuse_too_new
 
-    with engine.begin() as connection:
+    instance = session.config.instance
+    with session.changing() as connection:
         if connection.execute(text("select to_regclass('alembic_version')")).scalar() is None:
             raise CommandError(f"there is no schema {instance} yet", next_step="headframe db upgrade")
-        refuse_too_new(connection)
         database = connection.execute(text("select current_database()")).scalar_one()
         for statement in _all(grants, names, instance, database):
             connection.execute(text(statement))

@@ -10,6 +10,7 @@ from .answer import Who, Why, at, command
 from .checks import of_item
 from .facts import MOST_AHEAD, Facts
 from .pilots import became, crowds, named, obstacle, set_aside
+from .standstill import standstill
 
 NO_LAUNCHER = "no launcher of pilots has been heard of: workers are started by people, or by services"
 NO_WORKER = (
@@ -74,17 +75,11 @@ def _set_aside(facts: Facts, nodes: tuple[str, ...]) -> Why:
 
 def _nothing_moves(facts: Facts) -> Why | None:
     """Give what keeps the whole machine from moving; none where it moves."""
-    machine = facts.machine
-    if not machine.has("conductor"):
-        sentence = "no conductor has been heard of lately, so nothing changes state"
-        seen = f"the last conductor was heard of: {at(machine.last_conductor)}"
-        return _answer(facts, "no-conductor", sentence, Who.ADMINISTRATOR, evidence=(seen,), does="headframe conductor")
-    if machine.broker_silent is not None:
-        sentence = "the broker does not answer, so no work goes out and no report comes in"
-        seen = f"no conductor has heard from the broker since {at(machine.broker_silent)}"
-        who, since = Who.ADMINISTRATOR, machine.broker_silent
-        return _answer(facts, "broker-away", sentence, who, evidence=(seen,), since=since, does="headframe doctor")
-    return None
+    found = standstill(facts.machine)
+    if found is None:
+        return None
+    who, evidence = Who.ADMINISTRATOR, (found.seen,)
+    return _answer(facts, found.code, found.sentence, who, evidence=evidence, since=found.since, does=found.does)
 
 
 def _paused(facts: Facts, pause: PauseRow, concerns: str = "") -> Why:

@@ -14,6 +14,7 @@ from .facts import Machine, facts, machine, with_pilots
 from .items import why_item
 from .letters import letter_notes
 from .pilots import obstacle, set_aside
+from .standstill import Standstill, no_conductor, standstill
 
 SHOWN = 8
 
@@ -161,10 +162,8 @@ def _in_progress(found: RunDetail, around: Machine) -> Why | None:
         if any(phases.get(phase) for phase in under_way)
     )
     lines += _grouped(found, "ready")
-    if not around.has("conductor"):
-        return _no_conductor(found, around, lines)
-    if around.broker_silent is not None:
-        return _no_broker(found, around.broker_silent, lines)
+    if still := standstill(around):
+        return _stands_still(found, still, lines)
     waiting = _steps_waiting(found)
     idle = [step for step in waiting if not around.workers(step)]
     if idle and not under_way["executing"]:
@@ -193,25 +192,16 @@ def _no_worker(found: RunDetail, around: Machine, n: int, idle: Sequence[str], l
 
 
 def _gathering(found: RunDetail, around: Machine) -> Why:
-    if not around.has("conductor"):
-        return _no_conductor(found, around, ())
+    if still := no_conductor(around):
+        return _stands_still(found, still, ())
     if found.row.item is None:
         return _answer(found, "no-files", "no file of it has come", Who.DETECTOR)
     return _answer(found, "gathering", "all its files got there; the conductor or the sweeper moves it on in a moment")
 
 
-def _no_conductor(found: RunDetail, around: Machine, lines: tuple[str, ...]) -> Why:
-    sentence = "no conductor has been heard of lately, so nothing changes state"
-    seen = f"the last conductor was heard of: {at(around.last_conductor)}"
-    does = "headframe conductor"
-    return _answer(found, "no-conductor", sentence, Who.ADMINISTRATOR, evidence=(seen, *lines), does=does)
-
-
-def _no_broker(found: RunDetail, since: datetime, lines: tuple[str, ...]) -> Why:
-    sentence = "the broker does not answer, so no work goes out and no report comes in"
-    evidence = (f"no conductor has heard from the broker since {at(since)}", *lines)
-    who = Who.ADMINISTRATOR
-    return _answer(found, "broker-away", sentence, who, evidence=evidence, since=since, does="headframe doctor")
+def _stands_still(found: RunDetail, still: Standstill, lines: tuple[str, ...]) -> Why:
+    who, evidence = Who.ADMINISTRATOR, (still.seen, *lines)
+    return _answer(found, still.code, still.sentence, who, evidence=evidence, since=still.since, does=still.does)
 
 
 def _steps_waiting(found: RunDetail) -> tuple[str, ...]:

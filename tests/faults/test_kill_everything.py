@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from headframe.consumers.steps.files import checksums
-from headframe.consumers.tpc.reconstruction import TpcReconstructor
+from headframe.consumers.tpc.reconstruction import warm_up
 from headframe.consumers.tpc.simulate import write_raw
 from headframe.daemon.demo.folder import prepare
 
@@ -34,11 +34,9 @@ def tree(tmp_path: Path) -> Iterator[Tree]:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def compiled(tmp_path_factory: pytest.TempPathFactory) -> None:
+def compiled() -> None:
     """Compile the reconstruction beforehand: in a fresh checkout each process would do so, anew after each kill."""
-    folder = tmp_path_factory.mktemp("compiled")
-    write_raw(folder / "raw.h5", run=RUN, sequence=1, kind="science", seed=1, events=2)
-    TpcReconstructor({}).reconstruct(folder / "raw.h5", folder / "done.root")
+    warm_up()
 
 
 @pytest.mark.timeout(900)

@@ -343,7 +343,7 @@ def test_a_heartbeat_is_missed_while_no_receiver_takes_what_it_is_told(
     told(machine, *both)
     with hook_receiver() as missed:
         url = f"http://127.0.0.1:{missed.port}/beat"
-        one = notifier(machine, *both, settings=replace(SETTINGS, heartbeat_url=url, heartbeat_s=0.05))
+        one = notifier(machine, *both, settings=replace(SETTINGS, heartbeat_url=url))
         one.beat_if_well()
         machine.sql("update alert_notice set made_at = made_at - interval '16 minutes'")
         with capture_logs() as logs:
