@@ -198,7 +198,7 @@ def forge(town: Town) -> None:
         names.work("settle", "live"),
         message("settle", parcel=[{"id": 10**15, "action": "clean", "site": "?", "path": "x"}]),
     )
-    town.put(control, message("drop", items=[[item.id, item.epoch], [10**15, 1]]))
+    town.put(control, message("drop", items=[[item.id, item.epoch], [10**15 + 1, 1]]))  # not the work above, to be done
     claimed = {"x-first-death-queue": names.work("place", "live"), "x-first-death-reason": "delivery_limit"}
     town.put(names.dead, work(), work(item=item.id, epoch=item.epoch), **claimed)
     outside = work(folder={"site": "center", "path": "../../elsewhere"})
