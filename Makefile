@@ -7,7 +7,7 @@ PYTEST = .venv/bin/python -m pytest
 # Hundreds of processes are started: each would compile every module again where the environment forbids to keep what was compiled.
 export PYTHONDONTWRITEBYTECODE =
 
-.PHONY: demo test check format slow long faults cluster monitoring manners fuzz docs audit licences upgrade drills container lock disaster servers clean
+.PHONY: demo test check format slow long faults cluster monitoring manners browser fuzz docs audit licences upgrade drills container lock disaster servers clean
 
 demo: .venv/.demo  ## a simulated detector, from raw file to catalog
 	@.venv/bin/python -m headframe demo $(ARGS)
@@ -46,6 +46,9 @@ manners: .venv/.compiled servers  ## every process starts soon, waits politely, 
 
 fuzz: .venv/.compiled servers  ## every REST call with much valid and invalid input: make fuzz FUZZ_EXAMPLES=1000
 	FUZZ_EXAMPLES=$(or $(FUZZ_EXAMPLES),100) $(PYTEST) tests/integration/test_schemathesis.py --timeout 14400 $(ARGS)
+
+browser: .venv/.compiled servers  ## every page in Chromium, wide and narrow, light and dark: it fits, axe finds nothing serious, people act on it
+	$(PYTEST) tests/browser -m "long or not long" $(ARGS)
 
 docs: .venv/.dev  ## the handbook as a site, in build/docs; a link or anchor that leads nowhere is an error
 	sh docs/diagrams.sh

@@ -60,9 +60,10 @@ def faults(page: "Page") -> list[str]:
     ]
 
 
-def test_no_page_has_a_serious_fault(page: "Page", site: Site) -> None:
+@pytest.mark.parametrize("each", [3, pytest.param(1, marks=pytest.mark.long)], ids=["a third", "all"])
+def test_no_page_has_a_serious_fault(page: "Page", site: Site, each: int) -> None:
     found: dict[str, list[str]] = {}
-    for name, url in addresses(page, site).items():
+    for name, url in list(addresses(page, site).items())[::each]:
         page.goto(url)
         if wrong := faults(page):
             found[name] = wrong

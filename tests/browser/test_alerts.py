@@ -113,7 +113,7 @@ def test_an_acknowledgement_without_an_end_is_not_sent(page: "Page", site: Pages
     assert page.url.endswith("what=broker-away")
 
 
-@pytest.mark.parametrize(("scheme", "width"), LOOKS)
+@pytest.mark.parametrize(("scheme", "width"), [pytest.param(*LOOKS[0], marks=pytest.mark.long), LOOKS[1]])
 @pytest.mark.parametrize("number", [0, pytest.param(1, marks=pytest.mark.long), 30])
 def test_however_many_there_are_they_fit_and_have_no_serious_fault(
     browser: "Browser", site: Pages, cookies: list[Any], scheme: Any, width: int, number: int

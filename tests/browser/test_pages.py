@@ -64,7 +64,7 @@ def watch(page: "Page") -> list[str]:
     return wrong
 
 
-@pytest.mark.parametrize(("scheme", "width"), LOOKS)
+@pytest.mark.parametrize(("scheme", "width"), [LOOKS[0], pytest.param(*LOOKS[1], marks=pytest.mark.long)])
 def test_each_page_loads_without_an_error_and_fits_the_screen(
     browser: "Browser", site: Site, scheme: str, width: int, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

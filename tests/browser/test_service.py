@@ -76,16 +76,20 @@ def page(browser: "Browser") -> "Iterator[Page]":
     assert wrong == []
 
 
-@pytest.mark.parametrize(("scheme", "width"), [pytest.param(*LOOKS[0], marks=pytest.mark.long), LOOKS[1]])
+@pytest.mark.parametrize(
+    ("scheme", "width", "pages"),
+    [(*LOOKS[1], PAGES[::4]), *(pytest.param(*look, PAGES, marks=pytest.mark.long) for look in LOOKS)],
+    ids=["some", "light", "dark"],
+)
 def test_each_page_fits_the_screen_and_has_no_serious_accessibility_fault(
-    browser: "Browser", base: str, scheme: str, width: int
+    browser: "Browser", base: str, scheme: str, width: int, pages: tuple[str, ...]
 ) -> None:
     from axe_playwright_python.sync_playwright import Axe
 
     context = operator(browser, color_scheme=scheme, viewport={"width": width, "height": 900})
     page = context.new_page()
     wrong = watch(page)
-    for address in PAGES:
+    for address in pages:
         answer = page.goto(base + address)
         assert answer is not None
         assert answer.status == 200

@@ -118,6 +118,7 @@ def test_what_somebody_cancelled_with_scancel_is_handed_back_and_done_by_others(
         idle(cluster)
 
 
+@pytest.mark.long
 def test_preempted_work_is_interrupted_never_failed_and_goes_on_when_there_is_room(
     clusters: Make, slurm: Slurm
 ) -> None:

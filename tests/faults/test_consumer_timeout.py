@@ -32,6 +32,7 @@ def impatient(rabbit: RabbitServer) -> Iterator[RabbitServer]:
     _configure(rabbit, USUAL_MS)
 
 
+@pytest.mark.long
 def test_who_does_not_acknowledge_loses_the_message(impatient: RabbitServer, rabbit_instance: str) -> None:
     broker = connect(impatient.url, user=impatient.user, password=impatient.password)
     name = f"{rabbit_instance}.queue"

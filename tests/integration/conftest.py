@@ -5,11 +5,15 @@ from pathlib import Path
 
 import pytest
 
+from headframe.statemachine.database import connect
+
+from ..conftest import on_server
 from .manners_house import House
 from .rabbit_server import RabbitServer
 from .servers import PostgresServer
 from .small_machine import SmallMachine
 from .tree import Tree
+from .web_filled import Template, fill
 
 
 @pytest.fixture
@@ -49,3 +53,14 @@ def home(house: House) -> House:
     """Give a house whose schema is there."""
     house.command("db", "upgrade")
     return house
+
+
+@pytest.fixture(scope="session")
+def filled_template(postgres: PostgresServer, database_template: str, instance: str) -> Template:
+    """Make, once, a database of 20 runs of 1000 files for those who look at plans; each module gets a clone of it."""
+    name = "headframe_filled"
+    on_server(postgres, f"CREATE DATABASE {name} TEMPLATE {database_template}")
+    engine = connect(postgres.url_of(name), instance)
+    filled = fill(engine, runs=20, files=1000)
+    engine.dispose()
+    return Template(name, filled)

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from .servers import Process, ServerMissing, free_ports, listening, temporary, wait_until
+from .servers import Process, ServerMissing, free_ports, listening, temporary_in_memory, wait_until
 
 
 class RabbitServer:
@@ -30,7 +30,7 @@ class RabbitServer:
         if not found or not shutil.which("erl"):
             raise ServerMissing("no RabbitMQ here: `apt-get install --no-install-recommends rabbitmq-server`")
         self.program = Path(found)
-        self.folder = temporary("mq")
+        self.folder = temporary_in_memory("mq")
         self.password = secrets.token_urlsafe(12)
         self.port, self.tls_port, self.api_port, self._dist_port, self._epmd_port = free_ports(5)
         self.process: Process | None = None

@@ -20,6 +20,10 @@ from pathlib import Path
 NOBODY = 65534
 FIRST_PORT = 16_000
 TEMP = Path(os.environ.get("HEADFRAME_TEST_TEMP", "/tmp"))  # short: a socket's path has 107 bytes at most
+FSYNC = os.environ.get("HEADFRAME_TEST_FSYNC") == "1"
+MEMORY = Path("/dev/shm")
+MEMORY_BYTES = 4 << 30
+"""What has to be free in memory for a server's files to be kept there."""
 
 
 class ServerMissing(Exception):
@@ -122,6 +126,16 @@ def temporary(name: str) -> Path:
     return Path(tempfile.mkdtemp(prefix=f"headframe-{name}-", dir=TEMP))
 
 
+def temporary_in_memory(name: str) -> Path:
+    """Make a folder for a server that writes much: in memory where there is room, unless it is to be as on a disk."""
+    if FSYNC or "HEADFRAME_TEST_TEMP" in os.environ or not MEMORY.is_dir():
+        return temporary(name)
+    room = os.statvfs(MEMORY)
+    if room.f_flag & os.ST_NOEXEC or room.f_bavail * room.f_frsize < MEMORY_BYTES:
+        return temporary(name)
+    return Path(tempfile.mkdtemp(prefix=f"headframe-{name}-", dir=MEMORY))
+
+
 def postgres_folders() -> Iterator[Path]:
     """Give the folders that may hold `initdb` and `postgres`, best first."""
     if wanted := os.environ.get("HEADFRAME_TEST_PG_BIN"):
@@ -153,7 +167,7 @@ class PostgresServer:
     def __init__(self, settings: Mapping[str, str] | None = None) -> None:
         self.settings = dict(settings or {})
         self.programs = find_postgres()
-        self.folder = temporary("pg")
+        self.folder = temporary_in_memory("pg")
         self.password = secrets.token_urlsafe(12)
         (self.port,) = free_ports(1)
         self.process: Process | None = None
@@ -217,7 +231,7 @@ class PostgresServer:
             "timezone": "UTC",
             "max_connections": 200,
         }
-        if os.environ.get("HEADFRAME_TEST_FSYNC") != "1":
+        if not FSYNC:
             settings |= {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
         settings |= self.settings
         with (self.folder / "data" / "postgresql.conf").open("a") as config:

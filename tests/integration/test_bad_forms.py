@@ -135,7 +135,10 @@ def test_no_field_of_any_form_breaks_a_page_or_lets_markup_through(
         assert connection.execute(text("select count(*) from run")).scalar_one() == 3
 
 
-@pytest.mark.parametrize("kind", ["HTML", "SQL", "NUL", "no UTF-8", "negative", "huge"])
+@pytest.mark.parametrize(
+    "kind",
+    ["HTML", "NUL", "no UTF-8", *(pytest.param(kind, marks=pytest.mark.long) for kind in ("SQL", "negative", "huge"))],
+)
 def test_no_page_breaks_on_what_an_address_asks(client: FlaskClient, app: Flask, kind: str) -> None:
     for page in pages(app):
         own = {name for asked in forms(client, page) for name in asked[2]}

@@ -260,19 +260,24 @@ def test_reservations_are_told(kind: str, slurm: Slurm, request: pytest.FixtureR
     assert (one.ends_at - one.begins_at).total_seconds() == 3600
 
 
+CALLS: dict[str, Callable[[Batch], object]] = {
+    "submit": lambda batch: batch.submit(JobWanted(token="hf-a-1", script=QUICK)),
+    "poll": lambda batch: batch.poll("hf-"),
+    "nodes": lambda batch: batch.nodes(),
+    "cancel": lambda batch: batch.cancel("1"),
+}
+
+
 @every_name_in_time
-def test_without_slurmctld_everything_is_away(kind: str, slurm: Slurm, request: pytest.FixtureRequest) -> None:
+@pytest.mark.parametrize("call", ["submit", *(pytest.param(each, marks=pytest.mark.long) for each in list(CALLS)[1:])])
+def test_without_slurmctld_everything_is_away(
+    kind: str, call: str, slurm: Slurm, request: pytest.FixtureRequest
+) -> None:
     batch = over_slurm(kind, slurm, request)
     batch.version()
     slurm.stop_slurmctld()
     with pytest.raises(AwayError):
-        batch.poll("hf-")
-    with pytest.raises(AwayError):
-        batch.submit(JobWanted(token="hf-a-1", script=QUICK))
-    with pytest.raises(AwayError):
-        batch.nodes()
-    with pytest.raises(AwayError):
-        batch.cancel("1")
+        CALLS[call](batch)
 
 
 @every_name

@@ -13,7 +13,7 @@ from headframe.statemachine.database import connect
 from headframe.statemachine.views import Listed, Page
 
 from .servers import PostgresServer
-from .web_filled import cloned, fill
+from .web_filled import Template, cloned
 
 LARGE = (
     "run",
@@ -98,10 +98,9 @@ LISTS: dict[str, Callable[[Connection, Page], Any]] = {
 
 
 @pytest.fixture(scope="module")
-def engine(postgres: PostgresServer, database_template: str, instance: str) -> Iterator[Engine]:
-    with cloned(postgres, database_template) as url:
+def engine(postgres: PostgresServer, filled_template: Template, instance: str) -> Iterator[Engine]:
+    with cloned(postgres, filled_template.name) as url:
         engine = connect(url, instance)
-        fill(engine, runs=20, files=1000)
         with engine.begin() as connection:
             for statement in RUNS.split(";\n"):
                 if statement.strip():

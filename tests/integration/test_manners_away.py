@@ -55,6 +55,7 @@ def test_it_leaves_though_its_server_has_frozen(home: House, who: str, which: st
         leaves(each, f"{which} frozen while it ran")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("who", "which"), WAITS)
 def test_it_leaves_though_its_server_was_frozen_when_it_started(home: House, who: str, which: str) -> None:
     still = server(home, which)

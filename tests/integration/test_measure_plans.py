@@ -21,7 +21,7 @@ from headframe.statemachine.views import (
 from headframe.statemachine.views.latency import lately
 
 from .servers import PostgresServer
-from .web_filled import Filled, cloned, fill
+from .web_filled import Filled, Template, cloned
 
 LONG = ("attempt", "item", "file", "history", "measure_latency", "measure_rate", "measure_failure", "product")
 FAIL = """
@@ -55,16 +55,15 @@ select 'f' || n, 'salt', 'exit-3', 'no peaks', now(), now(), 1 from generate_ser
 
 
 @pytest.fixture(scope="module")
-def full(postgres: PostgresServer, database_template: str, instance: str) -> Iterator[tuple[Engine, Filled]]:
-    with cloned(postgres, database_template) as url:
+def full(postgres: PostgresServer, filled_template: Template, instance: str) -> Iterator[tuple[Engine, Filled]]:
+    with cloned(postgres, filled_template.name) as url:
         engine = connect(url, instance)
-        filled = fill(engine, runs=20, files=1000)
         with engine.begin() as conn:
             for statement in (FAIL, DUE, LATENCIES, RATES, FAILURES, KINDS):
                 conn.execute(text(statement))
         with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as conn:
             conn.execute(text("vacuum analyze"))
-        yield engine, filled
+        yield engine, filled_template.filled
         engine.dispose()
 
 

@@ -14,7 +14,7 @@ from headframe.statemachine.store.operating.order import checked
 from headframe.statemachine.store.operating.present import present
 
 from .servers import PostgresServer
-from .web_filled import cloned, fill
+from .web_filled import Template, cloned
 
 SCAN = re.compile(r"Seq Scan on (item|file|run|history_\w+|operation|operation_item)\b.*?rows=(\d+)")
 FEW = 50
@@ -27,10 +27,9 @@ LISTED = "insert into operation_item select n % 20, n, 1 from generate_series(1,
 
 
 @pytest.fixture(scope="module")
-def engine(postgres: PostgresServer, database_template: str, instance: str) -> Iterator[Engine]:
-    with cloned(postgres, database_template) as url:
+def engine(postgres: PostgresServer, filled_template: Template, instance: str) -> Iterator[Engine]:
+    with cloned(postgres, filled_template.name) as url:
         engine = connect(url, instance)
-        fill(engine, runs=20, files=1000)
         with engine.begin() as connection:
             connection.execute(text(ENDED))
             connection.execute(text(LISTED))

@@ -13,7 +13,9 @@ from headframe.statemachine.store import dispatch
 from headframe.statemachine.store.campaigns import realtime_campaign
 from headframe.statemachine.views.demand import HEAD, LARGE, NUMBERS, QUEUES
 
+from .servers import PostgresServer
 from .small_machine import pipeline
+from .web_filled import cloned
 
 ROWS = 20_000
 NEVER = "2000-01-01 00:00Z"
@@ -39,16 +41,26 @@ analyze;
 """
 
 
+@pytest.fixture(scope="module")
+def large(postgres: PostgresServer, database_template: str, instance: str) -> Iterator[str]:
+    """Fill a database, once; give its name."""
+    with cloned(postgres, database_template) as url:
+        engine = connect(url, instance)
+        with engine.begin() as conn:
+            realtime_campaign(conn, pipeline(), "week", 1)
+            for statement in FILL.format(rows=ROWS).split(";\n"):
+                if statement.strip():
+                    conn.exec_driver_sql(statement.replace("%", "%%"))
+        engine.dispose()  # a database with sessions cannot be cloned
+        yield url.rpartition("/")[2]
+
+
 @pytest.fixture
-def full(database_url: str, instance: str) -> Iterator[Engine]:
-    engine = connect(database_url, instance)
-    with engine.begin() as conn:
-        realtime_campaign(conn, pipeline(), "week", 1)
-        for statement in FILL.format(rows=ROWS).split(";\n"):
-            if statement.strip():
-                conn.exec_driver_sql(statement.replace("%", "%%"))
-    yield engine
-    engine.dispose()
+def full(postgres: PostgresServer, large: str, instance: str) -> Iterator[Engine]:
+    with cloned(postgres, large) as url:
+        engine = connect(url, instance)
+        yield engine
+        engine.dispose()
 
 
 def plan(conn: Connection, name: str, **values: object) -> str:

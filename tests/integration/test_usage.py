@@ -19,7 +19,7 @@ from headframe.web.settings import Settings
 from .servers import PostgresServer
 from .small_machine import SmallMachine
 from .test_measure_plans import whole_tables
-from .web_filled import cloned, fill
+from .web_filled import Template, cloned
 
 FIRST = Usage(wall_s=100, cpu_s=80, memory_peak=3_000_000, queue_s=10)
 SECOND = Usage(wall_s=50, cpu_s=10, memory_peak=9_000_000, queue_s=30)
@@ -195,10 +195,9 @@ ASKS: dict[str, Callable[[Connection], Any]] = {
 
 
 @pytest.fixture(scope="module")
-def full(postgres: PostgresServer, database_template: str, instance: str) -> Iterator[Engine]:
-    with cloned(postgres, database_template) as url:
+def full(postgres: PostgresServer, filled_template: Template, instance: str) -> Iterator[Engine]:
+    with cloned(postgres, filled_template.name) as url:
         engine = connect(url, instance)
-        fill(engine, runs=20, files=1000)
         with engine.begin() as conn:
             for statement in MANY:
                 conn.execute(text(statement))

@@ -4,6 +4,7 @@ import secrets
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import psycopg2
 from sqlalchemy import Connection, Engine, text
@@ -27,6 +28,13 @@ class Filled:
     @property
     def newest(self) -> int:
         return self.first + self.runs - 1
+
+
+class Template(NamedTuple):
+    """A filled database that others are cloned from: its name, what is in it."""
+
+    name: str
+    filled: Filled
 
 
 @contextmanager
