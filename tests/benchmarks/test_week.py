@@ -48,6 +48,7 @@ def two(postgres: PostgresServer, database_template: str, instance: str) -> Iter
         on_server(postgres, f"DROP DATABASE {name} WITH (FORCE)")
 
 
+@pytest.mark.long
 def test_5000_files_of_two_months(two: Callable[[], Engine]) -> None:
     full = two()
     show(full, week.fill(full, 5_000, a_run=250), two(), strict=False)

@@ -157,6 +157,7 @@ def by_keys(page: "Page", name: str) -> None:
     page.wait_for_url(signed_in)
 
 
+@pytest.mark.long
 def test_with_a_finger_on_a_phone(browser: "Browser", up: Instance) -> None:
     walk = Walk(browser, up, FINGER, "dark", 390, has_touch=True, is_mobile=True)
     page = walk.page

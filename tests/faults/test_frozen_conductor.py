@@ -19,9 +19,8 @@ ANSWER_S = 12
 """PostgreSQL ends a transaction in which nothing happens after half of it."""
 IN_A_TRANSACTION = ("conductor before commit", "conductor between publish and submit")
 POINTS = (
-    *(pytest.param(point, marks=pytest.mark.long) for point in IN_A_TRANSACTION),
     "conductor between commit and publish",
-    "conductor between commit and ack",
+    *(pytest.param(point, marks=pytest.mark.long) for point in (*IN_A_TRANSACTION, "conductor between commit and ack")),
 )
 HEARD = "select count(*) from process where role = 'conductor' and seen_at > :since"
 ITEMS = "select id, version, state, phase, epoch from item order by id"

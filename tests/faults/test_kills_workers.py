@@ -16,7 +16,7 @@ QUICK_S, LONG_S = 0.0, 2.0
 
 @pytest.fixture(
     scope="module",
-    params=[pytest.param(QUICK_S, marks=pytest.mark.long), LONG_S],
+    params=[QUICK_S, LONG_S],
     ids=["before it is said to have begun", "after that"],
 )
 def centre(request: pytest.FixtureRequest, centres: Make) -> Iterator[Centre]:
@@ -37,6 +37,7 @@ def centre(request: pytest.FixtureRequest, centres: Make) -> Iterator[Centre]:
         yield made
 
 
+@pytest.mark.long
 @pytest.mark.timeout(300)
 def test_a_file_that_kills_its_workers_ends_with_that_reason_while_others_go_on(centre: Centre) -> None:
     for sequence in range(1, FILES + 1):
