@@ -65,7 +65,7 @@ def step(to: str, use: str = "noop") -> str:
     return STEP.format(name=f"to-{to}", use=use, to=to)
 
 
-DIES = ("conductor", "0.1.0")
+DIES = [("conductor", "0.1.0"), ("up", "0.1.0")]
 NOTHING = "".join(map(step, STATES))
 """Steps that do nothing, for tests of the machine itself."""
 OPEN = "select count(*) filter (where phase <> 'done') as open, count(*) as items from item where scope = 'file'"
@@ -157,10 +157,11 @@ class System:
     def supervise(self) -> None:
         """See that every process is there, as systemd would. Raises with the log of one that ended by itself.
 
-        A conductor of 0.1.0 may die as it starts (two of its threads meet a type at once): it is started again.
+        A conductor of 0.1.0, alone or in its `up`, may die as it starts (two of its threads meet a type at once): it is
+        started again.
         """
         for place, member in enumerate(self.members):
-            if member.process.popen.poll() == -signal.SIGSEGV and (member.role, member.release.version) == DIES:
+            if member.process.popen.poll() == -signal.SIGSEGV and (member.role, member.release.version) in DIES:
                 print(f"{member.role} {member.release.version} died as it started; another one is started")
                 self.members.remove(member)
                 self.well(self.start(member.role, member.release))
