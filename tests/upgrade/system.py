@@ -221,18 +221,24 @@ class System:
 
     def rest(self, within_s: float) -> None:
         """Wait until everything is done; none was lost, none counted twice."""
-        self._wait(self.at_rest, within_s, "everything at rest")
+        self.until(self.at_rest, within_s, "everything at rest")
         assert self.rows("select count(*) from item where scope = 'file'")[0][0] == self.written.total()
         assert self.rows(TWICE)[0][0] == 0, "an epoch was accepted twice"
         assert self.rows("select code, sentence from dead_letter") == []
 
     def wait(self, statement: str, within_s: float, what: str, **values: Any) -> None:
         """Wait until a statement is true. Raises with all that may say why it is not."""
-        self._wait(lambda: bool(self.rows(statement, **values)[0][0]), within_s, what)
+        self.until(lambda: bool(self.rows(statement, **values)[0][0]), within_s, what)
 
-    def _wait(self, true: Callable[[], bool], within_s: float, what: str) -> None:
+    def until(self, true: Callable[[], bool], within_s: float, what: str) -> None:
+        """Wait until it is so, with every process there meanwhile. Raises with all that may say why it is not."""
+
+        def true_of_all() -> bool:
+            self.supervise()
+            return true()
+
         try:
-            wait_until(true, within_s, what)
+            wait_until(true_of_all, within_s, what)
         except TimeoutError as error:
             raise AssertionError(f"{error}\n{self.stands()}\n{self.last_words()}") from error
 

@@ -122,15 +122,10 @@ def test_a_schema_is_backed_up_and_restored_before_it_is_brought_up(empty_databa
 
 def alone(system: System, release: Release, run: int) -> None:
     """Have a release's `up` take a run in, and all that is there meanwhile."""
-
-    def at_rest() -> bool:
-        system.supervise()
-        return bool(system.rows("select to_regclass('item')")[0][0]) and system.at_rest()
-
-    system.start("up", release)
+    up = system.start("up", release)
     system.write(run, FILES)
     system.close_run(run)
-    wait_until(at_rest, 180, f"run {run} done by {release.version}")
-    system.rest(1)
+    wait_until(lambda: up.process.running() and bool(system.rows("select to_regclass('item')")[0][0]), 60, "a schema")
+    system.rest(120)
     (up,) = system.of("up")
     system.stop(up)

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import count
 
@@ -113,7 +113,7 @@ def test_an_upgrade_under_load_is_seen_by_nobody(systems: Make, old: Release, ne
         token = system.command(old, "token", "make", "bot", "--role", "operator").split()[-1]
         fleet, load = Fleet(system, old), Load(system)
         load.start()
-        _until(system, system.at_work)
+        system.until(system.at_work, 120, "somebody at work")
         with looked_at(fleet, token):
             began = time.monotonic()
             system.command(new, "db", "upgrade")
@@ -126,11 +126,3 @@ def test_an_upgrade_under_load_is_seen_by_nobody(systems: Make, old: Release, ne
         print(f"{system.written.total()} files; ten more were done within {fleet.longest:.1f} s of each change")
         for release in (old, new):
             system.command(release, "verify")
-
-
-def _until(system: System, there: Callable[[], bool]) -> None:
-    end = time.monotonic() + 120
-    while not there():
-        system.supervise()
-        assert time.monotonic() < end, f"nothing begins\n{system.last_words()}"
-        time.sleep(0.1)
