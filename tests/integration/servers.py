@@ -167,7 +167,8 @@ class PostgresServer:
     def __init__(self, settings: Mapping[str, str] | None = None) -> None:
         self.settings = dict(settings or {})
         self.programs = find_postgres()
-        self.folder = temporary_in_memory("pg")
+        durable = self.settings.get("fsync") == "on"  # whoever asks for a disk's time has a disk
+        self.folder = temporary("pg") if durable else temporary_in_memory("pg")
         self.password = secrets.token_urlsafe(12)
         (self.port,) = free_ports(1)
         self.process: Process | None = None

@@ -28,7 +28,7 @@ from .store_beside_model import Key, StoreBesideModel
 from .two_conductors import OWNERS, WAYS, KilledError, MortalEngine, apply_at_once, batch
 
 SETTINGS = settings(
-    max_examples=600 if LONG else 30,
+    max_examples=600 if LONG else 40,
     stateful_step_count=20 if LONG else 10,
     deadline=None,
     print_blob=True,
@@ -59,7 +59,7 @@ def test_whatever_happens_in_whatever_order_the_store_does_as_the_design_says(en
 def test_a_long_storm_of_events_ends_where_the_model_does(engine: Engine) -> None:
     """True randomness and always the full length, which shrinks badly and gets far."""
 
-    @settings(SETTINGS, max_examples=1500 if LONG else 10)
+    @settings(SETTINGS, max_examples=1500 if LONG else 15)
     @given(st.randoms(use_true_random=True))
     def storm(random: Random) -> None:
         machine = TwoConductors(engine)

@@ -31,7 +31,7 @@ from headframe.web.settings import Access, Settings
 from .servers import PostgresServer
 from .web_filled import cloned, fill, pipeline
 
-EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "2"))
+EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "3"))
 SEED = int(os.environ.get("HYPOTHESIS_SEED", "0"))
 DOCUMENT = "/api/v1/openapi.json"
 CHECKS = (
