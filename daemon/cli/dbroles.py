@@ -112,7 +112,7 @@ def _apply(session: Session, names: Names, passwords: dict[str, str]) -> None:
 
     from ...statemachine import grants
 
-    instance = session.config.instance
+    instance = session.instance
     with session.changing() as connection:
         if connection.execute(text("select to_regclass('alembic_version')")).scalar() is None:
             raise CommandError(f"there is no schema {instance} yet", next_step="headframe db upgrade")

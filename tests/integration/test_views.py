@@ -21,6 +21,7 @@ from headframe.statemachine.why import why_file
 from ..patience import quickest, within
 from .servers import PostgresServer
 from .small_machine import SmallMachine, pipeline
+from .web_filled import cloned
 
 RUNS, FILES = 100, 500
 LARGE = {"item", "file", "history", "attempt", "replica", "product", "operation", "run_operation", "access_event"}
@@ -317,23 +318,20 @@ def test_a_foreign_cursor_is_refused(machine: SmallMachine, conn: Connection) ->
 @pytest.fixture(scope="module")
 def large(postgres: PostgresServer, database_template: str) -> Iterator[Engine]:
     """100,000 files: most runs are done, the newest tenth is under way in every phase."""
-    from ..conftest import on_server
-
-    name = "views_large"
-    on_server(postgres, f"CREATE DATABASE {name} TEMPLATE {database_template}")
-    engine = connect(postgres.url_of(name), "headframe")
-    with engine.begin() as conn:
-        values = {"p": ensure_pipeline(conn, pipeline()), "runs": RUNS, "files": FILES}
-        values["c"] = conn.execute(
-            text("insert into campaign (name, pipeline_id) values ('realtime', :p) returning id"), {"p": values["p"]}
-        ).scalar_one()
-        for statement in FILL:
-            conn.execute(text(statement), values)
-    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as conn:
-        conn.execute(text("vacuum analyze"))
-    yield engine
-    engine.dispose()
-    on_server(postgres, f"DROP DATABASE {name} WITH (FORCE)")
+    with cloned(postgres, database_template) as url:
+        engine = connect(url, "headframe")
+        with engine.begin() as conn:
+            values = {"p": ensure_pipeline(conn, pipeline()), "runs": RUNS, "files": FILES}
+            values["c"] = conn.execute(
+                text("insert into campaign (name, pipeline_id) values ('realtime', :p) returning id"),
+                {"p": values["p"]},
+            ).scalar_one()
+            for statement in FILL:
+                conn.execute(text(statement), values)
+        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as conn:
+            conn.execute(text("vacuum analyze"))
+        yield engine
+        engine.dispose()
 
 
 FILL = (
